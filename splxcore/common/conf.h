@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_COMMON_CONF_H
+#define SPLX_COMMON_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lib/err.h"
+#include "lib/vec.h"
+
+/* The settings: one struct, one row in options.def for each member. */
+
+enum conf_type {
+	CONF_BOOL,
+	CONF_INT,
+	CONF_SIZE,
+	CONF_DURATION,
+	CONF_ENUM, /* kept as the index of its word */
+	CONF_STRING,
+	CONF_LIST,
+};
+
+struct conf_list {
+	VEC(char *);
+};
+
+#define CONF_CTYPE_BOOL bool
+#define CONF_CTYPE_INT int64_t
+#define CONF_CTYPE_SIZE uint64_t
+#define CONF_CTYPE_DURATION uint64_t
+#define CONF_CTYPE_ENUM int
+#define CONF_CTYPE_STRING char *
+#define CONF_CTYPE_LIST struct conf_list
+
+struct conf {
+#define OPTION(group, key, field, type, def, min, max, unit, text)             \
+	CONF_CTYPE_##type field;
+#include "options.def"
+#undef OPTION
+};
+
+/* The words of the ENUM options, in the order of their rows. */
+enum conf_interceptor {
+	CONF_INTERCEPTOR_AUTO,
+	CONF_INTERCEPTOR_KHM,
+	CONF_INTERCEPTOR_FANOTIFY,
+	CONF_INTERCEPTOR_ASYNC,
+	CONF_INTERCEPTOR_OFF,
+};
+enum conf_policy { CONF_POLICY_DEFAULT, CONF_POLICY_ALLOW, CONF_POLICY_DENY };
+enum conf_known_clean {
+	CONF_KNOWN_OFF,
+	CONF_KNOWN_MEMORY,
+	CONF_KNOWN_PERSISTENT,
+};
+enum conf_ignore_marks {
+	CONF_MARKS_OFF,
+	CONF_MARKS_SYSTEM,
+	CONF_MARKS_ALL,
+};
+/* RealtimeScan's bits */
+#define CONF_CLASS_INCOMING 1
+#define CONF_CLASS_OUTGOING 2
+#define CONF_CLASS_RUNNING 4
+
+struct conf_option {
+	const char *group;
+	const char *key;
+	enum conf_type type;
+	const char *def;
+	long long min, max;
+	const char *unit;
+	const char *text;
+	size_t offset;
+};
+extern const struct conf_option conf_options[];
+extern const size_t conf_option_count;
+const struct conf_option *conf_option_find(const char *key);
+
+/* All defaults. The caller frees with conf_free(). */
+struct conf *conf_new(void);
+struct conf *conf_copy(const struct conf *conf);
+void conf_free(struct conf **conf);
+bool conf_equal(const struct conf *a, const struct conf *b);
+
+/*
+ * Reads the settings file as a whole. NULL and *err with "FILE:LINE: key:
+ * what is wrong, what is allowed" when anything in it is not right; no
+ * partly read settings ever leave this function. A missing file is an error
+ * (ENOENT). Exclusions that make no sense are no error here: exclude_new()
+ * voids each by itself and reports it.
+ */
+struct conf *conf_load(const char *path, struct err *err);
+/* The same from text; `name` stands for the file in messages. */
+struct conf *conf_parse(const char *text, const char *name, struct err *err);
+
+/*
+ * One option by its word as it would stand in the file ("5s", "{\"/a\"}" or
+ * a plain word for a list of one). -1 and *err with what is allowed.
+ */
+int conf_set(struct conf *conf, const char *key, const char *value,
+	     struct err *err);
+/* The value as it would stand in the file; the caller frees it. */
+char *conf_get(const struct conf *conf, const char *key);
+/* Adds to or removes from a list option; 1 when nothing changed. */
+int conf_list_add(struct conf *conf, const char *key, const char *item,
+		  struct err *err);
+int conf_list_remove(struct conf *conf, const char *key, const char *item,
+		     struct err *err);
+
+/*
+ * The settings file with some values changed, comments and order kept: a line
+ * of an option that changed is rewritten, an option that was not in it is
+ * added at the end, one that stands at its default and was not in the file is
+ * not. `old_text` may be NULL. The caller frees the result.
+ */
+char *conf_edit(const char *old_text, const struct conf *now);
+/* The commented sample with every option at its default. */
+void conf_sample(FILE *out);
+/* All settings as a file, without comments; the caller frees it. */
+char *conf_dump(const struct conf *conf);
+
+/* 'default' resolved to OnError: true means allow. */
+bool conf_allows(const struct conf *conf, int policy);
+/* Workers and WorkersMax with 0 resolved for `cpus`. */
+int conf_workers(const struct conf *conf, int cpus);
+int conf_workers_max(const struct conf *conf, int cpus);
+
+#endif

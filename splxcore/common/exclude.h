@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_COMMON_EXCLUDE_H
+#define SPLX_COMMON_EXCLUDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/err.h"
+#include "lib/vec.h"
+#include "conf.h"
+
+/* Exclusions, compiled once from the settings. */
+struct exclude;
+
+/* An entry that made no sense and was left out; the others hold. */
+struct exclude_problem {
+	const char *key; /* the option */
+	char *entry;
+	char *reason;
+};
+struct exclude_problems {
+	VEC(struct exclude_problem);
+};
+
+/*
+ * Compiles all of them. Each bad entry voids only itself and is added to
+ * *problems_r (free with exclude_problems_free()); NULL is allowed there.
+ */
+struct exclude *exclude_new(const struct conf *conf,
+			    struct exclude_problems *problems_r);
+void exclude_free(struct exclude **ex);
+void exclude_problems_free(struct exclude_problems *p);
+
+/*
+ * True when the full path is excluded; *why_r, if given, is the option's key
+ * (static). Relative paths are never excluded. Time is bounded: expressions
+ * run with a match limit, and one that reaches it does not exclude.
+ */
+bool exclude_path(const struct exclude *ex, const char *path,
+		  const char **why_r);
+bool exclude_fstype(const struct exclude *ex, const char *fstype);
+/* Any ExcludeExecutable at all? Only then need openers be looked up. */
+bool exclude_has_executables(const struct exclude *ex);
+/* By device and inode of the running file; entries are looked up anew when
+ * their file was replaced (at most once a second). */
+bool exclude_executable(struct exclude *ex, dev_t dev, ino_t ino);
+/* True when a path has to be known to judge (any path rule, or Include). */
+bool exclude_needs_path(const struct exclude *ex);
+/* True when Include is empty or the path lies below one of its entries. */
+bool exclude_included(const struct exclude *ex, const char *path);
+
+#endif

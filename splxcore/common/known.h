@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_COMMON_KNOWN_H
+#define SPLX_COMMON_KNOWN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "verdict.h"
+
+/*
+ * The table of files known to be clean: shared memory, one writer
+ * (vsapiapp's master), any readers (its workers, which see it read-only).
+ *
+ * An entry holds only while the file cannot have changed:
+ *  - same fsid, device, inode, size, ctime, mtime, and the same pattern and
+ *    policy under which it was scanned (`epoch`);
+ *  - nobody has the file open for writing now (known_has_writer());
+ *  - when it was scanned its ctime was already older than a clock tick
+ *    (known_settled()), else a later write could carry the same ctime;
+ *  - its file system is local (mounts_kind()).
+ */
+struct known;
+
+/* A table for `entries` files (rounded up to a power of two), as a memfd. */
+struct known *known_new(size_t entries, int *fd_r, struct err *err);
+/* Read-only mapping of an inherited table. */
+struct known *known_map(int fd, struct err *err);
+void known_free(struct known **known);
+
+bool known_has(const struct known *known, const struct file_key *key,
+	       uint64_t epoch);
+/* Overwrites the oldest of the few places where the key may stand. */
+void known_put(struct known *known, const struct file_key *key,
+	       uint64_t epoch);
+size_t known_count(const struct known *known, uint64_t epoch);
+
+/*
+ * Across restarts: a root-only file, written whole (fd_replace_file), each
+ * entry with a checksum; a file that is not ours, torn or of another version
+ * is ignored with *err saying so. known_load returns the number of entries
+ * taken, or -1.
+ */
+int known_save(const struct known *known, const char *path, uint64_t epoch,
+	       struct err *err);
+long known_load(struct known *known, const char *path, uint64_t epoch,
+		struct err *err);
+
+/* The epoch of a pattern content and a policy. Never 0. */
+uint64_t known_epoch(uint64_t pattern_id, uint64_t policy_id);
+
+/*
+ * 1 when somebody has the file open for writing or maps it writable, 0 when
+ * not, -1 when this cannot be told here (then do not trust an entry). Done by
+ * asking for a read lease and giving it back (fcntl(2), F_SETLEASE): the
+ * kernel refuses it while there is a writer. Needs CAP_LEASE or ownership.
+ */
+int known_has_writer(int fd);
+/* True when the ctime is older than a clock tick at `scan_start` (coarse). */
+bool known_settled(const struct file_key *key, int64_t scan_start_coarse_ns);
+
+#endif

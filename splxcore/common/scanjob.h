@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_COMMON_SCANJOB_H
+#define SPLX_COMMON_SCANJOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "verdict.h"
+
+/*
+ * Scan jobs: a client (splxctl, later the scheduler) opens the files with its
+ * own rights and sends their descriptors over SOCK_SEQPACKET to scan.sock.
+ * vsapiapp hands the connection itself to its back workers; each takes the
+ * next record from it when it is free, so that all of them work and nobody
+ * stands between. Answers come in any order on the same connection, by id.
+ */
+#define SCANJOB_VERSION 1
+
+enum scanjob_kind {
+	SCANJOB_HELLO, /* first record, no descriptor; answered by HELLO */
+	SCANJOB_FILE,  /* with one descriptor */
+};
+
+#define SCANJOB_IGNORE_KNOWN 1u /* scan it though it is known clean */
+
+struct scanjob_request {
+	uint32_t version;
+	uint32_t kind;  /* enum scanjob_kind */
+	uint64_t id;    /* the client's, never 0 */
+	uint32_t flags; /* SCANJOB_* */
+	uint32_t source; /* SOURCE_MANUAL or SOURCE_SCHEDULED */
+	uint32_t first_action; /* ACTION_NONE: report alone */
+	uint32_t second_action;
+	char path[4096]; /* for people */
+};
+
+struct scanjob_reply {
+	uint32_t version;
+	uint32_t kind;
+	uint64_t id;
+	uint32_t verdict; /* enum verdict */
+	uint32_t known;   /* it was known clean, no scan */
+	uint64_t bytes;
+	uint64_t scan_ns;
+	char virus[256]; /* or what went wrong */
+	/* HELLO: */
+	uint32_t workers;
+	uint32_t pad;
+	uint64_t job; /* names the connection; in findings and statistics */
+};
+
+/*
+ * A client. open: connects, waits for HELLO at most 10 s; NULL and *err.
+ * put: sends one file; blocks while as many are under way as the service
+ *   takes, delivering answers to `fn` meanwhile. The descriptor stays the
+ *   caller's and may be closed afterwards.
+ * drain: waits until every file is answered.
+ * When the service goes away each file that was under way is delivered with
+ * VERDICT_ERROR, and put and drain return -1 and *err.
+ */
+struct scanclient;
+typedef void (*scanclient_fn)(const struct scanjob_reply *reply,
+			      const char *path, void *arg);
+struct scanclient *scanclient_open(const char *sock_path,
+				   enum scan_source source, int first_action,
+				   int second_action, scanclient_fn fn,
+				   void *arg, struct err *err);
+int scanclient_put(struct scanclient *sc, int fd, const char *path,
+		   uint32_t flags, struct err *err);
+int scanclient_drain(struct scanclient *sc, struct err *err);
+unsigned int scanclient_workers(const struct scanclient *sc);
+uint64_t scanclient_job(const struct scanclient *sc);
+void scanclient_close(struct scanclient **sc);
+
+#endif

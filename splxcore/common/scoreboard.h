@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_COMMON_SCOREBOARD_H
+#define SPLX_COMMON_SCOREBOARD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/err.h"
+#include "lib/hist.h"
+#include "lib/proc.h"
+#include "verdict.h"
+
+/*
+ * The shared memory (a memfd) between the supervisor, vsapiapp's master, its
+ * workers and entity. It outlives each of them: the supervisor makes it, the
+ * others inherit it. Workers are not trusted: whoever reads checks every
+ * index and length, and pids that get a signal come from elsewhere.
+ *
+ * Descriptor numbers. fanotify names an event by the number of its
+ * descriptor in the reader, so each slot owns SLOT_NUMBERS numbers from
+ * slot_number(slot): its worker keeps every number below them occupied, takes
+ * one event at a time, and keeps an event's descriptor open until it is
+ * answered. Hence a number means one event in the whole group. The
+ * supervisor's own reads land on GUARD_NUMBER.
+ */
+#define SCOREBOARD_SLOTS 48
+#define SLOT_NUMBERS 16
+#define GUARD_NUMBER 63
+#define NUMBER_BASE 64
+#define SCOREBOARD_EXEMPT 64
+#define SCOREBOARD_POISON 64
+#define SLOT_SAMPLES 64
+
+/* One question that a worker holds. */
+enum hold_state {
+	HOLD_FREE,
+	HOLD_PARKED,   /* waits for another slot's scan of the same file */
+	HOLD_SCANNING, /* being looked at by this worker */
+	HOLD_ANSWERED, /* answered; the worker may close the descriptor */
+};
+
+struct hold {
+	_Atomic uint32_t state; /* enum hold_state */
+	uint32_t source;        /* enum scan_source */
+	_Atomic uint64_t start_ns; /* CLOCK_MONOTONIC when it was taken */
+	_Atomic uint64_t ticket; /* order of arrival, machine wide; never 0 */
+	_Atomic uint64_t scanner_ticket; /* HOLD_PARKED: whose scan it awaits */
+	int32_t pid;            /* the opener */
+	struct file_key key;
+};
+
+enum slot_role { SLOT_UNUSED, SLOT_FRONT, SLOT_BACK };
+
+/* A finished scan, for statistics: lost without harm. */
+struct sample {
+	_Atomic uint32_t seq; /* odd while written */
+	int32_t pid;
+	uint32_t source;
+	uint32_t verdict;
+	uint64_t wait_ns;
+	uint64_t scan_ns;
+	uint64_t size;
+	int64_t when_ns;
+	char path[224]; /* the end of it when longer */
+};
+
+enum counter_id {
+#define COUNTER(id, name, text) COUNTER_##id,
+#include "counters.def"
+#undef COUNTER
+	COUNTER_COUNT
+};
+extern const char *const counter_names[COUNTER_COUNT];
+extern const char *const counter_texts[COUNTER_COUNT];
+
+struct slot {
+	_Atomic uint32_t role;  /* enum slot_role; SLOT_UNUSED: free */
+	_Atomic int32_t pid;    /* for people; not for signals */
+	_Atomic uint64_t start; /* its start time, see struct proc_id */
+	_Atomic uint64_t master; /* start time of the master that made it */
+	_Atomic uint64_t generation;
+	_Atomic uint64_t beat_ns;     /* last turn of its loop, monotonic */
+	_Atomic uint64_t scan_start_ns; /* 0 while no scan runs */
+	_Atomic uint32_t drain;       /* finish what you hold, then exit */
+	_Atomic uint64_t job;         /* BACK: the job it scans for */
+	struct file_key scan_key;     /* what it scans while scan_start_ns */
+	struct hold holds[SLOT_NUMBERS]; /* by number - slot_number() */
+	_Atomic uint64_t counters[COUNTER_COUNT];
+	struct hist wait; /* take to answer, all questions */
+	struct hist scan; /* engine time */
+	_Atomic uint32_t sample_next;
+	struct sample samples[SLOT_SAMPLES];
+};
+
+enum master_state {
+	MASTER_NONE,
+	MASTER_STARTING,
+	MASTER_READY, /* the interceptor is armed and answers */
+	MASTER_STOPPING,
+};
+
+enum interceptor_kind {
+	INTERCEPTOR_NONE,
+	INTERCEPTOR_KHM,
+	INTERCEPTOR_FANOTIFY,
+	INTERCEPTOR_ASYNC,
+	INTERCEPTOR_OFF,
+};
+
+struct scoreboard {
+	uint32_t magic;
+	uint32_t version;
+	uint64_t boot_ns; /* monotonic, when the supervisor made it */
+
+	/* Each process beats at least every 500 ms while it is well. */
+	struct {
+		_Atomic int32_t pid;
+		_Atomic uint64_t start;
+		_Atomic uint64_t beat_ns;
+	} supervisor, core, master;
+	_Atomic uint32_t master_state; /* enum master_state */
+	_Atomic uint32_t interceptor;  /* enum interceptor_kind */
+	_Atomic uint32_t quit; /* the whole suite ends */
+
+	_Atomic uint64_t generation;  /* the pattern generation that serves */
+	_Atomic uint64_t policy_generation; /* settings, as taken over */
+	_Atomic uint64_t pattern_id;  /* content of the patterns, a hash */
+	_Atomic uint64_t next_ticket;
+
+	/* For the guard: the settings it needs, kept here by the master. */
+	_Atomic uint32_t verdict_timeout_ms;
+	_Atomic uint32_t allow_on_error;   /* bool */
+	_Atomic uint32_t allow_on_timeout; /* bool */
+	_Atomic uint32_t breaker_timeouts;
+	_Atomic uint32_t breaker_retry_ms;
+
+	_Atomic uint32_t breaker_open; /* bool */
+	_Atomic uint64_t breaker_since_ns;
+	_Atomic uint32_t timeouts_in_row;
+
+	/* Processes that are never held: ours, and tools that administer us. */
+	_Atomic int32_t exempt[SCOREBOARD_EXEMPT];
+
+	/* Files that ended workers; written by the master alone. */
+	struct {
+		_Atomic uint32_t deaths; /* 0: free */
+		struct file_key key;
+	} poison[SCOREBOARD_POISON];
+
+	/* Counts of those who have no slot: supervisor and master. */
+	_Atomic uint64_t counters[COUNTER_COUNT];
+	/* What slots had counted when they were given to somebody new. */
+	_Atomic uint64_t retired[COUNTER_COUNT];
+	struct hist retired_wait;
+	struct hist retired_scan;
+
+	struct slot slots[SCOREBOARD_SLOTS];
+};
+
+/* Makes one (memfd, close-on-exec); NULL and *err. *fd_r is the caller's. */
+struct scoreboard *scoreboard_new(int *fd_r, struct err *err);
+/* Maps an inherited one and checks magic, version and size. */
+struct scoreboard *scoreboard_map(int fd, struct err *err);
+
+/* The first descriptor number of a slot. */
+int slot_number(int slot);
+
+/* A free slot claimed for a new worker, or -1; counters are retired first. */
+int scoreboard_claim(struct scoreboard *sb, enum slot_role role);
+/* Frees the slot of a worker that is certainly gone. */
+void scoreboard_release(struct scoreboard *sb, int slot);
+
+/* Sum of a counter over everything. */
+uint64_t scoreboard_count(const struct scoreboard *sb, enum counter_id id);
+void scoreboard_wait(const struct scoreboard *sb, struct hist *out);
+void scoreboard_scan(const struct scoreboard *sb, struct hist *out);
+
+/* Exempts a process from being held; false when the list is full. */
+bool scoreboard_exempt(struct scoreboard *sb, pid_t pid);
+void scoreboard_unexempt(struct scoreboard *sb, pid_t pid);
+bool scoreboard_is_exempt(const struct scoreboard *sb, pid_t pid);
+
+/* Beats for one of the three processes. */
+#define scoreboard_beat(sb, who)                                               \
+	atomic_store(&(sb)->who.beat_ns, clock_mono_ns())
+/* Enters the calling process as one of the three. */
+#define scoreboard_enter(sb, who) scoreboard_enter_at(&(sb)->who.pid,          \
+	&(sb)->who.start, &(sb)->who.beat_ns)
+void scoreboard_enter_at(_Atomic int32_t *pid, _Atomic uint64_t *start,
+			 _Atomic uint64_t *beat_ns);
+
+#endif

@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+# deps.sh SET...: installs the Debian packages of the sets that are missing.
+# Sets: build, test, bench. Quiet when nothing is missing.
+set -eu
+
+packages() {
+	case $1 in
+	build)
+		echo gcc make pkg-config libc6-dev libclamav-dev \
+			libmicrohttpd-dev libssl-dev libpcre2-dev zlib1g-dev \
+			libevent-dev libconfuse-dev libjansson-dev \
+			libsqlite3-dev libcurl4-openssl-dev libseccomp-dev \
+			libcap-ng-dev libmnl-dev libnetfilter-queue-dev
+		;;
+	test)
+		echo libcmocka-dev python3-pytest clamav clamav-testfiles \
+			shellcheck cppcheck clang clang-format clang-tidy \
+			libclang-rt-14-dev mandoc e2fsprogs util-linux \
+			fuse3 libfuse3-dev strace
+		;;
+	bench)
+		echo clamav clamav-daemon
+		;;
+	*)
+		echo "deps.sh: unknown set $1" >&2
+		exit 2
+		;;
+	esac
+}
+
+missing=
+for set in "$@"; do
+	for p in $(packages "$set"); do
+		dpkg-query -W -f='${Status}\n' "$p" 2>/dev/null |
+			grep -q '^install ok installed' || missing="$missing $p"
+	done
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "splx: these Debian packages are needed:$missing" >&2
+	echo "splx: as root: apt-get install$missing" >&2
+	exit 1
+fi
+echo "splx: installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

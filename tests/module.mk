@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+include $(wildcard tests/*/module.mk)

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+$(eval $(call library,libvsapi,vsapiapp))
+vsapiapp_MAIN = $(B)/vsapiapp/main.o
+VSAPI_LIBS = $(call pkg,libclamav) $(SPLX_LIBS)
+$(eval $(call program,vsapiapp,$(vsapiapp_MAIN),$$(B)/libvsapi.a $$(SPLX_A),$$(VSAPI_LIBS)))
