@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_VSAPIAPP_ENGINE_H
+#define SPLX_VSAPIAPP_ENGINE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "common/verdict.h"
+#include "lib/err.h"
+
+/*
+ * libclamav behind one door: engine.c is the only file that includes
+ * clamav.h. An engine is loaded and compiled once in the generation process
+ * and then shared copy-on-write by the workers forked from it.
+ */
+struct engine;
+
+/*
+ * Loads the built-in set, our own pattern directory and conf's
+ * PatternDirectory, compiles, and tries the result on the built-in marker
+ * (which must be found) and on a clean buffer (which must not). NULL and
+ * *err, naming the file that is broken, when anything fails. Files whose
+ * names libclamav does not load are passed over; a directory that is not
+ * there is none.
+ */
+struct engine *engine_new(const struct conf *conf, struct err *err);
+void engine_free(struct engine **engine);
+
+/* Takes over limits and scan options from new settings, before workers are
+ * forked for them. */
+int engine_configure(struct engine *engine, const struct conf *conf,
+		     struct err *err);
+
+/*
+ * What is loaded, in the words of common/state.h: an object with engine,
+ * signatures, pattern_id, pattern_time, builtin_only, patterns. New
+ * reference.
+ */
+json_t *engine_describe(const struct engine *engine);
+/* A hash over names and contents of all pattern files. Never 0. */
+uint64_t engine_pattern_id(const struct engine *engine);
+
+struct engine_result {
+	enum verdict verdict;
+	char name[256]; /* of the finding, or what went wrong */
+};
+/*
+ * Scans an open file from its beginning (the offset is left anywhere).
+ * Scratch files go to the current tmpdir (engine_tmpdir()). Never returns
+ * CLEAN for a scan that was cut short by any limit: that is OVERSIZE,
+ * TIMEOUT or ENCRYPTED, unless something was found before.
+ */
+void engine_scan(struct engine *engine, int fd, const char *path_for_people,
+		 struct engine_result *result_r);
+int engine_tmpdir(struct engine *engine, const char *dir, struct err *err);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_VSAPIAPP_LINK_H
+#define SPLX_VSAPIAPP_LINK_H
+
+#include <stdint.h>
+
+#include "common/known.h"
+#include "common/verdict.h"
+
+/*
+ * Records between the processes of vsapiapp (SOCK_SEQPACKET, fd_send() and
+ * fd_recv()). A record whose length or kind is not right is dropped and
+ * counted; the master trusts no worker.
+ */
+
+/* master <-> generation */
+enum gen_kind {
+	GEN_READY,    /* <- engine works; text = JSON of engine_describe() */
+	GEN_FAILED,   /* <- text = why; the process exits */
+	GEN_FORK,     /* -> role, slot; 1 fd: the worker's end of its socket */
+	GEN_FORKED,   /* <- slot, pid, 1 fd: pidfd; pid 0 = it failed, text */
+	GEN_DIED,     /* <- slot, pid, status as of waitpid(2) */
+	GEN_SETTINGS, /* -> 1 fd: settings file; policy_generation, epoch */
+	GEN_SETTINGS_DONE, /* <- text = "" or why not; void entries as JSON */
+	GEN_CLIENT,   /* unused by the generation; see WORK_CLIENT */
+};
+struct gen_msg {
+	uint32_t kind;
+	int32_t slot;
+	uint32_t role;
+	int32_t pid;
+	int32_t status;
+	uint32_t pad;
+	uint64_t policy_generation;
+	uint64_t epoch;
+	char text[16384];
+};
+
+/* master <-> worker */
+enum work_kind {
+	WORK_REMEMBER, /* <- key, epoch: was clean; no answer */
+	WORK_MARK,     /* <- 1 fd: put an ignore mark (the worker may not);
+	                  no answer */
+	WORK_ASK_EXE,  /* <- pid; answered by WORK_EXE (executable exclusion) */
+	WORK_EXE,      /* -> dev, ino; both 0 when it cannot be told */
+	WORK_CLIENT,   /* -> BACK: job, 1 fd: a client's connection to serve */
+	WORK_DRAIN,    /* -> finish and exit (also set in the slot) */
+	WORK_BUSY,     /* <- a scan goes on for long: master may lower its
+	                  priority and fork another worker */
+	WORK_NICE,     /* <- asks for normal priority; -> when done */
+};
+struct work_msg {
+	uint32_t kind;
+	int32_t pid;
+	uint64_t job;
+	uint64_t epoch;
+	uint64_t dev;
+	uint64_t ino;
+	struct file_key key;
+};
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_VSAPIAPP_WORKER_H
+#define SPLX_VSAPIAPP_WORKER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/conf.h"
+#include "common/exclude.h"
+#include "common/known.h"
+#include "common/scoreboard.h"
+#include "engine.h"
+
+/*
+ * A scan worker, forked from its generation as the scan user, with the
+ * capability CAP_LEASE (known_has_writer()) and nothing else.
+ */
+struct worker_setup {
+	struct scoreboard *sb;
+	int slot;
+	enum slot_role role;
+	uint64_t generation;
+	uint64_t policy_generation;
+	struct engine *engine;
+	const struct conf *conf;
+	struct exclude *exclude;
+	struct known *known;   /* NULL when KnownClean is off */
+	uint64_t epoch;        /* known_epoch() of patterns and settings */
+	int group;             /* FRONT: permission group. -1 if not used */
+	int notify;            /* BACK: notify group. -1 if not used */
+	int finding_sock;
+	int master_sock;       /* SEQPACKET to the master, see link.h */
+	int log_sock;
+	const char *scratch;   /* its private tmpfs, empty */
+	int async;             /* notify events stand for opens (async mode) */
+};
+
+/* Puts up the walls and works until told to drain or left alone; exits. */
+void worker_run(const struct worker_setup *setup) __attribute__((noreturn));
+
+#endif
