@@ -92,6 +92,27 @@ programs: $(PROGRAMS)
 deps:
 	@sh tests/build/deps.sh build
 
+# make install [DESTDIR=]: files, scan user, start links. Settings that are
+# there are kept. uninstall leaves settings, quarantine and logs; purge nothing.
+.PHONY: install uninstall purge finish-install
+install:: all
+	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir)
+	install -m 755 $(B)/entity $(B)/vsapiapp $(DESTDIR)$(libexecdir)
+	install -m 755 $(B)/splxctl $(DESTDIR)$(sbindir)
+install::
+	+@$(MAKE) --no-print-directory finish-install
+uninstall::
+purge:: uninstall
+
+# make run [PROTECT=DIR]: a private suite below build/stage, in the
+# foreground; Ctrl-C ends it.
+PROTECT =
+.PHONY: run stage
+stage: all
+	@sh tests/build/stage.sh $(B)/stage $(B)
+run: stage
+	@exec sh tests/build/run.sh $(B)/stage "$(PROTECT)"
+
 clean:
 	rm -rf build
 

@@ -1,1 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+# Settings, patterns and what other services need to know. The settings of an
+# administrator are never overwritten, nor removed but by purge.
+
+install::
+	install -d $(DESTDIR)$(sysconfdir)/splx
+	install -d $(DESTDIR)$(sysconfdir)/logrotate.d
+	[ -e $(DESTDIR)$(sysconfdir)/splx/splx.conf ] || \
+		install -m 640 etc/splx.conf $(DESTDIR)$(sysconfdir)/splx
+	install -m 644 etc/logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/splx
+	install -d $(DESTDIR)$(datadir)/patterns
+	install -m 644 etc/patterns/* $(DESTDIR)$(datadir)/patterns
+	install -m 644 etc/splx.conf $(DESTDIR)$(datadir)/splx.conf.sample
+	install -d -m 755 $(DESTDIR)$(localstatedir)/lib/splx/patterns
+	install -d -m 750 $(DESTDIR)$(localstatedir)/log/splx
+
+uninstall::
+	rm -f $(DESTDIR)$(sysconfdir)/logrotate.d/splx
+	rm -rf $(DESTDIR)$(datadir)
+
+purge::
+	rm -rf $(DESTDIR)$(sysconfdir)/splx $(DESTDIR)$(localstatedir)/lib/splx \
+		$(DESTDIR)$(localstatedir)/log/splx

@@ -1,1 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+# The init scripts, and what `make install` does beyond copying files.
+
+install::
+	install -d $(DESTDIR)$(sysconfdir)/init.d $(DESTDIR)$(libexecdir)
+	install -m 755 init.d/splx init.d/splxcore $(DESTDIR)$(sysconfdir)/init.d
+	install -m 644 init.d/functions $(DESTDIR)$(libexecdir)
+	install -m 755 init.d/register $(DESTDIR)$(libexecdir)
+
+# Into a DESTDIR only files go: users, links and services are the system's.
+finish-install:
+	$(if $(DESTDIR),,sh init.d/register install)
+
+uninstall::
+	$(if $(DESTDIR),,-sh init.d/register remove)
+	rm -f $(DESTDIR)$(sysconfdir)/init.d/splx \
+		$(DESTDIR)$(sysconfdir)/init.d/splxcore
+	rm -rf $(DESTDIR)$(libexecdir)
+
+purge::
+	$(if $(DESTDIR),,-sh init.d/register purge)

@@ -1,0 +1,107 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+# run.sh ROOT [DIR]: the suite of the stage ROOT in the foreground, protecting
+# DIR. A mount point is protected as the whole file system that it is; any
+# other directory is made a mount of its own, so that nothing else is held.
+# Ctrl-C (or TERM) ends everything and takes the mount back.
+set -eu
+root=$1
+dir=${2:-}
+
+[ "$(id -u)" -eq 0 ] || {
+	echo "splx: make run needs root: fanotify's permission events do" >&2
+	exit 4
+}
+case $root in
+/*) ;;
+*) root=$PWD/$root ;;
+esac
+ctl=$root/bin/splxctl
+[ -n "$dir" ] || dir=$root/protected
+[ -d "$dir" ] || {
+	echo "splx: PROTECT=$dir: no such directory" >&2
+	exit 2
+}
+dir=$(readlink -f "$dir")
+if [ "$dir" = / ]; then
+	echo "splx: PROTECT=/ is for the installed service: make install" >&2
+	exit 2
+fi
+
+pid='' mounted='' probe=''
+finish() {
+	status=$?
+	trap '' INT TERM HUP EXIT
+	if [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null; then
+		wait "$pid" || :
+	fi
+	[ -z "$probe" ] || rm -f "$probe"
+	[ -z "$mounted" ] || umount "$dir" || umount -l "$dir"
+	[ "$status" -ne 0 ] || echo "splx: ended"
+	exit "$status"
+}
+trap finish EXIT
+trap 'exit 0' INT TERM HUP
+
+if ! mountpoint -q "$dir"; then
+	mount --bind "$dir" "$dir"
+	mounted=1
+fi
+
+conf=$root/etc/splx/splx.conf
+if ! grep -q '^# written by make run' "$conf"; then
+	{
+		cat "$root/usr/share/splx/splx.conf.sample"
+		echo "# written by make run"
+	} >"$conf"
+fi
+# A scan user of its own that owns nothing and is in no file of the machine.
+edit() {
+	sed -i -e "/^#\{0,1\}$1[[:space:]]*=/d" "$conf"
+	printf '%s = %s\n' "$1" "$2" >>"$conf"
+}
+quoted=$(printf '%s' "$dir" | sed 's/[\\"]/\\&/g')
+edit Include "{\"$quoted\"}"
+edit ScanUser '"61184"'
+edit LogSyslog no
+
+# Background jobs of a shell without job control ignore SIGINT: entity gets
+# its end from us alone, in order.
+"$root/usr/lib/splx/entity" -R "$root" -f -a &
+pid=$!
+
+# Ready is when an infected file really cannot be opened any more.
+probe=$dir/.splx-probe-$$
+ready=''
+for _ in $(seq 600); do
+	kill -0 "$pid" 2>/dev/null || {
+		wait "$pid" && exit 1
+		exit
+	}
+	printf '%s%s\n' 'SPLX-TEST-' 'MARKER-7f3c1d' >"$probe" 2>/dev/null || :
+	if ! cat "$probe" >/dev/null 2>&1; then
+		ready=1
+		break
+	fi
+	sleep 0.1
+done
+rm -f "$probe"
+[ -n "$ready" ] || {
+	echo "splx: nothing is blocked after a minute: $ctl health" >&2
+	exit 1
+}
+
+cat <<EOF
+splx: ready
+Protected: $dir
+Try, in another terminal:
+  printf '%s%s' 'X5O!P%@AP[4\\PZX54(P^)7CC)7}\$EICAR-' 'STANDARD-ANTIVIRUS-TEST-FILE!\$H+H*' >$dir/eicar.com
+  cat $dir/eicar.com            # refused
+  $ctl status
+  $ctl events list
+  $ctl quarantine list
+  $ctl scan $dir
+Ctrl-C ends it.
+EOF
+wait "$pid" || exit
+pid=''
