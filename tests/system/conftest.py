@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""Every test gets an end: a test that hangs is killed by the alarm, and the
+suite that it started by its own watchdog."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from suite import Suite  # noqa: E402
+
+LIMIT = 150  # seconds for one test
+
+
+@pytest.fixture(autouse=True)
+def alarm(request):
+    marker = request.node.get_closest_marker("seconds")
+    limit = marker.args[0] if marker else LIMIT
+
+    def ring(*_):
+        raise TimeoutError(f"the test took longer than {limit} s")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.alarm(limit)
+    yield
+    signal.alarm(0)
+
+
+@pytest.fixture
+def suite():
+    """A running suite that denies and leaves files where they are."""
+    with Suite(FirstAction="deny") as s:
+        yield s.start()
+
+
+@pytest.fixture
+def make_suite():
+    """Suites with settings of the test's own; not started."""
+    made = []
+
+    def make(**settings):
+        s = Suite(**settings)
+        made.append(s)
+        return s
+
+    yield make
+    for s in made:
+        s.close()
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """One running suite for the tests of a module that do it no harm."""
+    with Suite(life=900, FirstAction="deny") as s:
+        yield s.start()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "seconds(n): the test's own limit")

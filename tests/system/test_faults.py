@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""Each process is killed and stopped in turn while files are opened: nobody
+hangs, health tells, protection returns."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from suite import denied, opens, pid_stat, wait_for
+
+PARTS = ["supervisor", "core", "master", "generation", "worker"]
+
+
+class Openers:
+    """Threads that open a clean and an infected file all the time and note
+    the longest wait and every wrong answer."""
+
+    def __init__(self, suite, n=3):
+        self.suite = suite
+        self.stop = threading.Event()
+        self.longest = 0.0
+        self.let_through = 0
+        self.refused_clean = 0
+        self.opens = 0
+        self.threads = [threading.Thread(target=self._run, args=(i,))
+                        for i in range(n)]
+
+    def _run(self, i):
+        n = 0
+        while not self.stop.is_set():
+            n += 1
+            good = self.suite.dir / f"good-{i}-{n % 50}"
+            with open(good, "wb") as f:
+                f.write(b"%d fine\n" % n)
+            start = time.monotonic()
+            if opens(good):
+                self.refused_clean += 1
+            if opens(self.suite.dir / "bad.com") == 0:
+                self.let_through += 1
+            self.longest = max(self.longest, time.monotonic() - start)
+            self.opens += 2
+
+    def __enter__(self):
+        self.suite.infected("bad.com")
+        for t in self.threads:
+            t.start()
+        time.sleep(0.5)
+        return self
+
+    def __exit__(self, *exc):
+        self.stop.set()
+        for t in self.threads:
+            t.join(30)
+            assert not t.is_alive(), "an opener hangs"
+
+
+def victim(suite, part):
+    if part == "worker":
+        return suite.workers()[0]
+    return suite.pid_of(part)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_kill_9_hangs_nobody_and_protection_returns(suite, part):
+    pid = victim(suite, part)
+    assert pid
+    with Openers(suite) as o:
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(3)
+        bad = suite.dir / "bad.com"
+        wait_for(lambda: all(denied(bad) for _ in range(20)), 20)
+        wait_for(lambda: victim(suite, part) not in (None, pid), 20)
+    assert o.opens > 50
+    assert o.longest < 6.5, "a wait beyond VerdictTimeout"
+    assert o.refused_clean == 0
+    wait_for(lambda: suite.health()["overall"] == "Protected"
+             or suite.health().get("health_issues"), 20)
+    told = [e for e in suite.events("system")]
+    assert told, "the store says nothing of it"
+
+
+@pytest.mark.parametrize("part", ["supervisor", "core", "generation"])
+def test_kill_9_of_what_is_not_on_the_verdict_path_lets_nothing_through(
+        suite, part):
+    pid = victim(suite, part)
+    with Openers(suite) as o:
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(4)
+    assert o.let_through == 0
+    assert o.longest < 3.5
+
+
+def test_kill_9_of_the_master_leaves_the_workers_at_work(suite):
+    pid = victim(suite, "master")
+    with Openers(suite) as o:
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(4)
+    assert o.let_through == 0
+    assert suite.pid_of("master") not in (None, pid)
+
+
+@pytest.mark.seconds(200)
+@pytest.mark.parametrize("part", PARTS)
+def test_a_stopped_process_is_bounded_and_told(suite, part):
+    pid = victim(suite, part)
+    with Openers(suite) as o:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(5)
+        finally:
+            st = pid_stat(pid)
+            if part == "core":
+                status = suite.ctl("status", check=False, seconds=30)
+                assert status.returncode != 0
+            elif part in ("supervisor", "master"):
+                health = suite.health()
+                assert health["health_issues"], "nothing is told"
+            if st:
+                os.kill(pid, signal.SIGCONT)
+        time.sleep(2)
+    assert o.longest < 7.5
+    assert o.refused_clean == 0
+    wait_for(lambda: all(denied(suite.dir / "bad.com")
+                         for _ in range(20)), 20)
+
+
+def test_all_of_vsapiapp_stopped_is_answered_by_policy(make_suite):
+    s = make_suite(FirstAction="deny", VerdictTimeout="1s", OnTimeout="allow")
+    s.start()
+    bad = s.infected("bad.com")
+    stopped = [p for p, t in s.titles().items() if "vsapiapp" in t]
+    for p in stopped:
+        os.kill(p, signal.SIGSTOP)
+    try:
+        start = time.monotonic()
+        assert opens(bad) == 0  # the policy: allow
+        assert time.monotonic() - start < 2.5
+        for _ in range(4):
+            opens(bad)
+        # the breaker: nobody waits any more
+        start = time.monotonic()
+        opens(bad)
+        assert time.monotonic() - start < 0.5
+        assert s.health()["overall"] == "Unprotected"
+    finally:
+        for p in stopped:
+            os.kill(p, signal.SIGCONT)
+    wait_for(lambda: denied(bad), 20)
+    wait_for(lambda: s.health()["overall"] != "Unprotected", 20)
+
+
+def test_all_of_vsapiapp_stopped_denies_where_the_policy_says_so(make_suite):
+    s = make_suite(FirstAction="deny", VerdictTimeout="1s", OnTimeout="deny",
+                   OnError="deny")
+    s.start()
+    clean = s.clean("clean.txt")
+    stopped = [p for p, t in s.titles().items() if "vsapiapp" in t]
+    for p in stopped:
+        os.kill(p, signal.SIGSTOP)
+    try:
+        assert denied(clean)
+    finally:
+        for p in stopped:
+            os.kill(p, signal.SIGCONT)
+    wait_for(lambda: opens(clean) == 0, 20)
+
+
+def test_everything_killed_at_once_lets_openers_go(make_suite):
+    s = make_suite(FirstAction="deny")
+    s.start()
+    with Openers(s) as o:
+        for p in s.processes():
+            os.kill(p, signal.SIGKILL)
+        time.sleep(2)
+    assert o.longest < 4
+
+
+@pytest.mark.seconds(200)
+def test_the_suite_comes_back_from_ten_rounds_of_kills(suite):
+    bad = suite.infected("bad.com")
+    for round_ in range(10):
+        part = PARTS[round_ % len(PARTS)]
+        pid = wait_for(lambda: victim(suite, part), 20)
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: denied(bad), 20)
+    wait_for(lambda: all(denied(bad) for _ in range(50)), 20)
