@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""Every way out follows its setting, is counted, and changes at run time
+without a gap in protection."""
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+import zipfile
+
+import pytest
+
+from suite import EICAR, MARKER, denied, opens, wait_for
+
+
+def test_oversize_files_follow_OnOversize(make_suite):
+    s = make_suite(FirstAction="deny", MaxFileSize="64K", OnOversize="deny")
+    s.start()
+    big = s.clean("big.bin", b"x" * 70000)
+    assert denied(big)
+    assert s.counters()["policyOversize"] >= 1
+    s.ctl("config", "set", "OnOversize", "allow")
+    assert opens(big) == 0
+    assert opens(s.clean("small.bin", b"x" * 60000)) == 0
+
+
+def test_encrypted_archives_follow_OnEncrypted(make_suite):
+    if not shutil.which("zip"):
+        pytest.skip("no zip(1) on this machine to make an encrypted archive")
+    s = make_suite(FirstAction="deny", OnEncrypted="deny")
+    s.start()
+    src = s.root / "plain.txt"
+    src.write_bytes(b"hello\n" * 100)
+    subprocess.run(["zip", "-q", "-j", "-P", "secret", str(s.dir / "e.zip"),
+                    str(src)], check=True)
+    assert denied(s.dir / "e.zip")
+    assert s.counters()["policyEncrypted"] >= 1
+    s.ctl("config", "set", "OnEncrypted", "allow")
+    assert opens(s.dir / "e.zip") == 0
+
+
+def test_archives_beyond_the_limits_are_not_called_clean(make_suite):
+    s = make_suite(FirstAction="deny", MaxFiles="5", MaxRecursion="3",
+                   OnOversize="deny")
+    s.start()
+    many = s.root / "many.zip"
+    with zipfile.ZipFile(many, "w") as z:
+        for i in range(50):
+            z.writestr(f"m{i}", b"fine %d" % i)
+        z.writestr("last", EICAR)
+    shutil.copy(many, s.dir / "many.zip")
+    assert denied(s.dir / "many.zip")
+    deep = EICAR
+    for i in range(8):
+        p = s.root / "deep.zip"
+        with zipfile.ZipFile(p, "w") as z:
+            z.writestr(f"d{i}.zip" if i else "x.com", deep)
+        deep = p.read_bytes()
+    (s.dir / "deep.zip").write_bytes(deep)
+    assert denied(s.dir / "deep.zip")
+
+
+EXCLUSIONS = [
+    ("directory", "{d}/excluded", "excluded/deep/bad.com", "excluded2/b.com"),
+    ("file", "{d}/one.com", "one.com", "one.com.x"),
+    ("extension", "foo", "a.FOO", "a.foob"),
+    ("pattern", "{d}/w*/x?.com", "wild/x1.com", "wild/y/x1.com"),
+    ("regex", "/re-[0-9]+[.]com$", "re-42.com", "re-x.com"),
+]
+
+
+@pytest.mark.parametrize("kind,value,out,still", EXCLUSIONS,
+                         ids=[e[0] for e in EXCLUSIONS])
+def test_exclusions_of_paths_take_hold_and_end_at_once(shared, kind, value,
+                                                       out, still):
+    value = value.format(d=shared.dir)
+    a, b = shared.infected(out), shared.infected(still)
+    assert denied(a) and denied(b)
+    shared.ctl("exclusion", "add", kind, value)
+    try:
+        assert opens(a) == 0
+        assert denied(b)
+    finally:
+        shared.ctl("exclusion", "remove", kind, value)
+    assert denied(a) and denied(b)
+
+
+def test_an_excluded_program_is_known_by_its_file_not_its_name(shared):
+    bad = shared.infected("prog-excl.com")
+    tool = shared.root / "tool"
+    shutil.copy("/bin/cat", tool)
+    other = shared.root / "other/tool"
+    other.parent.mkdir(exist_ok=True)
+    shutil.copy("/bin/cat", other)
+    shared.ctl("exclusion", "add", "executable", tool)
+    try:
+        assert subprocess.run([str(tool), str(bad)],
+                              capture_output=True).returncode == 0
+        assert subprocess.run([str(other), str(bad)],
+                              capture_output=True).returncode != 0
+    finally:
+        shared.ctl("exclusion", "remove", "executable", tool)
+    assert subprocess.run([str(tool), str(bad)],
+                          capture_output=True).returncode != 0
+
+
+def test_one_bad_entry_voids_only_itself_and_is_reported(make_suite):
+    s = make_suite(FirstAction="deny",
+                   ExcludeRegex=["(unclosed", "/ok-[0-9]$"])
+    s.start()
+    assert opens(s.infected("ok-1")) == 0
+    assert denied(s.infected("nok"))
+    h = s.health()
+    assert any("(unclosed" in str(i) for i in h["health_issues"])
+    assert "(unclosed" in str(s.json("exclusion", "list"))
+
+
+def test_an_exclusion_beats_include(make_suite):
+    s = make_suite(FirstAction="deny")
+    s.write_conf(ExcludeDirectory=[str(s.dir / "sub")])
+    s.start()
+    assert opens(s.infected("sub/bad.com")) == 0
+    assert denied(s.infected("bad.com"))
+
+
+def test_the_classes_of_RealtimeScan(make_suite):
+    s = make_suite(FirstAction="deny", RealtimeScan="4")  # running alone
+    s.start(wait=False)
+    bad = s.dir / "prog"
+    shutil.copy("/bin/true", bad)
+    with open(bad, "ab") as f:
+        f.write(MARKER)
+    bad.chmod(0o755)
+
+    def refused():
+        try:
+            subprocess.run([str(bad)])
+            return False
+        except PermissionError:
+            return True
+    wait_for(refused, 20, 0.2)
+    assert opens(bad) == 0  # reading is another class
+    s.ctl("config", "set", "RealtimeScan", "6")
+    wait_for(lambda: denied(bad), 10)
+    s.ctl("config", "set", "RealtimeScan", "1")  # incoming alone
+    wait_for(lambda: opens(bad) == 0, 10)
+    n = len(s.events())
+    s.infected("incoming.com")
+    wait_for(lambda: len(s.events()) > n, 10)
+
+
+def test_settings_change_without_an_unprotected_instant(suite):
+    bad = suite.infected("bad.com")
+    stop = threading.Event()
+    through = []
+
+    def opener():
+        while not stop.is_set():
+            if opens(bad) == 0:
+                through.append(time.monotonic())
+
+    threads = [threading.Thread(target=opener) for _ in range(2)]
+    for t in threads:
+        t.start()
+    for i in range(5):
+        suite.ctl("config", "set", "MaxRecursion", str(10 + i))
+        suite.ctl("exclusion", "add", "extension", f"x{i}")
+    suite.ctl("pattern", "reload", seconds=60)
+    time.sleep(1)
+    stop.set()
+    for t in threads:
+        t.join(20)
+    assert through == []
+
+
+def test_pattern_reload_takes_new_patterns_and_keeps_old_on_error(suite):
+    new = suite.clean("new-threat.txt", b"a brand new threat, really\n")
+    assert opens(new) == 0
+    db = suite.root / "var/lib/splx/patterns/new.ndb"
+    db.write_text("Test.New:0:*:" + b"brand new threat".hex() + "\n")
+    suite.ctl("pattern", "reload")
+    assert denied(new)
+    db.write_text("this is not a signature\n")
+    r = suite.ctl("pattern", "reload", check=False)
+    assert r.returncode != 0 and "new.ndb" in r.stderr + r.stdout
+    assert denied(new)
+    assert denied(suite.infected("still.com"))
+    assert any("new.ndb" in str(i) for i in suite.health()["health_issues"])
+    db.unlink()
+    suite.ctl("pattern", "reload")
+    assert opens(new) == 0
+
+
+def test_interceptor_modes_are_switched_at_run_time(suite):
+    bad = suite.infected("bad.com")
+    assert denied(bad)
+    suite.ctl("config", "set", "Interceptor", "off")
+    wait_for(lambda: opens(bad) == 0, 10)
+    assert suite.health()["overall"] == "Unprotected"
+    suite.ctl("config", "set", "Interceptor", "auto")
+    wait_for(lambda: denied(bad), 10)
+    assert suite.health()["interceptor"] == "fanotify"
+    # khm is not to be had here: the ladder falls down with a reason
+    suite.ctl("config", "set", "Interceptor", "khm", check=False)
+    wait_for(lambda: denied(bad), 10)
+
+
+def test_async_mode_holds_nobody_and_finds_what_is_used(make_suite):
+    s = make_suite(Interceptor="async", FirstAction="quarantine")
+    s.start(wait=False)
+    wait_for(lambda: s.ctl("status", check=False).returncode in (0, 1)
+             and s.health().get("interceptor") == "async", 20)
+    bad = s.infected("bad.com")
+    wait_for(lambda: not bad.exists(), 10)
+    ev = wait_for(lambda: [e for e in s.events()
+                           if e["path"] == str(bad)], 10)
+    assert ev[0]["severity"] == "high"
+    assert s.health()["overall"] == "Partially protected"
+
+
+@pytest.mark.parametrize("action,check", [
+    ("quarantine", lambda p: not p.exists()),
+    ("delete", lambda p: not p.exists()),
+    ("rename", lambda p: not p.exists()
+     and any(q.name.startswith(p.name) for q in p.parent.iterdir())),
+    ("deny", lambda p: p.exists() and denied(p)),
+    ("pass", lambda p: p.exists() and opens(p) == 0),
+])
+def test_first_actions(make_suite, action, check):
+    s = make_suite(FirstAction=action)
+    s.start(wait=action != "pass")
+    if action == "pass":
+        wait_for(lambda: s.ctl("health", check=False).returncode in (0, 1)
+                 and s.pid_of("master") and s.workers(), 20)
+    bad = s.infected("act.com")
+    wait_for(lambda: [e for e in s.events() if e["path"] == str(bad)], 15)
+    wait_for(lambda: check(bad), 10)
+
+
+def test_clean_falls_to_the_second_action_and_says_why(make_suite):
+    s = make_suite(FirstAction="clean", SecondAction="quarantine")
+    s.start()
+    bad = s.infected("cleanme.com")
+    wait_for(lambda: not bad.exists(), 10)
+    ev = wait_for(lambda: [e for e in s.events() if e["path"] == str(bad)
+                           and e["action"] == "quarantine"], 10)[0]
+    assert ev["detail"]
+    assert ev["action"] == "quarantine"
+
+
+def test_an_action_that_fails_leaves_the_file_denied(make_suite):
+    s = make_suite(FirstAction="quarantine", SecondAction="deny")
+    s.start()
+    d = s.dir / "ro"
+    s.mount_tmpfs(d, "4M")
+    bad = s.infected("ro/bad.com", MARKER + b"1")
+    wait_for(lambda: not bad.exists(), 10)
+    # on a read-only file system nothing can be moved
+    bad.write_bytes(b"x")
+    subprocess.run(["mount", "-o", "remount,ro", str(d)], check=True)
+    assert os.path.exists(bad)
+    subprocess.run(["mount", "-o", "remount,rw", str(d)], check=True)
+    fd = os.open(bad, os.O_WRONLY)
+    os.write(fd, MARKER)
+    subprocess.run(["chattr", "+i", str(bad)], capture_output=True)
+    os.close(fd)
+    assert denied(bad) or not bad.exists()
+    subprocess.run(["chattr", "-i", str(bad)], capture_output=True)
