@@ -17,20 +17,22 @@
 enum gen_kind {
 	GEN_READY,    /* <- engine works; text = JSON of engine_describe() */
 	GEN_FAILED,   /* <- text = why; the process exits */
-	GEN_FORK,     /* -> role, slot; 1 fd: the worker's end of its socket */
+	GEN_FORK,     /* -> role, slot, flags, policy_generation, epoch; 1 fd:
+	                 the worker's end of its socket */
 	GEN_FORKED,   /* <- slot, pid, 1 fd: pidfd; pid 0 = it failed, text */
 	GEN_DIED,     /* <- slot, pid, status as of waitpid(2) */
-	GEN_SETTINGS, /* -> 1 fd: settings file; policy_generation, epoch */
-	GEN_SETTINGS_DONE, /* <- text = "" or why not; void entries as JSON */
-	GEN_CLIENT,   /* unused by the generation; see WORK_CLIENT */
+	GEN_SETTINGS, /* -> 1 or 2 fds: settings as text, the known table */
+	GEN_SETTINGS_DONE, /* <- text = "" or why not */
 };
+#define GEN_FLAG_ASYNC 1u /* GEN_FORK: worker_setup.async */
+
 struct gen_msg {
 	uint32_t kind;
 	int32_t slot;
 	uint32_t role;
 	int32_t pid;
 	int32_t status;
-	uint32_t pad;
+	uint32_t flags; /* GEN_FLAG_* */
 	uint64_t policy_generation;
 	uint64_t epoch;
 	char text[16384];

@@ -85,6 +85,7 @@ struct slot {
 	_Atomic uint64_t scan_start_ns; /* 0 while no scan runs */
 	_Atomic uint32_t drain;       /* finish what you hold, then exit */
 	_Atomic uint64_t job;         /* BACK: the job it scans for */
+	_Atomic uint64_t job_request; /* its request's id; 0: none under way */
 	struct file_key scan_key;     /* what it scans while scan_start_ns */
 	struct hold holds[SLOT_NUMBERS]; /* by number - slot_number() */
 	_Atomic uint64_t counters[COUNTER_COUNT];
