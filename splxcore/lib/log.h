@@ -17,7 +17,8 @@ struct log_sinks {
 	bool to_syslog; /* /dev/log, datagrams, facility daemon */
 	int fd;         /* a SOCK_SEQPACKET or SOCK_DGRAM socket, one record a
 	                   line, or -1; stays the caller's */
-	int file_fd;    /* a file opened with O_APPEND, or -1; the caller's */
+	int file_fd;    /* a file opened with O_APPEND, or -1; the caller's;
+	                   the local time stands before each line there */
 };
 
 /* Begins logging as `ident` (kept as a pointer: pass a literal). */
@@ -37,6 +38,12 @@ void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Passes a finished line of another process ("<ident>: <level>: message", as
+ * its socket sink sent it; untrusted) on to our own sinks, by its own level.
+ */
+void log_relay(const char *record);
 
 /*
  * A message that may repeat: at most `burst` lines in `interval_ms` for one

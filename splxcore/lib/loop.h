@@ -20,6 +20,13 @@ typedef void (*loop_signal_fn)(int sig, void *arg);
 struct loop *loop_new(void);
 /* All events of the loop must be gone. */
 void loop_free(struct loop **loop);
+/*
+ * In a child after fork(): ends the inherited loop and all its events, leaves
+ * the parent's untouched, and gives the signals it caught back to their
+ * defaults. The child's pointers to events are dead then. Between fork() and
+ * this call a caught signal would reach the parent's loop: block signals.
+ */
+void loop_forget(struct loop **loop);
 
 /* Runs until loop_stop(); returns 0, or -1 when waiting itself failed. */
 int loop_run(struct loop *loop);
