@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""The init scripts: their output, their exit codes, their manners."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from suite import denied, opens, pid_stat, wait_for
+
+
+class Service:
+    """The scripts as `service` runs them: no environment, cwd /."""
+
+    def __init__(self, suite):
+        self.s = suite
+
+    def __call__(self, *args, name="splx", shell="sh", env=None, seconds=100):
+        r = subprocess.run(
+            ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+             f"SPLX_ROOT={self.s.root}", *(env or []), shell,
+             str(self.s.root / "etc/init.d" / name), *args],
+            cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=seconds)
+        self.out = r.stdout.decode()
+        return r.returncode
+
+
+@pytest.fixture
+def service(make_suite):
+    s = make_suite(FirstAction="deny")
+    sv = Service(s)
+    yield sv
+    sv("stop")
+
+
+def test_start_prints_its_steps_blocks_and_returns_0(service):
+    assert service("start") == 0
+    assert re.sub(" +", " ", service.out) == (
+        "Starting Splx for Linux:\n"
+        "Checking configuration file: [ OK ]\n"
+        "Starting splxcore:\n"
+        "Starting entity: [ OK ]\n"
+        "Starting vsapiapp: [ OK ]\n"
+        "Splx for Linux core started. [ OK ]\n")
+    # at once, not a moment later
+    assert denied(service.s.infected("bad.com"))
+
+
+def test_stop_prints_its_steps_and_leaves_nothing_behind(service):
+    assert service("start") == 0
+    bad = service.s.infected("bad.com")
+    assert service("stop") == 0
+    assert re.sub(" +", " ", service.out) == (
+        "Shutting down Splx for Linux:\n"
+        "Shutting down splxcore:\n"
+        "Shutting down vsapiapp: [ OK ]\n"
+        "Shutting down entity: [ OK ]\n"
+        "Splx for Linux core stopped normally. [ OK ]\n")
+    assert service.s.processes() == []
+    assert opens(bad) == 0
+    left = {p.name for p in (service.s.root / "run/splx").iterdir()}
+    assert not {"entity.pid", "entity.sock", "control.sock",
+                "scan.sock"} & left
+
+
+def test_status_has_the_codes_of_the_lsb(service):
+    assert service("status") == 3
+    assert service("start") == 0
+    assert service("status") == 0
+    assert "Protected" in service.out
+    for pid in service.s.processes():
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not service.s.processes())
+    assert service("status") == 1
+    assert service("start") == 0  # a stale pid file is no obstacle
+    assert service("status") == 0
+    assert service("stop") == 0
+    assert service("status") == 3
+
+
+def test_start_when_running_and_stop_when_stopped_are_no_errors(service):
+    assert service("stop") == 0
+    assert service("start") == 0
+    before = service.s.pid_of("supervisor")
+    assert service("start") == 0
+    assert service.s.pid_of("supervisor") == before
+
+
+def test_conditional_restarts(service):
+    assert service("condrestart") == 0
+    assert service("try-restart") == 0
+    assert service.s.processes() == []
+    assert service("start") == 0
+    before = service.s.pid_of("supervisor")
+    assert service("condrestart") == 0
+    assert service.s.pid_of("supervisor") not in (None, before)
+    assert denied(service.s.infected("bad.com"))
+
+
+def test_reload_takes_settings_over_and_refuses_broken_ones(service):
+    assert service("start") == 0
+    bad = service.s.infected("bad.xyz")
+    assert denied(bad)
+    service.s.write_conf(ExcludeExtension=["xyz"])
+    assert service("reload") == 0
+    assert opens(bad) == 0
+    with open(service.s.conf_file, "a") as f:
+        f.write('VerdictTimeout = "soon"\n')
+    assert service("force-reload") != 0
+    assert "VerdictTimeout" in service.out
+    assert opens(bad) == 0  # the running settings stay
+    assert denied(service.s.infected("bad.com"))
+
+
+def test_reload_of_a_stopped_service_is_7_and_a_wrong_word_2(service):
+    assert service("reload") == 7
+    assert service("gibberish") == 2
+    assert service() == 2
+
+
+def test_broken_settings_at_start(service):
+    s = service.s
+    good = s.conf_file.read_text()
+    s.conf_file.write_text(good + "NoSuchKey = 5\n")
+    assert service("start") == 6  # nothing to fall back to
+    assert "NoSuchKey" in service.out and "splx.conf:" in service.out
+    assert s.processes() == []
+    s.conf_file.write_text(good)
+    assert service("start") == 0
+    assert service("stop") == 0
+    s.conf_file.write_text(good + "NoSuchKey = 5\n")
+    assert service("start") == 0  # the last good ones
+    assert "[WARNING]" in service.out
+    assert denied(s.infected("bad.com"))
+    assert any("NoSuchKey" in str(i) for i in s.health()["health_issues"])
+
+
+def test_the_scripts_work_under_other_shells(service):
+    for shell in ("dash", "bash"):
+        assert service("start", shell=shell) == 0
+        assert service("status", shell=shell) == 0
+        assert service("stop", shell=shell) == 0
+
+
+def test_a_missing_program_is_code_5(service):
+    (service.s.root / "usr/lib/splx/vsapiapp").unlink()
+    assert service("start") == 5
+
+
+def test_a_missing_scan_user_is_one_clear_line(make_suite):
+    s = make_suite(FirstAction="deny", ScanUser="no-such-user-here")
+    sv = Service(s)
+    assert sv("start") != 0
+    assert "no-such-user-here" in sv.out
+    sv("stop")
+
+
+def test_a_second_instance_is_refused_with_one_line(service):
+    assert service("start") == 0
+    r = subprocess.run([str(service.s.root / "usr/lib/splx/entity"), "-R",
+                        str(service.s.root), "-f"],
+                       stdin=subprocess.DEVNULL, capture_output=True,
+                       timeout=20)
+    assert r.returncode != 0
+    text = (r.stdout + r.stderr).decode().strip()
+    assert len(text.splitlines()) == 1
+    assert str(service.s.pid_of("supervisor")) in text
+    assert denied(service.s.infected("bad.com"))
+
+
+def test_only_root_may_start(service):
+    def drop():
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+    r = subprocess.run(["sh", str(service.s.root / "etc/init.d/splx"),
+                        "start"], env={"SPLX_ROOT": str(service.s.root),
+                                       "PATH": "/usr/bin:/bin"},
+                       preexec_fn=drop, capture_output=True, timeout=30)
+    assert r.returncode == 4
+
+
+def test_stop_works_when_entity_is_stopped(service):
+    """A frozen supervisor neither hangs the stop for long nor survives."""
+    assert service("start") == 0
+    pid = service.s.pid_of("core")
+    os.kill(pid, signal.SIGSTOP)
+    start = time.monotonic()
+    service("stop")
+    assert time.monotonic() - start < 60
+    wait_for(lambda: pid_stat(pid) is None or pid_stat(pid)[0] == "Z", 20)
+    assert service.s.processes() == []
+
+
+def test_concurrent_starts_give_one_service(service):
+    procs = [subprocess.Popen(
+        ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+         f"SPLX_ROOT={service.s.root}", "sh",
+         str(service.s.root / "etc/init.d/splx"), "start"], cwd="/",
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL) for _ in range(3)]
+    codes = [p.wait(100) for p in procs]
+    assert 0 in codes
+    titles = service.s.titles().values()
+    assert sum("vsapiapp: master" in t for t in titles) == 1
+    assert denied(service.s.infected("bad.com"))
+
+
+def test_on_a_terminal_the_result_stands_at_column_60(service):
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.chdir("/")
+        os.execve("/bin/sh", ["sh", str(service.s.root / "etc/init.d/splx"),
+                              "start"],
+                  {"SPLX_ROOT": str(service.s.root), "TERM": "xterm",
+                   "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    out = b""
+    while True:
+        ready, _, _ = select.select([fd], [], [], 100)
+        try:
+            data = os.read(fd, 4096) if ready else b""
+        except OSError:
+            data = b""
+        if not data:
+            break
+        out += data
+    os.waitpid(pid, 0)
+    assert b"Starting entity:\x1b[60G[\x1b[1;32m  OK  \x1b[0;39m]" in out
+
+
+def test_the_suite_ends_cleanly_on_a_signal(make_suite):
+    s = make_suite(FirstAction="deny").start()
+    s.entity.send_signal(signal.SIGTERM)
+    assert s.entity.wait(30) == 0
+    s.entity = None
+    assert s.processes() == []
