@@ -49,7 +49,26 @@ enum conf_interceptor {
 	CONF_INTERCEPTOR_ASYNC,
 	CONF_INTERCEPTOR_OFF,
 };
-enum conf_policy { CONF_POLICY_DEFAULT, CONF_POLICY_ALLOW, CONF_POLICY_DENY };
+/* One numbering for all policies, OnError too (it has no default to take). */
+enum conf_policy { CONF_POLICY_ALLOW, CONF_POLICY_DENY, CONF_POLICY_DEFAULT };
+enum conf_log_level {
+	CONF_LOG_ERROR, /* as enum log_level */
+	CONF_LOG_WARN,
+	CONF_LOG_INFO,
+	CONF_LOG_DEBUG,
+};
+/*
+ * As enum action. The words of the second actions begin with quarantine:
+ * conf_action() makes an action of either.
+ */
+enum conf_action {
+	CONF_ACTION_CLEAN,
+	CONF_ACTION_QUARANTINE,
+	CONF_ACTION_DELETE,
+	CONF_ACTION_RENAME,
+	CONF_ACTION_DENY,
+	CONF_ACTION_PASS,
+};
 enum conf_known_clean {
 	CONF_KNOWN_OFF,
 	CONF_KNOWN_MEMORY,
@@ -78,6 +97,20 @@ struct conf_option {
 extern const struct conf_option conf_options[];
 extern const size_t conf_option_count;
 const struct conf_option *conf_option_find(const char *key);
+/* The option whose key is most like `key`; NULL when none is. */
+const struct conf_option *conf_option_nearest(const char *key);
+/* Word number `index` of an ENUM option into out; false when out of range. */
+bool conf_option_word(const struct conf_option *opt, int index, char *out,
+		      size_t size);
+/* What the option takes, for people: "100ms to 2m, such as 5s". */
+char *conf_option_allowed(const struct conf_option *opt, char *out,
+			  size_t size);
+
+/* A settings file larger than this is refused. */
+#define CONF_FILE_MAX (4u << 20)
+/* The longest text of an option or an item of a list; items in a list. */
+#define CONF_TEXT_MAX 4095
+#define CONF_LIST_MAX 4096
 
 /* All defaults. The caller frees with conf_free(). */
 struct conf *conf_new(void);
@@ -86,6 +119,11 @@ void conf_free(struct conf **conf);
 bool conf_equal(const struct conf *a, const struct conf *b);
 
 /*
+ * The file is lines of `Key = value`; a list is `Key = {"a", "b"}`. A value is
+ * a word of A-Z a-z 0-9 _ . / : @ % -, or "text" with \\ \" \' \$ \n \t \r
+ * \xHH, or 'text' with \\ and \' alone (made for expressions). Comments: #,
+ * // and slash-star. Durations need their unit. No key may stand twice.
+ *
  * Reads the settings file as a whole. NULL and *err with "FILE:LINE: key:
  * what is wrong, what is allowed" when anything in it is not right; no
  * partly read settings ever leave this function. A missing file is an error
@@ -114,17 +152,28 @@ int conf_list_remove(struct conf *conf, const char *key, const char *item,
  * The settings file with some values changed, comments and order kept: a line
  * of an option that changed is rewritten, an option that was not in it is
  * added at the end, one that stands at its default and was not in the file is
- * not. `old_text` may be NULL. The caller frees the result.
+ * not. `old_text` may be NULL. The caller frees the result. NULL and *err
+ * when the syntax of the old text is broken; a value in it that is not right
+ * is no error but gets replaced.
  */
-char *conf_edit(const char *old_text, const struct conf *now);
+char *conf_edit(const char *old_text, const struct conf *now,
+		struct err *err);
 /* The commented sample with every option at its default. */
 void conf_sample(FILE *out);
 /* All settings as a file, without comments; the caller frees it. */
 char *conf_dump(const struct conf *conf);
 
-/* 'default' resolved to OnError: true means allow. */
+/*
+ * True means allow. `policy` is a CONF_POLICY_* as any On… option holds it;
+ * CONF_POLICY_DEFAULT is resolved to OnError.
+ */
 bool conf_allows(const struct conf *conf, int policy);
-/* Workers and WorkersMax with 0 resolved for `cpus`. */
+/* The enum action of an option FirstAction … ManualSecondAction, by key. */
+int conf_action(const struct conf *conf, const char *key);
+/*
+ * Workers and WorkersMax with 0 resolved for `cpus`. Where WorkersMax is the
+ * smaller one, Workers counts.
+ */
 int conf_workers(const struct conf *conf, int cpus);
 int conf_workers_max(const struct conf *conf, int cpus);
 

@@ -32,7 +32,10 @@ extern const struct verb verbs[VERB_COUNT];
 
 /* By its wire name, "noun.verb" or "noun"; NULL when unknown. */
 const struct verb *verbs_find(const char *wire);
-/* By the words of a command line; *used_r (1 or 2) words belong to it. */
+/*
+ * By the words of a command line; *used_r (1 or 2) words belong to it. Hidden
+ * verbs are not found ("scan begin" scans the file begin).
+ */
 const struct verb *verbs_match(int argc, char *const *argv, int *used_r);
 /* "noun.verb" or "noun". Returns out. */
 char *verbs_wire(const struct verb *v, char *out, size_t size);
@@ -46,19 +49,31 @@ struct verb_arg {
 	bool required;
 	bool repeats;
 };
+#define VERB_ARGS_MAX 12
 /* Splits a grammar; returns the number of arguments (at most max). */
 int verbs_grammar(const struct verb *v, struct verb_arg *args, int max);
 
+/* "quarantine restore ID... [--to=PATH] [--force]". Returns out. */
+char *verbs_usage(const struct verb *v, char *out, size_t size);
+/*
+ * What may be meant by words that verbs_match() does not know: the command
+ * ("quarantine list") that is most like them, into out. NULL when none is. A
+ * noun without its verb gets all of that noun: "quarantine list, show, ...".
+ */
+const char *verbs_nearest(int argc, char *const *argv, char *out, size_t size);
+
 /*
  * Command line words (after noun and verb) to a JSON object: words are
- * strings, repeated ones arrays, flags true. NULL and *err with what is
+ * strings, repeated ones arrays, flags true. --x=V and --x V are the same,
+ * after -- everything is a word, a lone - is one too. NULL and *err with what is
  * missing or unknown, and the usage. New reference.
  */
 json_t *verbs_parse(const struct verb *v, int argc, char *const *argv,
 		    struct err *err);
 /*
  * Checks an object that came over the wire against the grammar: unknown
- * names, missing ones, wrong kinds. 0, or -1 and *err.
+ * names, missing ones, wrong kinds (the kinds are as verbs_parse() makes
+ * them). 0, or -1 and *err.
  */
 int verbs_check(const struct verb *v, json_t *args, struct err *err);
 
