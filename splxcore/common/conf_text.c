@@ -14,6 +14,7 @@
 struct reader {
 	const char *text;
 	const char *name; /* for messages; may be NULL */
+	const char *key;  /* whose value is being read, else NULL */
 	size_t at;
 	int line;
 	struct conf_scan *scan;
@@ -32,6 +33,8 @@ static int fail(const struct reader *r, int line, const char *fmt, ...)
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	err_set(r->err, 0, "%s", what);
+	if (r->key)
+		err_add(r->err, "%s", r->key);
 	if (r->name)
 		err_add(r->err, "%s:%d", r->name, line);
 	return -1;
@@ -268,15 +271,15 @@ static int read_stmt(struct reader *r)
 		return -1;
 	stmt.value = r->at;
 	stmt.first = r->scan->lines.len;
+	r->key = stmt.opt->key;
 	if (!peek(r, 0) || peek(r, 0) == '\n')
-		return fail(r, r->line, "%s: has no value", stmt.opt->key);
+		return fail(r, r->line, "has no value");
 	if (peek(r, 0) != '{')
 		rc = read_text(r, "in a value");
 	else if (stmt.opt->type == CONF_LIST)
 		rc = read_list(r);
 	else
-		return fail(r, r->line, "%s: takes one value, not a list",
-			    stmt.opt->key);
+		return fail(r, r->line, "takes one value, not a list");
 	if (rc < 0)
 		return -1;
 	stmt.end = r->at;
@@ -284,8 +287,9 @@ static int read_stmt(struct reader *r)
 	if (skip_space(r, true) < 0)
 		return -1;
 	if (peek(r, 0) && peek(r, 0) != '\n')
-		return fail(r, r->line, "%s: more than one value; put text in "
-			    "double quotes, several in { , }", stmt.opt->key);
+		return fail(r, r->line, "more than one value; put text in "
+			    "double quotes, several in { , }");
+	r->key = NULL;
 	return 0;
 }
 
