@@ -31,6 +31,7 @@
 #define NUMBER_BASE 64
 #define SCOREBOARD_EXEMPT 64
 #define SCOREBOARD_POISON 64
+#define SCOREBOARD_PASS 256
 #define SLOT_SAMPLES 64
 
 /* One question that a worker holds. */
@@ -149,6 +150,14 @@ struct scoreboard {
 		_Atomic uint32_t deaths; /* 0: free */
 		struct file_key key;
 	} poison[SCOREBOARD_POISON];
+
+	/* Restored files that pass though infected; see pass.h. Core writes. */
+	_Atomic uint32_t pass_next;
+	struct {
+		_Atomic uint32_t seq; /* odd while written */
+		_Atomic uint32_t used;
+		struct file_key key;
+	} pass[SCOREBOARD_PASS];
 
 	/* Counts of those who have no slot: supervisor and master. */
 	_Atomic uint64_t counters[COUNTER_COUNT];
