@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/events.h"
 #include "common/verdict.h"
 #include "lib/err.h"
 
@@ -42,44 +43,15 @@ void store_on_health(struct store *store,
 
 /* ---- events (events.def) ---- */
 
-enum event_kind {
-#define EVENT(kind, text) EVENT_##kind,
-#define COLUMN(kind, name, type, text)
-#include "common/events.def"
-#undef EVENT
-#undef COLUMN
-	EVENT_KINDS
-};
-enum event_severity {
-	SEVERITY_INFO,
-	SEVERITY_LOW,
-	SEVERITY_MEDIUM,
-	SEVERITY_HIGH,
-	SEVERITIES
-};
-const char *event_kind_name(enum event_kind kind);
-/* -1 when there is no such kind or severity. */
-int event_kind_parse(const char *name);
-const char *event_severity_name(enum event_severity severity);
-int event_severity_parse(const char *name);
-
-/*
- * The names of the columns of a kind, in their order, the common ones first
- * (id, time, kind, severity, message). With kind -1: those of all kinds, each
- * name once. Returns how many; names[] are static.
- */
-#define EVENT_COLUMNS_MAX 64
-int event_columns(int kind, const char *names[EVENT_COLUMNS_MAX]);
-
 /*
  * Adds an event. `columns` is an object of the kind's own columns (taken
  * over; NULL: none; an unknown name is a bug and panics; null values are
- * left out). Untrusted text may hold anything: it is kept as log_escape()
- * writes it. Never fails for the caller: what cannot be written now waits in
- * memory (up to 1000, the oldest go first and are counted) and is written
- * when it can be.
+ * left out; json_string_nocheck() for text that may not be UTF-8). All text is
+ * kept as log_escape() writes it. Never fails for the caller: what cannot be
+ * written now waits in memory (up to 1000, the oldest go first and are counted)
+ * and is written when it can be.
  */
-void store_event(struct store *store, enum event_kind kind,
+void store_event(struct store *store, enum event_kind_id kind,
 		 enum event_severity severity, json_t *columns, const char *fmt,
 		 ...) __attribute__((format(printf, 5, 6)));
 
@@ -89,7 +61,7 @@ void store_event(struct store *store, enum event_kind kind,
  * matches to `fn` and moves `cursor`; call again until it returns 0.
  */
 struct event_query {
-	int kind;	  /* enum event_kind, or -1 for all */
+	int kind;	  /* enum event_kind_id, or -1 for all */
 	int64_t since_ns; /* 0: no limit */
 	int64_t until_ns; /* 0: no limit; that instant itself is not in */
 	const char *text; /* a part of any text column; NULL: any. Borrowed */
