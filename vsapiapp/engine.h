@@ -27,8 +27,12 @@ struct engine;
 struct engine *engine_new(const struct conf *conf, struct err *err);
 void engine_free(struct engine **engine);
 
-/* Takes over limits and scan options from new settings, before workers are
- * forked for them. */
+/*
+ * Takes over limits and scan options from new settings, before workers are
+ * forked for them. 0; 1 when all that can be was taken over, but DetectPUA or
+ * PatternDirectory differ from what was loaded, so that a new engine is
+ * wanted; -1 and *err.
+ */
 int engine_configure(struct engine *engine, const struct conf *conf,
 		     struct err *err);
 
