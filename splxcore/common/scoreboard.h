@@ -82,7 +82,9 @@ struct slot {
 	_Atomic uint64_t start; /* its start time, see struct proc_id */
 	_Atomic uint64_t master; /* start time of the master that made it */
 	_Atomic uint64_t generation;
-	_Atomic uint64_t beat_ns;     /* last turn of its loop, monotonic */
+	/* Each turn of its loop, before it reads an event, and at least every
+	 * 500 ms while it is idle; CLOCK_MONOTONIC (guard.h relies on it). */
+	_Atomic uint64_t beat_ns;
 	_Atomic uint64_t scan_start_ns; /* 0 while no scan runs */
 	_Atomic uint32_t drain;       /* finish what you hold, then exit */
 	_Atomic uint64_t job;         /* BACK: the job it scans for */
@@ -163,6 +165,7 @@ struct scoreboard {
 	_Atomic uint64_t counters[COUNTER_COUNT];
 	/* What slots had counted when they were given to somebody new. */
 	_Atomic uint64_t retired[COUNTER_COUNT];
+	_Atomic uint32_t retire_seq; /* odd while counters move to retired */
 	struct hist retired_wait;
 	struct hist retired_scan;
 
@@ -184,6 +187,12 @@ void scoreboard_release(struct scoreboard *sb, int slot);
 
 /* Sum of a counter over everything. */
 uint64_t scoreboard_count(const struct scoreboard *sb, enum counter_id id);
+/*
+ * COUNTER_QUESTIONS, exact also while a slot is being retired: how many
+ * events of the permission group were ever taken. Only those are counted
+ * there, directly after they were read.
+ */
+uint64_t scoreboard_taken(const struct scoreboard *sb);
 void scoreboard_wait(const struct scoreboard *sb, struct hist *out);
 void scoreboard_scan(const struct scoreboard *sb, struct hist *out);
 

@@ -18,7 +18,7 @@ struct mount {
 	char *point;  /* where, as seen in that namespace */
 	char *fstype;
 	char *source;
-	char *options;
+	char *options; /* the mount's, then the file system's, by commas */
 };
 struct mount_list {
 	VEC(struct mount);

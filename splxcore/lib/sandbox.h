@@ -26,16 +26,38 @@ int sandbox_tmpfs(const char *dir, uint64_t bytes, uid_t uid, gid_t gid,
 		  struct err *err);
 
 /*
+ * A root for one process: in `dir` (from sandbox_tmpfs()) a directory tmp
+ * (0700, owned uid:gid) and a read-only procfs in which it sees itself alone.
+ * Needs root.
+ */
+int sandbox_jail_make(const char *dir, uid_t uid, gid_t gid, struct err *err);
+/*
+ * Makes `dir` the root directory of the calling process and goes there: no
+ * other file has a name any more (descriptors of directories outside must be
+ * closed). Needs CAP_SYS_CHROOT; drop it afterwards by sandbox_become().
+ * fd_path() goes on telling the full paths of files outside.
+ */
+int sandbox_jail_enter(const char *dir, struct err *err);
+
+/*
  * Becomes uid:gid with no supplementary groups and keeps only the
  * capabilities whose bits are set in `keep` (1ull << CAP_x), in the permitted
- * and effective sets; no_new_privs, not dumpable.
+ * and effective sets; no_new_privs, not dumpable. The bounding set is emptied
+ * where that is allowed, inheritable and ambient sets are. May be called again
+ * for the same user to keep less.
  */
 int sandbox_become(uid_t uid, gid_t gid, uint64_t keep, struct err *err);
 
 /*
- * Landlock: nothing can be opened but below `dir` (read, write, make,
- * remove). Returns 1 when it holds, 0 when this kernel has none (then the
- * other walls stand alone and health says so), -1 on failure.
+ * Landlock: nothing can be written, truncated, made, removed, renamed, listed
+ * or executed but below `dir` (there everything of it except executing and
+ * making devices, sockets, FIFOs and links); no TCP, no abstract sockets, no
+ * signals to others. Reading a file is not ruled: the descriptor of a
+ * fanotify event is opened in the name of its reader, and a reader that may
+ * not open it makes the kernel deny the opener (seen on 6.18). That wall is
+ * sandbox_jail_enter()'s.
+ * Returns 1 when it holds, 0 when this kernel has none (then the other walls
+ * stand alone and health says so), -1 on failure.
  */
 int sandbox_landlock(const char *dir, struct err *err);
 
