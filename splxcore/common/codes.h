@@ -4,14 +4,35 @@
 
 /* Status and reason codes (codes.def). */
 enum status_code {
-#define CODE(id, number, name, text) STATUS_##id = (number),
+#define CODE(id, number, name, field, level, text, action)                     \
+	STATUS_##id = (number),
 #include "codes.def"
 #undef CODE
 };
 
-/* The row of a code; "unknown" for a number that has none. */
+/* Which status shows a code. */
+enum status_field {
+	STATUS_FIELD_GENERAL,
+	STATUS_FIELD_ANTIMALWARE,
+	STATUS_FIELD_KERNEL,
+	STATUS_FIELD_PATTERN,
+	STATUS_FIELDS
+};
+/* How bad a code is; worse is greater. */
+enum status_level {
+	STATUS_LEVEL_INFO,
+	STATUS_LEVEL_WARNING,
+	STATUS_LEVEL_PARTIAL,
+	STATUS_LEVEL_NONE,
+};
+
+/* The row of a code; "unknown", GENERAL, WARNING for a number that has
+ * none. */
 const char *status_name(int code);
 const char *status_text(int code);
+const char *status_action(int code);
+enum status_field status_field(int code);
+enum status_level status_level(int code);
 
 /*
  * LSB exit codes of init actions, and of our programs when they cannot
