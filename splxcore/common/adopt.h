@@ -3,6 +3,7 @@
 #define SPLX_COMMON_ADOPT_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/err.h"
 #include "lib/loop.h"
@@ -22,6 +23,13 @@
  * *err; 0 does not mean that it won.
  */
 int adopt_supervisor(struct scoreboard *sb, struct err *err);
+
+/*
+ * fork(2) for a child that will execute a program: no signal that is meant
+ * for the parent's loop can reach it through the child. In the child every
+ * signal has its default and none is blocked. Returns as fork(2).
+ */
+pid_t adopt_fork(void);
 
 /*
  * Watches the supervisor from now on: the pipe INHERIT_LIFE first, later a

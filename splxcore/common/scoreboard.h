@@ -122,7 +122,11 @@ struct scoreboard {
 	struct {
 		_Atomic int32_t pid;
 		_Atomic uint64_t start;
-		_Atomic uint64_t beat_ns;
+		_Atomic uint64_t beat_ns; /* 0 until its start is over */
+		/* Kept by the supervisor: ends nobody asked for, and the
+		 * status of the last one as of waitpid(2), -1 unknown. */
+		_Atomic uint32_t restarts;
+		_Atomic int32_t last_status;
 	} supervisor, core, master;
 	_Atomic uint32_t master_state; /* enum master_state */
 	_Atomic uint32_t interceptor;  /* enum interceptor_kind */
