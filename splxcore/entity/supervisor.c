@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bringup.h"
+#include "common/codes.h"
+#include "common/control.h"
+#include "common/paths.h"
+#include "controlsock.h"
+#include "lib/clock.h"
+#include "lib/fangroup.h"
+#include "lib/fdutil.h"
+#include "lib/log.h"
+#include "remains.h"
+
+#define CORE_START_NS (60 * CLOCK_NS_PER_S)
+/* Workers that outlive their master may finish, but not for long. */
+#define REMAINS_FINISH_NS (3 * CLOCK_NS_PER_S)
+#define REMAINS_GIVE_UP_NS (8 * CLOCK_NS_PER_S)
+/* Ticks between two sweeps of the exempt list. */
+#define SWEEP_TICKS (5000 / SUPERVISOR_TICK_MS)
+
+static void exec_core(struct supervisor *sup)
+{
+	const char *argv[6] = {"entity", "--core", NULL};
+	int n = 2;
+
+	if (sup->foreground)
+		argv[n++] = "-f";
+	if (paths()->root[0]) {
+		argv[n++] = "-R";
+		argv[n++] = paths()->root;
+	}
+	argv[n] = NULL;
+	execv("/proc/self/exe", (char *const *)argv);
+}
+
+static void exec_master(struct supervisor *sup)
+{
+	const char *argv[] = {"vsapiapp", NULL, NULL, NULL};
+	char program[PATH_MAX];
+
+	(void)sup;
+	snprintf(program, sizeof(program), "%s/vsapiapp", paths()->libexec_dir);
+	if (paths()->root[0]) {
+		argv[1] = "-R";
+		argv[2] = paths()->root;
+	}
+	execv(program, (char *const *)argv);
+}
+
+static void fail_start(struct supervisor *sup, int status)
+{
+	sup->exit_status = status ? status : LSB_FAILED;
+	supervisor_quit(sup);
+}
+
+/* Core is ready for the first time: the start has succeeded. */
+static void started(struct supervisor *sup)
+{
+	struct log_sinks sinks = {.fd = INHERIT_LOG, .file_fd = -1};
+	struct err err;
+
+	sup->start_limit_ns = 0;
+	log_init("entity", &sinks, LOG_LVL_INFO);
+	log_info("supervisor %s pid=%d",
+		 sup->adopted ? "took over" : "started", (int)getpid());
+	bringup_detach(sup, LSB_OK);
+	if (sup->start_all && supervisor_start_master(sup, &err))
+		log_error("vsapiapp start: %s", err.text);
+}
+
+int supervisor_start_master(struct supervisor *sup, struct err *err)
+{
+	if (sup->quitting || sup->remains_ns)
+		return err_set(err, 0, "vsapiapp is just being stopped");
+	if (sup->master.state != PART_RUNNING)
+		atomic_store(&sup->sb->master_state, MASTER_STARTING);
+	return part_start(&sup->master, err);
+}
+
+bool supervisor_master_ready(const struct supervisor *sup)
+{
+	return part_ready(&sup->master) &&
+	       atomic_load(&sup->sb->master.pid) == sup->master.id.pid &&
+	       atomic_load(&sup->sb->master_state) == MASTER_READY;
+}
+
+bool supervisor_master_gone(const struct supervisor *sup)
+{
+	return sup->master.state == PART_STOPPED && !sup->remains_ns;
+}
+
+/* Ended and not to come back: nothing of it may hold an opener. */
+static void master_stopped(struct supervisor *sup)
+{
+	sup->remains_ns = clock_mono_ns();
+}
+
+void supervisor_stop_master(struct supervisor *sup)
+{
+	if (sup->master.state == PART_STOPPED)
+		return;
+	part_stop(&sup->master);
+	if (sup->master.state == PART_STOPPED)
+		master_stopped(sup); /* it was between two starts */
+}
+
+static void tick_remains(struct supervisor *sup, uint64_t now_ns)
+{
+	uint64_t age = now_ns - sup->remains_ns;
+	int n;
+
+	if (!sup->remains_ns)
+		return;
+	n = remains_of_vsapiapp(sup->sb, age >= REMAINS_FINISH_NS);
+	if (n > 0 && age < REMAINS_GIVE_UP_NS)
+		return;
+	if (n > 0)
+		log_error("vsapiapp: %d of its processes do not end", n);
+	sup->remains_ns = 0;
+	atomic_store(&sup->sb->master_state, MASTER_NONE);
+	/* A master that was killed has left its marks. */
+	if (sup->guard && fangroup_flush_all(INHERIT_GROUP) < 0)
+		log_error("marks could not be dropped: %m");
+}
+
+void supervisor_part_gone(struct supervisor *sup, struct part *part,
+			  int wait_status)
+{
+	if (part == &sup->master) {
+		if (part->state == PART_STOPPED)
+			master_stopped(sup);
+		return;
+	}
+	if (!sup->start_limit_ns || sup->adopted)
+		return;
+	/* Its first start: it has said why. */
+	if (part->state == PART_PAUSING)
+		part->state = PART_STOPPED;
+	fail_start(sup, WIFEXITED(wait_status) ? WEXITSTATUS(wait_status)
+					       : LSB_FAILED);
+}
+
+void supervisor_quit(struct supervisor *sup)
+{
+	if (sup->quitting)
+		return;
+	sup->quitting = true;
+	atomic_store(&sup->sb->quit, 1);
+	supervisor_stop_master(sup);
+}
+
+/* vsapiapp first, so that core still takes its last findings. */
+static void tick_quit(struct supervisor *sup)
+{
+	if (!sup->quitting || !supervisor_master_gone(sup))
+		return;
+	if (sup->core.state == PART_STOPPED)
+		loop_stop(sup->loop);
+	else if (sup->core.state != PART_STOPPING)
+		part_stop(&sup->core);
+}
+
+static void tick_start(struct supervisor *sup, uint64_t now_ns)
+{
+	if (!sup->start_limit_ns || sup->quitting)
+		return;
+	if (part_ready(&sup->core)) {
+		started(sup);
+	} else if (now_ns >= sup->start_limit_ns && !sup->adopted) {
+		log_error("entity: core is not ready after a minute");
+		fail_start(sup, LSB_FAILED);
+	}
+}
+
+/* Pids that are no more must not exempt whoever gets their number next. */
+static void sweep_exempt(struct supervisor *sup)
+{
+	int i;
+
+	for (i = 0; i < SCOREBOARD_EXEMPT; i++) {
+		pid_t pid = atomic_load(&sup->sb->exempt[i]);
+
+		if (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH)
+			scoreboard_unexempt(sup->sb, pid);
+	}
+}
+
+static void tick(void *arg)
+{
+	struct supervisor *sup = arg;
+	uint64_t now = clock_mono_ns();
+
+	scoreboard_beat(sup->sb, supervisor);
+	if (sup->guard)
+		guard_tick(sup->guard);
+	part_tick(&sup->core, now);
+	part_tick(&sup->master, now);
+	tick_remains(sup, now);
+	tick_start(sup, now);
+	controlsock_tick(sup->control, now);
+	tick_quit(sup);
+	if (++sup->ticks % SWEEP_TICKS == 0)
+		sweep_exempt(sup);
+}
+
+/* Ours are the parts, and what vsapiapp leaves behind. */
+static void reap(struct supervisor *sup)
+{
+	struct part *parts[] = {&sup->core, &sup->master};
+	int status;
+	pid_t pid;
+	size_t i;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+			if (parts[i]->id.pid == pid)
+				part_reaped(parts[i], status);
+}
+
+static void on_signal(int sig, void *arg)
+{
+	struct supervisor *sup = arg;
+
+	switch (sig) {
+	case SIGCHLD:
+		reap(sup);
+		break;
+	case SIGTERM:
+	case SIGINT:
+		log_info("supervisor ends: signal %d", sig);
+		supervisor_quit(sup);
+		break;
+	case SIGHUP:
+		if (sup->terminal)
+			supervisor_quit(sup);
+		else
+			part_signal(&sup->core, SIGHUP);
+		break;
+	default:
+		part_signal(&sup->core, sig);
+		break;
+	}
+}
+
+static void watch_signals(struct supervisor *sup)
+{
+	static const int list[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	size_t i;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		sup->signals[i] =
+			loop_signal(sup->loop, list[i], on_signal, sup);
+}
+
+#define PLACE(sb, who)                                                         \
+	((struct part_place){&(sb)->who.pid, &(sb)->who.start,                 \
+			     &(sb)->who.beat_ns, &(sb)->who.restarts,          \
+			     &(sb)->who.last_status})
+
+/* From here on the numbers below GUARD_NUMBER are taken for good. */
+static int prepare_loop(struct supervisor *sup, struct err *err)
+{
+	struct stat st;
+
+	scoreboard_exempt(sup->sb, getpid());
+	scoreboard_enter(sup->sb, supervisor);
+	sup->loop = loop_new();
+	watch_signals(sup);
+	part_init(&sup->core, sup, "entity", PLACE(sup->sb, core), exec_core);
+	part_init(&sup->master, sup, "vsapiapp", PLACE(sup->sb, master),
+		  exec_master);
+	/* /dev/null stands there where the kernel has no such group. */
+	if (fstat(INHERIT_GROUP, &st) == 0 && !S_ISCHR(st.st_mode))
+		sup->guard = guard_new(sup->sb, INHERIT_GROUP, true, 0);
+	sup->control = controlsock_new(sup, err);
+	if (!sup->control || fd_fill(GUARD_NUMBER, err))
+		return LSB_FAILED;
+	sup->tick = loop_timer(sup->loop, SUPERVISOR_TICK_MS, true, tick, sup);
+	sup->start_limit_ns = clock_mono_ns() + CORE_START_NS;
+	return 0;
+}
+
+static int take_pid_file(struct supervisor *sup, struct err *err)
+{
+	sup->pid_fd = proc_pidfile_take(paths()->pid_file, err);
+	if (sup->pid_fd < 0 || bringup_high(&sup->pid_fd, err))
+		return LSB_FAILED;
+	/* Under the lock: nobody else is the supervisor now. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	sup->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (sup->null_fd < 0) {
+		err_set(err, errno, "open(/dev/null)");
+		return LSB_FAILED;
+	}
+	return bringup_high(&sup->null_fd, err) ? LSB_FAILED : 0;
+}
+
+static int begin(struct supervisor *sup, struct err *err)
+{
+	int rc = bringup_check(err);
+
+	if (!rc)
+		rc = bringup_descriptors(err);
+	if (!rc && !sup->foreground)
+		rc = bringup_daemonize(sup, err);
+	if (!rc)
+		rc = take_pid_file(sup, err);
+	if (!rc)
+		rc = bringup_objects(sup, err);
+	if (!rc)
+		rc = bringup_life(sup, err);
+	if (!rc)
+		rc = prepare_loop(sup, err);
+	if (!rc && part_start(&sup->core, err))
+		rc = LSB_FAILED;
+	return rc;
+}
+
+static int adopt(struct supervisor *sup, struct err *err)
+{
+	struct log_sinks sinks = {.fd = INHERIT_LOG, .file_fd = -1};
+	int rc = bringup_inherit(sup, err);
+
+	if (rc)
+		return rc;
+	log_init("entity", &sinks, LOG_LVL_INFO);
+	rc = take_pid_file(sup, err);
+	if (!rc)
+		rc = bringup_life(sup, err);
+	if (!rc)
+		rc = prepare_loop(sup, err);
+	if (rc)
+		return rc;
+	atomic_fetch_add(&sup->sb->supervisor.restarts, 1);
+	if (!part_adopt(&sup->core) && part_start(&sup->core, err))
+		log_error("entity start: %s", err->text);
+	if (part_adopt(&sup->master))
+		return 0;
+	/* The state tells whether it was to run when it ended. */
+	sup->start_all = atomic_load(&sup->sb->master_state) != MASTER_NONE;
+	return 0;
+}
+
+static void end(struct supervisor *sup)
+{
+	size_t i;
+
+	if (sup->sb)
+		atomic_store(&sup->sb->quit, 1);
+	controlsock_free(&sup->control);
+	guard_free(&sup->guard);
+	if (sup->loop) {
+		part_deinit(&sup->core);
+		part_deinit(&sup->master);
+		loop_cancel(&sup->tick);
+		for (i = 0; i < sizeof(sup->signals) / sizeof(sup->signals[0]);
+		     i++)
+			loop_cancel(&sup->signals[i]);
+		loop_free(&sup->loop);
+	}
+	if (sup->pid_fd >= 0) {
+		unlink(paths()->entity_sock);
+		unlink(paths()->scan_sock);
+		proc_pidfile_drop(paths()->pid_file, &sup->pid_fd);
+	}
+	bringup_detach(sup, sup->exit_status);
+}
+
+int supervisor_run(const struct supervisor_options *options)
+{
+	struct log_sinks sinks = {.to_stderr = true, .fd = -1, .file_fd = -1};
+	struct supervisor sup = {
+		.foreground = options->foreground,
+		.start_all = options->start_all,
+		.adopted = options->adopt,
+		.terminal = options->foreground && isatty(STDIN_FILENO),
+		.pid_fd = -1,
+		.life_tx = -1,
+		.null_fd = -1,
+		.ready_fd = -1,
+	};
+	struct err err;
+
+	log_init("entity", &sinks, LOG_LVL_INFO);
+	sup.exit_status = options->adopt ? adopt(&sup, &err)
+					 : begin(&sup, &err);
+	if (sup.exit_status && options->adopt && err.code == EEXIST) {
+		/* Another one was faster. */
+		scoreboard_unexempt(sup.sb, getpid());
+		return LSB_OK;
+	}
+	if (sup.exit_status) {
+		log_error("%s", err.text);
+	} else if (loop_run(sup.loop) < 0) {
+		log_error("the loop ended: %m");
+		sup.exit_status = LSB_FAILED;
+	}
+	end(&sup);
+	return sup.exit_status;
+}
