@@ -338,6 +338,8 @@ void proc_daemon_ready(int *fd, int status)
 /* The memory that the kernel shows as the command line. */
 static char *proc_title;
 static size_t proc_title_size;
+/* Kept, as setenv() may put an array of its own in environ's place. */
+static char **proc_title_env;
 
 /* Moves a string out of the area; never freed, as exit() may still read it. */
 static void proc_title_save(char **s, char **end)
@@ -353,7 +355,7 @@ static void proc_title_save(char **s, char **end)
 void proc_title_init(int argc, char **argv)
 {
 	char *start = argc > 0 ? argv[0] : NULL;
-	char *end = start, **env;
+	char *end = start;
 	int i, n = 0;
 
 	if (!start || proc_title)
@@ -365,12 +367,12 @@ void proc_title_init(int argc, char **argv)
 		proc_title_save(&argv[i], &end);
 	while (environ && environ[n])
 		n++;
-	env = xcalloc((size_t)n + 1, sizeof(*env));
+	proc_title_env = xcalloc((size_t)n + 1, sizeof(*proc_title_env));
 	for (i = 0; i < n; i++) {
-		env[i] = environ[i];
-		proc_title_save(&env[i], &end);
+		proc_title_env[i] = environ[i];
+		proc_title_save(&proc_title_env[i], &end);
 	}
-	environ = env;
+	environ = proc_title_env;
 	proc_title = start;
 	proc_title_size = (size_t)(end - start);
 }

@@ -20,7 +20,8 @@ void str_add(struct str *b, const char *s);
 void str_addn(struct str *b, const char *s, size_t n);
 void str_addf(struct str *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-void str_vaddf(struct str *b, const char *fmt, va_list ap);
+void str_vaddf(struct str *b, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 /* Never NULL: "" for an empty one. */
 const char *str_get(const struct str *b);
 /* Hands the string over to the caller, who frees it; *b is empty again. */
