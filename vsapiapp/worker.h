@@ -13,7 +13,8 @@
 
 /*
  * A scan worker, forked from its generation as the scan user, with the
- * capability CAP_LEASE (known_has_writer()) and nothing else.
+ * capabilities CAP_LEASE (known_has_writer()) and CAP_SYS_CHROOT (given up
+ * once it stands in its jail) and nothing else.
  */
 struct worker_setup {
 	struct scoreboard *sb;
@@ -31,11 +32,16 @@ struct worker_setup {
 	int finding_sock;
 	int master_sock;       /* SEQPACKET to the master, see link.h */
 	int log_sock;
-	const char *scratch;   /* its private tmpfs, empty */
+	const char *scratch;   /* its private tmpfs, empty, with a jail in it
+	                          (sandbox_jail_make()) */
 	int async;             /* notify events stand for opens (async mode) */
 };
 
-/* Puts up the walls and works until told to drain or left alone; exits. */
+/*
+ * Closes all descriptors but those named above, puts up the walls and works
+ * until told to drain or left alone; exits. Status 0: as told; 1: it could
+ * not begin (the log says why).
+ */
 void worker_run(const struct worker_setup *setup) __attribute__((noreturn));
 
 #endif

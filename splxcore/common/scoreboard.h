@@ -89,7 +89,10 @@ struct slot {
 	_Atomic uint32_t drain;       /* finish what you hold, then exit */
 	_Atomic uint64_t job;         /* BACK: the job it scans for */
 	_Atomic uint64_t job_request; /* its request's id; 0: none under way */
-	struct file_key scan_key;     /* what it scans while scan_start_ns */
+	/* FRONT: the ticket of the hold that it scans or is about to; 0:
+	 * none. Others may park holds of the same file on it. */
+	_Atomic uint64_t scan_ticket;
+	struct file_key scan_key;     /* while scan_ticket or scan_start_ns */
 	struct hold holds[SLOT_NUMBERS]; /* by number - slot_number() */
 	_Atomic uint64_t counters[COUNTER_COUNT];
 	struct hist wait; /* take to answer, all questions */
