@@ -4,12 +4,22 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "lib/err.h"
 #include "lib/vec.h"
 #include "conf.h"
 
-/* Exclusions, compiled once from the settings. */
+/*
+ * Exclusions, compiled once from the settings. Paths are compared as the
+ * kernel tells them: byte by byte, symbolic links resolved in the path that is
+ * asked about and never in the settings (or who may place a link could widen
+ * an exclusion).
+ *
+ * Wildcards: * and ? stay within a directory, ** crosses them, and between two
+ * slashes it stands for no directory too; a backslash takes the next
+ * character as it is. Expressions see bytes, not UTF-8 characters.
+ */
 struct exclude;
 
 /* An entry that made no sense and was left out; the others hold. */

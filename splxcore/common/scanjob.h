@@ -57,7 +57,12 @@ struct scanjob_reply {
  *   caller's and may be closed afterwards.
  * drain: waits until every file is answered.
  * When the service goes away each file that was under way is delivered with
- * VERDICT_ERROR, and put and drain return -1 and *err.
+ * VERDICT_ERROR, and put and drain return -1 and *err; the file that put was
+ * called for is then not delivered.
+ * When a signal handler runs while they wait, put (before it has sent the
+ * file) and drain return -1 with EINTR in err->code; nothing is lost, and they
+ * may be called again.
+ * `fn` must not call back into the client.
  */
 struct scanclient;
 typedef void (*scanclient_fn)(const struct scanjob_reply *reply,
@@ -69,8 +74,11 @@ struct scanclient *scanclient_open(const char *sock_path,
 int scanclient_put(struct scanclient *sc, int fd, const char *path,
 		   uint32_t flags, struct err *err);
 int scanclient_drain(struct scanclient *sc, struct err *err);
+/* How many files are under way. */
+unsigned int scanclient_pending(const struct scanclient *sc);
 unsigned int scanclient_workers(const struct scanclient *sc);
 uint64_t scanclient_job(const struct scanclient *sc);
+/* Files still under way are forgotten, not delivered. */
 void scanclient_close(struct scanclient **sc);
 
 #endif
