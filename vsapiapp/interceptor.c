@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#include "interceptor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/log.h"
+
+/* Best first. */
+static const struct interceptor_ops *const ladder[] = {
+	&interceptor_khm,
+	&interceptor_fanotify,
+	&interceptor_async,
+};
+#define RUNGS (sizeof(ladder) / sizeof(ladder[0]))
+
+struct reason {
+	enum status_code code;
+	char text[sizeof(((struct err *)0)->text)];
+};
+
+struct interceptor {
+	struct interceptor_env env;
+	const struct interceptor_ops *current;
+	bool off; /* by the settings */
+	struct cover_list coverage;
+	size_t covered;
+	struct reason reasons[RUNGS];
+	size_t nreasons;
+};
+
+struct interceptor *interceptor_new(const struct interceptor_env *env)
+{
+	struct interceptor *ic = xcalloc(1, sizeof(*ic));
+
+	ic->env = *env;
+	return ic;
+}
+
+void interceptor_free(struct interceptor **ic)
+{
+	if (!*ic)
+		return;
+	cover_list_free(&(*ic)->coverage);
+	xfree(ic);
+}
+
+/* The rung to begin at; RUNGS: off. */
+static size_t first_rung(const struct conf *conf)
+{
+	switch ((enum conf_interceptor)conf->interceptor) {
+	case CONF_INTERCEPTOR_AUTO:
+	case CONF_INTERCEPTOR_KHM:
+		return 0;
+	case CONF_INTERCEPTOR_FANOTIFY:
+		return 1;
+	case CONF_INTERCEPTOR_ASYNC:
+		return 2;
+	case CONF_INTERCEPTOR_OFF:
+		break;
+	}
+	return RUNGS;
+}
+
+static void add_reason(struct interceptor *ic, enum status_code code,
+		       const struct err *err)
+{
+	struct reason *r = &ic->reasons[ic->nreasons++];
+	const char *detail = err->text[0] ? err->text : status_text(code);
+
+	r->code = code;
+	memcpy(r->text, detail, strlen(detail) + 1);
+}
+
+/* Goes down the ladder until `try` works; NULL when nothing does. */
+static const struct interceptor_ops *
+descend(struct interceptor *ic, const struct conf *conf,
+	const struct interceptor_want *want, long *covered_r)
+{
+	size_t i;
+
+	ic->nreasons = 0;
+	for (i = first_rung(conf); i < RUNGS; i++) {
+		struct err err = {0};
+		enum status_code code = ladder[i]->probe(&ic->env, &err);
+
+		if (!code && want) {
+			*covered_r = ladder[i]->arm(&ic->env, want, &err);
+			if (*covered_r < 0)
+				code = STATUS_NO_FANOTIFY;
+		}
+		if (!code)
+			return ladder[i];
+		add_reason(ic, code, &err);
+	}
+	return NULL;
+}
+
+const struct interceptor_ops *interceptor_choose(struct interceptor *ic,
+						 const struct conf *conf)
+{
+	struct interceptor scratch = {.env = ic->env};
+
+	return descend(&scratch, conf, NULL, NULL);
+}
+
+static void entered(struct interceptor *ic, const struct interceptor_ops *now)
+{
+	const struct interceptor_ops *old = ic->current;
+	size_t i;
+
+	if (old && old != now && !(now && old->by_marks && now->by_marks))
+		old->disarm(&ic->env);
+	ic->current = now;
+	atomic_store(&ic->env.sb->interceptor,
+		     now ? now->kind :
+		     ic->off ? INTERCEPTOR_OFF : INTERCEPTOR_NONE);
+	if (old == now)
+		return;
+	log_info("interceptor armed name=%s covered=%zu",
+		 now ? now->name : "off", ic->covered);
+	for (i = 0; i < ic->nreasons; i++)
+		log_info("interceptor rung left code=%d reason=%s",
+			 ic->reasons[i].code, ic->reasons[i].text);
+}
+
+static void all_off(struct cover_list *plan, const char *why)
+{
+	struct cover_row *row;
+
+	vec_each(row, plan) {
+		if (row->covered)
+			cover_set_reason(row, "%s", why);
+	}
+}
+
+int interceptor_arm(struct interceptor *ic, const struct conf *conf,
+		    struct cover_list *plan, struct err *err)
+{
+	struct interceptor_want want = {.conf = conf, .plan = plan};
+	const struct interceptor_ops *now;
+	long covered = 0;
+
+	ic->off = conf->interceptor == CONF_INTERCEPTOR_OFF ||
+		  conf->realtime_scan == 0;
+	if (ic->off) {
+		ic->nreasons = 0;
+		now = NULL;
+		/* marks that an earlier master left count too */
+		interceptor_fanotify.disarm(&ic->env);
+	} else {
+		now = descend(ic, conf, &want, &covered);
+	}
+	if (!now)
+		all_off(plan, ic->off ? "real-time scanning is off" :
+					"no interceptor works here");
+	cover_list_free(&ic->coverage);
+	ic->coverage = *plan;
+	memset(plan, 0, sizeof(*plan));
+	ic->covered = (size_t)covered;
+	entered(ic, now);
+	if (!now && !ic->off)
+		return err_set(err, 0, "no interceptor works here: %s",
+			       ic->nreasons ?
+				       ic->reasons[ic->nreasons - 1].text :
+				       "");
+	return 0;
+}
+
+void interceptor_disarm(struct interceptor *ic)
+{
+	if (ic->current)
+		ic->current->disarm(&ic->env);
+	ic->current = NULL;
+	atomic_store(&ic->env.sb->interceptor, INTERCEPTOR_NONE);
+}
+
+void interceptor_pump(struct interceptor *ic)
+{
+	if (ic->current && ic->current->pump)
+		ic->current->pump(&ic->env);
+}
+
+const struct interceptor_ops *interceptor_current(const struct interceptor *ic)
+{
+	return ic->current;
+}
+
+size_t interceptor_covered(const struct interceptor *ic)
+{
+	return ic->covered;
+}
+
+void interceptor_tell(const struct interceptor *ic, json_t *state)
+{
+	json_t *reasons = json_array();
+	size_t i;
+
+	for (i = 0; i < ic->nreasons; i++)
+		json_array_append_new(reasons,
+				      json_pack("{s:i,s:s}", "code",
+						(int)ic->reasons[i].code,
+						"text",
+						ic->reasons[i].text));
+	json_object_set_new(state, "interceptor",
+			    json_string(ic->current ? ic->current->name :
+						      "off"));
+	json_object_set_new(state, "reasons", reasons);
+	json_object_set_new(state, "coverage", cover_json(&ic->coverage));
+}
