@@ -78,8 +78,9 @@ for _ in $(seq 600); do
 		wait "$pid" && exit 1
 		exit
 	}
-	printf '%s%s\n' 'SPLX-TEST-' 'MARKER-7f3c1d' >"$probe" 2>/dev/null || :
-	if ! cat "$probe" >/dev/null 2>&1; then
+	rm -f "$probe"
+	if printf '%s%s\n' 'SPLX-MARKER-' '7c1f09e3-d52b86a4-NOT-A-VIRUS' \
+		>"$probe" && ! cat "$probe" >/dev/null 2>&1; then
 		ready=1
 		break
 	fi

@@ -24,7 +24,7 @@ SCAN_USER = 61184
 # Never whole in a file of ours: put together when a test runs.
 EICAR = (b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-"
          + b"STANDARD-ANTIVIRUS-TEST-FILE!$H+H*")
-MARKER = b"SPLX-TEST-" + b"MARKER-7f3c1d"
+MARKER = b"SPLX-MARKER-" + b"7c1f09e3-d52b86a4-NOT-A-VIRUS"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -222,7 +222,7 @@ def test_an_open_writer_keeps_a_file_from_being_trusted(shared):
     w = os.open(p, os.O_RDWR)
     try:
         assert opens(p) == 0
-        os.pwrite(w, EICAR + b" " * (4096 - len(EICAR)), 0)
+        os.pwrite(w, MARKER + b" " * (4096 - len(MARKER)), 0)
         assert denied(p)
     finally:
         os.close(w)
@@ -239,7 +239,7 @@ def test_a_shared_mapping_keeps_a_file_from_being_trusted(shared):
     m = mmap.mmap(fd, 4096)
     os.close(fd)
     try:
-        m[0:4096] = EICAR + b" " * (4096 - len(EICAR))
+        m[0:4096] = MARKER + b" " * (4096 - len(MARKER))
         assert denied(p)
     finally:
         m.close()
