@@ -41,10 +41,13 @@ struct gen_msg {
 /* master <-> worker */
 enum work_kind {
 	WORK_REMEMBER, /* <- key, epoch: was clean; no answer */
-	WORK_MARK,     /* <- 1 fd: put an ignore mark (the worker may not);
-	                  no answer */
+	WORK_MARK,     /* <- key, 1 fd: put an ignore mark (the worker may
+	                  not), and take it off again if the file's key is not
+	                  this one afterwards; no answer */
 	WORK_ASK_EXE,  /* <- pid; answered by WORK_EXE (executable exclusion) */
-	WORK_EXE,      /* -> dev, ino; both 0 when it cannot be told */
+	WORK_EXE,      /* -> pid; dev, ino (both 0 when it cannot be told);
+	                  job: 1 when an ExcludeExecutable names that file,
+	                  which a worker in its jail cannot look up itself */
 	WORK_CLIENT,   /* -> BACK: job, 1 fd: a client's connection to serve */
 	WORK_DRAIN,    /* -> finish and exit (also set in the slot) */
 	WORK_BUSY,     /* <- a scan goes on for long: master may lower its

@@ -92,6 +92,7 @@ struct slot {
 	/* FRONT: the ticket of the hold that it scans or is about to; 0:
 	 * none. Others may park holds of the same file on it. */
 	_Atomic uint64_t scan_ticket;
+	_Atomic uint32_t parked; /* a bit for each hold that may be parked */
 	struct file_key scan_key;     /* while scan_ticket or scan_start_ns */
 	struct hold holds[SLOT_NUMBERS]; /* by number - slot_number() */
 	_Atomic uint64_t counters[COUNTER_COUNT];
