@@ -85,7 +85,8 @@ void ipc_on_writable(struct ipc_call *call, void (*fn)(void *arg), void *arg);
 
 /*
  * Client side, blocking. ipc_call_sync: *data_r is a new reference; -1 and
- * *err (message of the service, code word in code_r[32] if given). A service
+ * *err (message of the service, code word in code_r[32] if given; "" there:
+ * the service did not answer). A service
  * that does not answer within timeout_ms (of a stream: with the next part; -1:
  * no limit) is an error (ETIMEDOUT), after which the connection is of no use.
  * args is borrowed and may be NULL; data_r may be NULL.

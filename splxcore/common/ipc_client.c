@@ -283,7 +283,7 @@ static int call(struct ipc_client *c, const char *verb, json_t *args,
 	int rc;
 
 	if (code_r)
-		str_copy(code_r, 32, "unavailable");
+		*code_r = '\0';
 	if (send_request(c, verb, args, err) < 0)
 		return -1;
 	while ((rc = next_answer(c, fn, &data, code_r, err)) == 1) {
