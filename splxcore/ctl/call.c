@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/ipc.h"
+#include "common/paths.h"
+#include "ctl.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+const char *ctl_arg(const struct ctl *ctl, const char *name)
+{
+	return json_string_value(json_object_get(ctl->args, name));
+}
+
+bool ctl_flag(const struct ctl *ctl, const char *name)
+{
+	return json_is_true(json_object_get(ctl->args, name));
+}
+
+void ctl_complain(const char *fmt, ...)
+{
+	struct str raw = {0};
+	va_list ap;
+	size_t size;
+	char *safe;
+
+	va_start(ap, fmt);
+	str_vaddf(&raw, fmt, ap);
+	va_end(ap);
+	size = raw.len * 4 + 1;
+	safe = xmalloc(size);
+	fprintf(stderr, "splxctl: %s\n",
+		log_escape(safe, size, str_get(&raw)));
+	free(safe);
+	str_free(&raw);
+}
+
+static struct ipc_client *reach(const struct ctl *ctl, struct err *err)
+{
+	struct ipc_client *c;
+
+	c = ipc_connect(paths()->entity_sock, ctl->timeout_ms, err);
+	if (!c)
+		err_add(err, "the service does not answer");
+	return c;
+}
+
+/*
+ * What a failed call comes to. A code word is the service's own refusal;
+ * without one there was no answer.
+ */
+static int judge(const char *code, struct err *err)
+{
+	if (code[0])
+		return CTL_ERROR;
+	err_add(err, "the service does not answer");
+	return CTL_UNREACHABLE;
+}
+
+int ctl_call(const struct ctl *ctl, const char *verb, json_t *args,
+	     json_t **data_r, struct err *err)
+{
+	struct ipc_client *c = reach(ctl, err);
+	char code[32] = "";
+	int rc;
+
+	*data_r = NULL;
+	if (!c)
+		return CTL_UNREACHABLE;
+	rc = ipc_call_sync(c, verb, args, data_r, code, err);
+	ipc_client_free(&c);
+	return rc < 0 ? judge(code, err) : CTL_OK;
+}
+
+/* Remembers that it was the callback that ended the stream. */
+struct stream {
+	int (*fn)(json_t *part, void *arg);
+	void *arg;
+	bool ended;
+};
+
+static int on_part(json_t *part, void *arg)
+{
+	struct stream *s = arg;
+
+	s->ended = s->fn(part, s->arg) != 0;
+	return s->ended;
+}
+
+int ctl_stream(const struct ctl *ctl, const char *verb, json_t *args,
+	       int (*fn)(json_t *part, void *arg), void *arg, json_t **data_r,
+	       struct err *err)
+{
+	struct stream s = {fn, arg, false};
+	struct ipc_client *c = reach(ctl, err);
+	char code[32] = "";
+	int rc;
+
+	*data_r = NULL;
+	if (!c)
+		return CTL_UNREACHABLE;
+	rc = ipc_call_stream(c, verb, args, on_part, &s, data_r, code, err);
+	ipc_client_free(&c);
+	return rc < 0 && !s.ended ? judge(code, err) : CTL_OK;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_CTL_RENDER_H
+#define SPLX_CTL_RENDER_H
+
+#include <jansson.h>
+
+#include "ctl.h"
+
+/*
+ * What each verb prints. A *_run() does the whole verb and returns its exit
+ * code; a *_render() shows the data that entity answered with, as a table
+ * (JSON is printed as it came), and a *_judge() makes an exit code of it.
+ * What the data hold stands in entity's headers; here unknown members are
+ * passed over and missing ones leave a gap.
+ */
+
+/* render_status.c */
+int status_run(struct ctl *ctl);
+int health_run(struct ctl *ctl);
+/*
+ * What can be told of the service when entity does not answer (`why`), from
+ * the control socket and the pid file: an object with the members of a health
+ * answer. New reference.
+ */
+json_t *status_without_entity(const char *why);
+/* Its message alone, for a person: one line, and what to do. */
+void status_complain(const struct err *why);
+
+/* True when no supervisor lives, by its pid file. */
+bool status_is_stopped(void);
+
+/* render_health.c */
+void health_render(json_t *data);
+
+/* render_quarantine.c */
+void quarantine_list_render(json_t *data);
+void quarantine_show_render(json_t *data);
+void quarantine_restore_render(json_t *data);
+void quarantine_delete_render(json_t *data);
+void quarantine_purge_render(json_t *data);
+int quarantine_judge(json_t *data);
+
+/* render_events.c */
+int events_list_run(struct ctl *ctl);
+int events_follow_run(struct ctl *ctl);
+int events_export_run(struct ctl *ctl);
+
+/* render_config.c */
+void config_show_render(json_t *data);
+void config_get_render(json_t *data);
+void config_change_render(json_t *data);
+int config_change_judge(json_t *data);
+int config_check_run(struct ctl *ctl);
+int config_sample_run(struct ctl *ctl);
+void exclusion_list_render(json_t *data);
+
+/* render_statistics.c */
+void statistics_render(json_t *data);
+
+/* render_pattern.c */
+void pattern_show_render(json_t *data);
+void pattern_reload_render(json_t *data);
+
+/* scan.c, diagnose.c, service.c, help.c, completion.c */
+int scan_run(struct ctl *ctl);
+int diagnose_run(struct ctl *ctl);
+int service_start_run(struct ctl *ctl);
+int service_stop_run(struct ctl *ctl);
+int service_status_run(struct ctl *ctl);
+int help_run(struct ctl *ctl);
+int completion_run(struct ctl *ctl);
+int version_run(struct ctl *ctl);
+
+#endif
