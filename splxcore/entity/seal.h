@@ -25,7 +25,8 @@
  *     u32  type << 24 | length of its text
  *          the text, encrypted with AES-256-GCM
  *     16   tag
- *   type 1 what is known of the file (JSON), one frame, the first
+ *   type 1 what is known of the file (JSON): a u32 with its length and the
+ *          text, cut into frames, before all others
  *   type 2 the content: one zlib stream cut into frames
  *   type 3 the end: u64 size and SHA-256 of the content; nothing follows it
  * The key of a file is HMAC-SHA-256(host key, "splx seal 1" | salt). The
@@ -37,7 +38,7 @@
 #define SEAL_HEADER 64
 #define SEAL_FRAME_MAX 65536
 #define SEAL_KEY_LEN 32
-#define SEAL_META_MAX SEAL_FRAME_MAX
+#define SEAL_META_MAX (1u << 20)
 
 struct seal_key {
 	uint8_t bytes[SEAL_KEY_LEN];
@@ -71,7 +72,7 @@ int seal_write(const struct seal_key *key, int in_fd, int out_fd,
  */
 int seal_read(const struct seal_key *key, int in_fd, int out_fd, char **meta_r,
 	      struct seal_info *info_r, struct err *err);
-/* The first frame alone. */
+/* What is known of the file alone; the content is not looked at. */
 int seal_read_meta(const struct seal_key *key, int in_fd, char **meta_r,
 		   struct err *err);
 

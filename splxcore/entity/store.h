@@ -56,6 +56,13 @@ void store_event(struct store *store, enum event_kind_id kind,
 		 ...) __attribute__((format(printf, 5, 6)));
 
 /*
+ * Column number i of all kinds together, those of events.def without the
+ * common ones; a name that several kinds share stands once. NULL past the
+ * last.
+ */
+const struct event_column *store_event_column(size_t i);
+
+/*
  * A question for events. Answered in slices, so that a million rows never
  * hold up the loop: each call looks at a bounded number of rows, hands what
  * matches to `fn` and moves `cursor`; call again until it returns 0.
@@ -66,9 +73,10 @@ struct event_query {
 	int64_t until_ns; /* 0: no limit; that instant itself is not in */
 	const char *text; /* a part of any text column; NULL: any. Borrowed */
 	bool newest_first;
-	int64_t cursor; /* begin after this id (newest_first: before);
-			   0: at the beginning */
-	int limit;	/* at most so many matches a call; at least 1 */
+	int64_t cursor;	   /* begin after this id (newest_first: before);
+			      0: at the beginning */
+	int limit;	   /* at most so many matches a call; at least 1 */
+	int64_t low, high; /* store_events()'s own; zero them */
 };
 /*
  * Each match: an object with id, time (ns since 1970), kind, severity,
