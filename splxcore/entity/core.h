@@ -21,6 +21,7 @@ struct service;
 struct settings;
 struct statistics;
 struct store;
+struct takeover;
 
 /*
  * Core, the one process that writes settings, store and quarantine. Its parts
@@ -46,6 +47,9 @@ struct core {
 	struct dispatch *dispatch;
 	struct ipc_server *ipc;
 	struct adopt *adopt;
+
+	struct takeover *takeovers; /* that are under way */
+	bool ending;
 };
 
 /*

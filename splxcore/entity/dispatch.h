@@ -19,8 +19,8 @@
  * becomes an audit event there. `args` is borrowed, and only for the call.
  *
  * A verb that streams uses ipc_more(), ipc_on_writable() and ipc_on_gone()
- * with its call. An ADMIN verb that answers later may not use ipc_on_gone():
- * that is dispatch's; it uses dispatch_on_gone().
+ * with its call. An ADMIN verb does not: it is answered, and so audited, even
+ * when its client left meanwhile.
  */
 typedef void (*dispatch_fn)(struct core *core, struct ipc_call *call,
 			    json_t *args);
@@ -47,10 +47,6 @@ void dispatch_reply(struct core *core, struct ipc_call *call, json_t *data);
 /* Ends it with an error; the code words are those of common/ipc.h. */
 void dispatch_fail(struct core *core, struct ipc_call *call, const char *code,
 		   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* `fn` is called when the client left; the call is gone afterwards. */
-void dispatch_on_gone(struct core *core, struct ipc_call *call,
-		      void (*fn)(void *arg), void *arg);
-
 /* The string argument of that name, or NULL. */
 const char *dispatch_arg(json_t *args, const char *name);
 /*
@@ -60,6 +56,10 @@ const char *dispatch_arg(json_t *args, const char *name);
 int dispatch_arg_i64(json_t *args, const char *name, long long def,
 		     long long min, long long max, long long *out_r,
 		     struct err *err);
+
+/* A JSON string of any bytes: what is no UTF-8 is written as log_escape()
+ * does. New reference. */
+json_t *dispatch_text(const char *text);
 
 /*
  * The role of a peer: root is ADMIN, others by AdminUsers, OperatorUsers and
