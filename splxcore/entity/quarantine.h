@@ -100,9 +100,6 @@ long quarantine_purge(struct quarantine *q, uint64_t max_age_ms,
 int quarantine_passed(struct quarantine *q, const struct file_key *key,
 		      const char *path, const char *sha256, bool *ask_r);
 
-/* Tests only: called with the name of each step before it is done. */
-extern void (*quarantine_step)(const char *step);
-
 /* ---- as a part of core ---- */
 int quarantine_init(struct core *core, struct err *err);
 void quarantine_deinit(struct core *core);

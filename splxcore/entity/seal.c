@@ -604,3 +604,47 @@ int seal_read(const struct seal_key *key, int in_fd, int out_fd, char **meta_r,
 		free(meta);
 	return rc;
 }
+
+/* Steps over a frame that is not wanted; 1 when the end frame is next. */
+static int skip_frame(struct stream *s, struct err *err)
+{
+	uint8_t word[4];
+	off_t len;
+
+	if (take(s, word, sizeof(word), "it ends early", err) < 0)
+		return -1;
+	if (word[3] == FRAME_END)
+		return lseek(s->fd, -4, SEEK_CUR) < 0
+			       ? err_set(err, errno, "lseek")
+			       : 1;
+	len = (off_t)(get_le(word, 4) & 0xffffff) + TAG;
+	if (lseek(s->fd, len, SEEK_CUR) < 0)
+		return err_set(err, errno, "lseek");
+	s->number++;
+	return 0;
+}
+
+int seal_read_end(const struct seal_key *key, int in_fd,
+		  struct seal_info *info_r, struct err *err)
+{
+	struct stream *s = stream_new(in_fd, err);
+	enum frame_type type;
+	size_t len;
+	int rc;
+
+	if (!s)
+		return -1;
+	rc = header_read(s, key, err);
+	while (rc == 0)
+		rc = skip_frame(s, err);
+	if (rc > 0)
+		rc = frame_read(s, &type, &len, err);
+	if (rc == 0 && len != END_LEN)
+		rc = broken(err, "its end cannot be");
+	if (rc == 0) {
+		info_r->size = get_le(s->text, 8);
+		memcpy(info_r->sha256, s->text + 8, 32);
+	}
+	stream_free(s);
+	return rc;
+}

@@ -77,6 +77,13 @@ int seal_read_meta(const struct seal_key *key, int in_fd, char **meta_r,
 		   struct err *err);
 
 /*
+ * What the end frame tells, without reading the content: that all frames are
+ * there, not that they are whole. From the current offset.
+ */
+int seal_read_end(const struct seal_key *key, int in_fd,
+		  struct seal_info *info_r, struct err *err);
+
+/*
  * SHA-256 of a file by pread(2); *size_r (may be NULL) how much it was. At
  * most max_size bytes (0: no limit), else -1 with EFBIG.
  */

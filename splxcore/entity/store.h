@@ -141,7 +141,7 @@ int store_item_totals(struct store *store, int64_t *count_r, uint64_t *bytes_r,
 		      struct err *err);
 /*
  * The oldest item if it is older than before_ns, or if all of them together
- * are more than max_bytes (each 0: no limit). 1, 0, -1.
+ * are more than max_bytes (each 0: no limit; a single one may be). 1, 0, -1.
  */
 int store_item_oldest(struct store *store, int64_t before_ns,
 		      uint64_t max_bytes, struct item *item_r, struct err *err);

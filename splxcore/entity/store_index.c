@@ -182,7 +182,7 @@ int store_item_oldest(struct store *store, int64_t before_ns,
 	if (rc <= 0)
 		return rc;
 	return (before_ns && item_r->when_ns < before_ns) ||
-	       (max_bytes && bytes > max_bytes);
+	       (max_bytes && bytes > max_bytes && count > 1);
 }
 
 static const char sql_item_add[] =
