@@ -19,7 +19,7 @@
 
 /* Steps of one expression from one start in the path, and memory in KiB:
  * some milliseconds at the worst. */
-#define REGEX_STEPS 2000
+#define REGEX_STEPS 5000
 #define REGEX_HEAP 1024
 #define REGEX_LENGTH 4095
 #define EXECUTABLE_RECHECK_NS CLOCK_NS_PER_S
