@@ -46,7 +46,8 @@ static volatile size_t too_much = SIZE_MAX / 4;
 
 static void overflowing_array(void)
 {
-	free(xreallocarray(NULL, too_much, 16));
+	/* 16 bytes, once the carry is lost. */
+	free(xreallocarray(NULL, too_much / 4 + 2, 16));
 }
 
 static void impossible_malloc(void)

@@ -336,6 +336,12 @@ static void send_tells_full_and_gone_without_signal_or_wait(void **state)
 	assert_int_equal(fd_send(pair[0], "x", 1, NULL, 0, 0), -1);
 	assert_int_equal(errno, EPIPE);
 	close(pair[0]);
+	/* Of our kinds of socket only a stream would raise SIGPIPE. */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	close(pair[1]);
+	assert_int_equal(fd_send(pair[0], "x", 1, NULL, 0, 0), -1);
+	assert_int_equal(errno, EPIPE);
+	close(pair[0]);
 }
 
 static void replace_makes_and_replaces_with_the_given_mode(void **state)
