@@ -97,7 +97,7 @@ deps:
 .PHONY: install uninstall purge finish-install
 install:: all
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir)
-	install -m 755 $(B)/entity $(B)/vsapiapp $(DESTDIR)$(libexecdir)
+	install -m 755 $(B)/entity $(B)/libexec/vsapiapp $(DESTDIR)$(libexecdir)
 	install -m 755 $(B)/splxctl $(DESTDIR)$(sbindir)
 install::
 	+@$(MAKE) --no-print-directory finish-install

@@ -2,4 +2,5 @@
 $(eval $(call library,libvsapi,vsapiapp))
 vsapiapp_MAIN = $(B)/vsapiapp/main.o
 VSAPI_LIBS = $(call pkg,libclamav) $(SPLX_LIBS)
-$(eval $(call program,vsapiapp,$(vsapiapp_MAIN),$$(B)/libvsapi.a $$(SPLX_A),$$(VSAPI_LIBS)))
+# Not build/vsapiapp: there lie the objects of this folder.
+$(eval $(call program,libexec/vsapiapp,$(vsapiapp_MAIN),$$(B)/libvsapi.a $$(SPLX_A),$$(VSAPI_LIBS)))
