@@ -18,8 +18,8 @@
 #include "walk.h"
 
 #define CLOCK_US 250000
-/* No answer at all for this long beyond ScanTimeout: nobody is there. */
-#define SILENCE_MS 30000
+/* No answer at all for twice ScanTimeout and this: nobody is there. */
+#define SILENCE_MS 4000
 
 struct scan {
 	const struct ctl *ctl;
@@ -163,7 +163,7 @@ static void on_error(const char *path, int code, void *arg)
  */
 static bool may_go_on(struct scan *s, const struct err *err)
 {
-	uint64_t limit = s->conf->scan_timeout + SILENCE_MS;
+	uint64_t limit = s->conf->scan_timeout * 2 + SILENCE_MS;
 	uint64_t now = clock_mono_ns();
 
 	if (interrupted)
