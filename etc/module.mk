@@ -21,3 +21,14 @@ uninstall::
 purge::
 	rm -rf $(DESTDIR)$(sysconfdir)/splx $(DESTDIR)$(localstatedir)/lib/splx \
 		$(DESTDIR)$(localstatedir)/log/splx
+
+# make etc/splx.conf after a change of options.def; check-tables compares.
+$(B)/etc/sample: $(B)/etc/sample.o $(SPLX_A)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(SPLX_LIBS)
+etc/splx.conf: $(B)/etc/sample
+	$(say) MAKE $@
+	$(Q)$< >$@
+.PHONY: check-tables
+check-tables: $(B)/etc/sample
+	@sh tests/build/tables.sh $<
