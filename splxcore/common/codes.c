@@ -14,7 +14,8 @@ struct row {
 
 static const struct row rows[] = {
 #define CODE(id, number, name, field, level, text, action)                     \
-	{number, name, STATUS_FIELD_##field, STATUS_LEVEL_##level, text, action},
+	{number, name,	STATUS_FIELD_##field, STATUS_LEVEL_##level,            \
+	 text,	 action},
 #include "codes.def"
 #undef CODE
 };
@@ -22,8 +23,12 @@ static const struct row rows[] = {
 static const struct row *find(int code)
 {
 	static const struct row none = {
-		-1,	   "unknown", STATUS_FIELD_GENERAL, STATUS_LEVEL_WARNING,
-		"unknown", "",
+		-1,
+		"unknown",
+		STATUS_FIELD_GENERAL,
+		STATUS_LEVEL_WARNING,
+		"unknown",
+		"",
 	};
 	size_t i;
 

@@ -84,8 +84,7 @@ static struct {
 
 /* Called for each value and list item, in the order of the file. Its own line
  * count is wrong after comments, hence ours. */
-static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value,
-		    void *result)
+static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	const struct conf_option *o = conf_option_find(cfg_opt_name(opt));
 	size_t n = reading.texts++;
@@ -161,7 +160,7 @@ static int parse_into(struct conf *conf, const char *text, const char *name,
 
 	rc = conf_scan_text(text, name, &scan, err);
 	if (rc == 0) {
-		vec_each(stmt, &scan.stmts)
+		vec_each (stmt, &scan.stmts)
 			if (stmt->opt->type == CONF_LIST)
 				conf_list_clear(conf_field(conf, stmt->opt));
 		if (scan.stmts.len)
@@ -196,8 +195,7 @@ struct conf *conf_load(const char *path, struct err *err)
 	return conf;
 }
 
-static const struct conf_option *option_or_err(const char *key,
-					       struct err *err)
+static const struct conf_option *option_or_err(const char *key, struct err *err)
 {
 	const struct conf_option *opt = conf_option_find(key);
 	const struct conf_option *near;
@@ -276,7 +274,7 @@ int conf_list_add(struct conf *conf, const char *key, const char *item,
 		return -1;
 	if (!*item)
 		return err_set(err, 0, "%s: an empty item means nothing", key);
-	vec_each(p, list)
+	vec_each (p, list)
 		if (strcmp(*p, item) == 0)
 			return 1;
 	return conf_take(conf, opt, item, err);

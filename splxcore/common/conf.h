@@ -156,8 +156,7 @@ int conf_list_remove(struct conf *conf, const char *key, const char *item,
  * when the syntax of the old text is broken; a value in it that is not right
  * is no error but gets replaced.
  */
-char *conf_edit(const char *old_text, const struct conf *now,
-		struct err *err);
+char *conf_edit(const char *old_text, const struct conf *now, struct err *err);
 /* The commented sample with every option at its default. */
 void conf_sample(FILE *out);
 /* All settings as a file, without comments; the caller frees it. */

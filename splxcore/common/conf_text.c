@@ -134,10 +134,11 @@ static int skip_escape(struct reader *r)
 		return 0;
 	}
 	if (!c || !strchr("\\\"'$ntr", c))
-		return fail(r, r->line,
-			    "unknown escape after \\ in a text; allowed: \\\\ "
-			    "\\\" \\' \\$ \\n \\t \\r \\xHH, or put the text in "
-			    "single quotes");
+		return fail(
+			r, r->line,
+			"unknown escape after \\ in a text; allowed: \\\\ "
+			"\\\" \\' \\$ \\n \\t \\r \\xHH, or put the text in "
+			"single quotes");
 	r->at += 2;
 	return 0;
 }
@@ -152,18 +153,22 @@ static int read_quoted(struct reader *r)
 		if (!c || c == '\n')
 			return fail(r, r->line,
 				    "a text in quotes ends on its line; the "
-				    "closing %c is missing", quote);
+				    "closing %c is missing",
+				    quote);
 		if (((unsigned char)c < 0x20 && c != '\t') || c == 0x7f)
-			return fail(r, r->line, "control character %#04x in "
-				    "a text", (unsigned char)c);
+			return fail(r, r->line,
+				    "control character %#04x in "
+				    "a text",
+				    (unsigned char)c);
 		if (c == '\\' && quote == '"') {
 			if (skip_escape(r) < 0)
 				return -1;
-		} else if (c == '\\' && (peek(r, 1) == quote ||
-					 peek(r, 1) == '\\')) {
+		} else if (c == '\\' &&
+			   (peek(r, 1) == quote || peek(r, 1) == '\\')) {
 			r->at += 2;
 		} else if (c == '$' && quote == '"' && peek(r, 1) == '{') {
-			return fail(r, r->line, "the environment is not used "
+			return fail(r, r->line,
+				    "the environment is not used "
 				    "here; write \\$ for a dollar sign");
 		} else {
 			r->at++;
@@ -180,10 +185,14 @@ static int unexpected(const struct reader *r, const char *where)
 	if (!c)
 		return fail(r, r->line, "the file ends %s", where);
 	if (isgraph(c))
-		return fail(r, r->line, "unexpected %c %s; put text in double "
-			    "quotes", c, where);
-	return fail(r, r->line, "unexpected character %#04x %s; put text in "
-		    "double quotes", c, where);
+		return fail(r, r->line,
+			    "unexpected %c %s; put text in double "
+			    "quotes",
+			    c, where);
+	return fail(r, r->line,
+		    "unexpected character %#04x %s; put text in "
+		    "double quotes",
+		    c, where);
 }
 
 /* A word or a quoted text. */
@@ -250,10 +259,12 @@ static int read_key(struct reader *r, struct conf_stmt *stmt)
 	stmt->opt = conf_option_find(key);
 	if (!stmt->opt)
 		return unknown_key(r, key, stmt->line);
-	vec_each(old, &r->scan->stmts)
+	vec_each (old, &r->scan->stmts)
 		if (old->opt == stmt->opt)
-			return fail(r, stmt->line, "%s: stands in line %d "
-				    "already", key, old->line);
+			return fail(r, stmt->line,
+				    "%s: stands in line %d "
+				    "already",
+				    key, old->line);
 	if (skip_space(r, true) < 0)
 		return -1;
 	if (peek(r, 0) != '=')
@@ -287,7 +298,8 @@ static int read_stmt(struct reader *r)
 	if (skip_space(r, true) < 0)
 		return -1;
 	if (peek(r, 0) && peek(r, 0) != '\n')
-		return fail(r, r->line, "more than one value; put text in "
+		return fail(r, r->line,
+			    "more than one value; put text in "
 			    "double quotes, several in { , }");
 	r->key = NULL;
 	return 0;
@@ -344,7 +356,7 @@ static bool stands_in(const struct conf_scan *scan,
 {
 	const struct conf_stmt *stmt;
 
-	vec_each(stmt, &scan->stmts)
+	vec_each (stmt, &scan->stmts)
 		if (stmt->opt == opt)
 			return true;
 	return false;
@@ -375,7 +387,7 @@ char *conf_edit(const char *old_text, const struct conf *now, struct err *err)
 		return NULL;
 	}
 	defaults = conf_new();
-	vec_each(stmt, &scan.stmts) {
+	vec_each (stmt, &scan.stmts) {
 		char *value;
 
 		if (says_already(old, stmt, now))

@@ -12,13 +12,15 @@
 #include "lib/str.h"
 #include "nearest.h"
 
+/* clang-format off */
 const struct conf_option conf_options[] = {
 #define OPTION(group, key, field, type, def, min, max, unit, text)             \
-	{#group, #key,	CONF_##type, def, min, max, unit, text,                \
+	{#group, #key, CONF_##type, def, min, max, unit, text,                 \
 	 offsetof(struct conf, field)},
 #include "options.def"
 #undef OPTION
 };
+/* clang-format on */
 const size_t conf_option_count = sizeof(conf_options) / sizeof(*conf_options);
 
 const struct conf_option *conf_option_find(const char *key)
@@ -144,8 +146,7 @@ static void write_enum_words(struct str *out, const struct conf_option *opt)
 	}
 }
 
-char *conf_option_allowed(const struct conf_option *opt, char *out,
-			  size_t size)
+char *conf_option_allowed(const struct conf_option *opt, char *out, size_t size)
 {
 	struct str s = {0};
 
@@ -201,7 +202,7 @@ static int not_right(const struct conf_option *opt, const char *text,
 static int take_bool(bool *field, const struct conf_option *opt,
 		     const char *text, struct err *err)
 {
-	static const char *const words[] = {"no",  "yes", "false",
+	static const char *const words[] = {"no",   "yes", "false",
 					    "true", "off", "on"};
 	size_t i;
 
@@ -283,8 +284,8 @@ static int take_string(char **field, const struct conf_option *opt,
 		return not_right(opt, text, "is too long", err);
 	for (p = text; *p; p++)
 		if (iscntrl((unsigned char)*p))
-			return not_right(opt, text,
-					 "holds a control character", err);
+			return not_right(opt, text, "holds a control character",
+					 err);
 	free(*field);
 	*field = xstrdup(text);
 	return 0;
@@ -329,7 +330,7 @@ void conf_list_clear(struct conf_list *list)
 {
 	char **p;
 
-	vec_each(p, list)
+	vec_each (p, list)
 		free(*p);
 	vec_free(list);
 }
@@ -381,7 +382,7 @@ void conf_field_copy(struct conf *to, const struct conf *from,
 		char **p;
 
 		conf_list_clear(t);
-		vec_each(p, list)
+		vec_each (p, list)
 			vec_push((struct conf_list *)t, xstrdup(*p));
 	} else if (opt->type == CONF_STRING) {
 		free(*(char **)t);
@@ -449,8 +450,7 @@ char *conf_get(const struct conf *conf, const char *key)
 		write_duration(&s, *(const uint64_t *)f);
 		break;
 	case CONF_ENUM:
-		if (!conf_option_word(opt, *(const int *)f, word,
-				      sizeof(word)))
+		if (!conf_option_word(opt, *(const int *)f, word, sizeof(word)))
 			panic("%s holds no word of its own", key);
 		str_add(&s, word);
 		break;

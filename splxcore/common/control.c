@@ -15,8 +15,7 @@
 static int wait_readable(int sock, int timeout_ms)
 {
 	struct pollfd pfd = {.fd = sock, .events = POLLIN};
-	uint64_t end = clock_mono_ns() +
-		       (uint64_t)timeout_ms * CLOCK_NS_PER_MS;
+	uint64_t end = clock_mono_ns() + (uint64_t)timeout_ms * CLOCK_NS_PER_MS;
 
 	for (;;) {
 		uint64_t now = clock_mono_ns();
@@ -52,7 +51,8 @@ static int exchange(int sock, const char *command, int timeout_ms, char *reply,
 	if (n < 0)
 		return err_set(err, errno, "answer of the supervisor");
 	if (n == 0)
-		return err_set(err, 0, "the supervisor ended without an answer");
+		return err_set(err, 0,
+			       "the supervisor ended without an answer");
 	reply[n] = '\0';
 	return 0;
 }
@@ -72,9 +72,10 @@ int control_call(const char *sock_path, const char *command, int timeout_ms,
 		return -1;
 	if (str_starts(reply, "error: "))
 		return err_set(err, 0, "%s", reply + strlen("error: "));
-	if (strncmp(reply, "ok", 2) != 0 || (reply[2] && reply[2] != ' ' &&
-					     reply[2] != '\n'))
-		return err_set(err, 0, "the supervisor's answer makes no sense");
+	if (strncmp(reply, "ok", 2) != 0 ||
+	    (reply[2] && reply[2] != ' ' && reply[2] != '\n'))
+		return err_set(err, 0,
+			       "the supervisor's answer makes no sense");
 	if (size)
 		str_copy(reply_r, size, reply + 2 + (reply[2] != '\0'));
 	return 0;

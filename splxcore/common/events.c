@@ -7,6 +7,7 @@
  * One array for each kind: an EVENT row ends the array before it and begins
  * its own, the COLUMN rows fill it. Each ends in a row without a name.
  */
+/* clang-format off */
 #define COLUMNS_END {NULL, EVENT_TYPE_TEXT, NULL}
 
 static const struct event_column columns_before[] __attribute__((unused)) = {
@@ -21,6 +22,7 @@ static const struct event_column columns_before[] __attribute__((unused)) = {
 #undef EVENT
 	COLUMNS_END
 };
+/* clang-format on */
 
 const struct event_kind event_kinds[EVENT_KIND_COUNT] = {
 #define EVENT(kind, text)                                                      \

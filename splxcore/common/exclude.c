@@ -105,7 +105,7 @@ static void add_paths(struct exclude *ex, const char *key,
 {
 	char **entry;
 
-	vec_each(entry, list) {
+	vec_each (entry, list) {
 		const char *why;
 		char *path = normal_path(*entry, &why);
 
@@ -124,7 +124,7 @@ static void add_extensions(struct exclude *ex, const struct conf_list *list)
 {
 	char **entry;
 
-	vec_each(entry, list) {
+	vec_each (entry, list) {
 		const char *ext = *entry + (**entry == '.');
 
 		if (!*ext)
@@ -140,7 +140,7 @@ static void add_patterns(struct exclude *ex, const struct conf_list *list)
 {
 	char **entry;
 
-	vec_each(entry, list) {
+	vec_each (entry, list) {
 		const char *why;
 		struct wildcard *w = wildcard_new(*entry, &why);
 
@@ -157,8 +157,8 @@ static void regex_problem(struct exclude *ex, const char *entry, int code,
 {
 	char what[160], reason[224];
 
-	if (pcre2_get_error_message(code, (PCRE2_UCHAR *)what,
-				    sizeof(what)) < 0)
+	if (pcre2_get_error_message(code, (PCRE2_UCHAR *)what, sizeof(what)) <
+	    0)
 		str_copy(what, sizeof(what), "is no expression");
 	snprintf(reason, sizeof(reason), "%s (at character %zu)", what, at + 1);
 	problem(ex, "ExcludeRegex", entry, reason);
@@ -175,7 +175,7 @@ static void add_regexes(struct exclude *ex, const struct conf_list *list)
 	if (!context)
 		panic("no memory for expressions");
 	pcre2_set_max_pattern_length(context, REGEX_LENGTH);
-	vec_each(entry, list) {
+	vec_each (entry, list) {
 		pcre2_code *code;
 		size_t at;
 		int rc;
@@ -220,7 +220,7 @@ static void add_fs_types(struct exclude *ex, const struct conf_list *list)
 {
 	char **entry;
 
-	vec_each(entry, list) {
+	vec_each (entry, list) {
 		if (!**entry || strpbrk(*entry, " /\t\n"))
 			problem(ex, "ExcludeFsType", *entry,
 				"is no file system type");
@@ -248,7 +248,7 @@ static void add_programs(struct exclude *ex, const struct conf_list *list)
 {
 	char **entry;
 
-	vec_each(entry, list) {
+	vec_each (entry, list) {
 		struct program p = {0};
 		const char *why;
 		struct stat st;
@@ -295,7 +295,7 @@ static void free_words(struct words *words)
 {
 	char **p;
 
-	vec_each(p, words)
+	vec_each (p, words)
 		free(*p);
 	vec_free(words);
 }
@@ -314,13 +314,13 @@ void exclude_free(struct exclude **exp)
 	free_words(&ex->files);
 	free_words(&ex->extensions);
 	free_words(&ex->fs_types);
-	vec_each(w, &ex->patterns)
+	vec_each (w, &ex->patterns)
 		wildcard_free(w);
 	vec_free(&ex->patterns);
-	vec_each(code, &ex->regexes)
+	vec_each (code, &ex->regexes)
 		pcre2_code_free(*code);
 	vec_free(&ex->regexes);
-	vec_each(p, &ex->programs)
+	vec_each (p, &ex->programs)
 		free(p->path);
 	vec_free(&ex->programs);
 	pcre2_match_data_free(ex->match_data);
@@ -332,7 +332,7 @@ void exclude_problems_free(struct exclude_problems *p)
 {
 	struct exclude_problem *one;
 
-	vec_each(one, p) {
+	vec_each (one, p) {
 		free(one->entry);
 		free(one->reason);
 	}
@@ -344,7 +344,7 @@ static bool below_any(const struct words *dirs, const char *path)
 {
 	char **dir;
 
-	vec_each(dir, dirs) {
+	vec_each (dir, dirs) {
 		size_t len = strlen(*dir);
 
 		if (len == 1)
@@ -360,7 +360,7 @@ static bool is_any(const struct words *words, const char *text)
 {
 	char **word;
 
-	vec_each(word, words)
+	vec_each (word, words)
 		if (strcmp(*word, text) == 0)
 			return true;
 	return false;
@@ -372,7 +372,7 @@ static bool has_extension(const struct words *extensions, const char *path)
 	size_t len = strlen(name);
 	char **ext;
 
-	vec_each(ext, extensions) {
+	vec_each (ext, extensions) {
 		size_t n = strlen(*ext);
 
 		/* something has to stand before the dot */
@@ -453,11 +453,11 @@ bool exclude_executable(struct exclude *ex, dev_t dev, ino_t ino)
 		return false;
 	now = clock_mono_ns();
 	if (now - ex->programs_checked_ns >= EXECUTABLE_RECHECK_NS) {
-		vec_each(p, &ex->programs)
+		vec_each (p, &ex->programs)
 			look_up(p);
 		ex->programs_checked_ns = now;
 	}
-	vec_each(p, &ex->programs)
+	vec_each (p, &ex->programs)
 		if (p->found && p->dev == dev && p->ino == ino)
 			return true;
 	return false;

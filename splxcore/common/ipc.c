@@ -16,11 +16,11 @@
 #include "unixsock.h"
 
 #define READ_CHUNK 65536
-#define OUT_HIGH (4u << 20)  /* a stream is asked to pause */
-#define OUT_LOW (1u << 20)   /* and to go on */
+#define OUT_HIGH (4u << 20)   /* a stream is asked to pause */
+#define OUT_LOW (1u << 20)    /* and to go on */
 #define OUT_LIMIT (64u << 20) /* a client that never reads */
 #define OUT_KEEP (256u << 10) /* memory that an idle connection keeps */
-#define CALLS_MAX 32 /* unanswered ones of one connection */
+#define CALLS_MAX 32	      /* unanswered ones of one connection */
 #define ACCEPT_PAUSE_MS 1000
 
 struct ipc_server {
@@ -47,11 +47,11 @@ struct ipc_conn {
 	struct str in;
 	size_t scanned; /* of in: there is no newline before */
 	struct str out;
-	size_t sent;  /* of out */
-	bool eof;     /* the client sends nothing more, but may listen */
-	bool no_more; /* takes no requests; ends when all is answered */
+	size_t sent;   /* of out */
+	bool eof;      /* the client sends nothing more, but may listen */
+	bool no_more;  /* takes no requests; ends when all is answered */
 	bool handling; /* handle_lines() is at work further up the stack */
-	bool broken;  /* ends at once */
+	bool broken;   /* ends at once */
 	struct {
 		VEC(struct ipc_call *);
 	} calls;
@@ -132,8 +132,8 @@ static void conn_free(struct ipc_conn *conn)
 static void conn_kick(struct ipc_conn *conn)
 {
 	if (!conn->kick)
-		conn->kick = loop_timer(conn->srv->loop, 0, false,
-					conn_on_kick, conn);
+		conn->kick = loop_timer(conn->srv->loop, 0, false, conn_on_kick,
+					conn);
 }
 
 static void conn_break(struct ipc_conn *conn)
@@ -148,9 +148,9 @@ static void conn_break(struct ipc_conn *conn)
 static void conn_flush(struct ipc_conn *conn)
 {
 	while (!conn->broken && out_waiting(conn)) {
-		ssize_t n = send(conn->sock, conn->out.s + conn->sent,
-				 out_waiting(conn),
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n =
+			send(conn->sock, conn->out.s + conn->sent,
+			     out_waiting(conn), MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n >= 0)
 			conn->sent += (size_t)n;
@@ -204,8 +204,8 @@ static void send_error(struct ipc_conn *conn, json_t *id, const char *code,
 	char escaped[1024];
 
 	if (!text) /* a path in it is no UTF-8 */
-		text = json_string(log_escape(escaped, sizeof(escaped),
-					      message));
+		text = json_string(
+			log_escape(escaped, sizeof(escaped), message));
 	conn_send(conn, json_pack("{s:O?, s:b, s:{s:s, s:o}}", "id", id, "ok",
 				  0, "error", "code", code, "message", text));
 }
@@ -213,8 +213,8 @@ static void send_error(struct ipc_conn *conn, json_t *id, const char *code,
 /* May more requests be taken? */
 static bool wants_requests(const struct ipc_conn *conn)
 {
-	return !conn->broken && !conn->no_more &&
-	       conn->calls.len < CALLS_MAX && out_waiting(conn) < OUT_HIGH;
+	return !conn->broken && !conn->no_more && conn->calls.len < CALLS_MAX &&
+	       out_waiting(conn) < OUT_HIGH;
 }
 
 static void bad_request(struct ipc_conn *conn, json_t *id, const char *why)
@@ -287,11 +287,10 @@ static void handle_lines(struct ipc_conn *conn)
 	conn->handling = true;
 	while (wants_requests(conn) && at < conn->in.len) {
 		const char *begin = conn->in.s + at;
-		const char *from = conn->in.s +
-				   (conn->scanned > at ? conn->scanned : at);
-		const char *end = memchr(from, '\n',
-					 (size_t)(conn->in.s + conn->in.len -
-						  from));
+		const char *from =
+			conn->in.s + (conn->scanned > at ? conn->scanned : at);
+		const char *end = memchr(
+			from, '\n', (size_t)(conn->in.s + conn->in.len - from));
 		size_t len = end ? (size_t)(end - begin) : conn->in.len - at;
 
 		if (len > IPC_LINE_MAX) {
@@ -463,7 +462,8 @@ static void refuse(int sock, const char *why)
 
 	n = snprintf(line, sizeof(line),
 		     "{\"id\":null,\"ok\":false,\"error\":{\"code\":"
-		     "\"unavailable\",\"message\":\"%s\"}}\n", why);
+		     "\"unavailable\",\"message\":\"%s\"}}\n",
+		     why);
 	if (send(sock, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("ipc refuse: %m");
 }
@@ -503,8 +503,8 @@ static void server_accept_again(void *arg)
 	struct ipc_server *srv = arg;
 
 	loop_cancel(&srv->accept_again);
-	srv->on_accept = loop_fd(srv->loop, srv->sock, LOOP_READ,
-				 server_on_accept, srv);
+	srv->on_accept =
+		loop_fd(srv->loop, srv->sock, LOOP_READ, server_on_accept, srv);
 }
 
 static void server_on_accept(int fd, int what, void *arg)

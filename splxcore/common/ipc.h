@@ -31,8 +31,8 @@
 #define IPC_CLIENTS_USER 16
 
 struct ipc_server;
-struct ipc_conn;  /* one client */
-struct ipc_call;  /* one request that awaits its answer */
+struct ipc_conn; /* one client */
+struct ipc_call; /* one request that awaits its answer */
 
 struct ipc_peer {
 	uid_t uid;

@@ -21,7 +21,7 @@ struct ipc_client {
 	int timeout_ms; /* -1: no limit */
 	long long last_id;
 	struct str in;
-	size_t used;    /* of in: lines that were given out */
+	size_t used;	/* of in: lines that were given out */
 	size_t scanned; /* of in: there is no newline between used and here */
 	bool broken;
 };
@@ -29,9 +29,9 @@ struct ipc_client {
 struct ipc_client *ipc_connect(const char *path, int timeout_ms,
 			       struct err *err)
 {
-	int sock = unixsock_connect(path, SOCK_STREAM,
-				    timeout_ms < 0 ? CONNECT_MS : timeout_ms,
-				    err);
+	int sock =
+		unixsock_connect(path, SOCK_STREAM,
+				 timeout_ms < 0 ? CONNECT_MS : timeout_ms, err);
 	struct ipc_client *c;
 
 	if (sock < 0)
@@ -85,8 +85,7 @@ static int wait_for(struct ipc_client *c, short events, uint64_t end,
 		if (rc > 0)
 			return 0;
 		if (rc < 0 && (errno != EINTR || stop_on_signal))
-			return broken(c, errno, "waiting for the service",
-				      err);
+			return broken(c, errno, "waiting for the service", err);
 	}
 }
 
@@ -236,9 +235,8 @@ static int send_request(struct ipc_client *c, const char *verb, json_t *args,
 
 	if (c->broken)
 		return err_set(err, 0, "the connection is of no use any more");
-	request = json_pack("{s:I, s:s, s:O*}", "id",
-			    (json_int_t)++c->last_id, "verb", verb, "args",
-			    args);
+	request = json_pack("{s:I, s:s, s:O*}", "id", (json_int_t)++c->last_id,
+			    "verb", verb, "args", args);
 	text = request ? json_dumps(request, JSON_COMPACT) : NULL;
 	json_decref(request);
 	if (!text)

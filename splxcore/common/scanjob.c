@@ -124,8 +124,9 @@ static int collect(struct scanclient *sc, struct err *err)
 	int rc;
 
 	while ((rc = receive(sc, &reply)) > 0) {
-		f = reply.kind == SCANJOB_FILE && reply.id ?
-			    find_flight(sc, reply.id) : NULL;
+		f = reply.kind == SCANJOB_FILE && reply.id
+			    ? find_flight(sc, reply.id)
+			    : NULL;
 		if (!f)
 			return give_up(sc, EPROTO, "unexpected answer", err);
 		deliver(sc, f, &reply);
@@ -234,13 +235,13 @@ static int say_hello(struct scanclient *sc, struct err *err)
 		if (now >= end)
 			return err_set(err, ETIMEDOUT, "scan service");
 		if (wait_for(sc, POLLIN,
-			     (int)((end - now) / CLOCK_NS_PER_MS) + 1,
-			     err) < 0)
+			     (int)((end - now) / CLOCK_NS_PER_MS) + 1, err) < 0)
 			return -1;
 	}
 	if (rc < 0)
-		return err_set(err, errno, errno ? "scan service: connection" :
-			       "scan service: went away");
+		return err_set(err, errno,
+			       errno ? "scan service: connection"
+				     : "scan service: went away");
 	if (reply.kind != SCANJOB_HELLO)
 		return err_set(err, EPROTO, "scan service: unexpected answer");
 	sc->workers = reply.workers ? reply.workers : 1;

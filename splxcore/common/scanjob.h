@@ -26,10 +26,10 @@ enum scanjob_kind {
 
 struct scanjob_request {
 	uint32_t version;
-	uint32_t kind;  /* enum scanjob_kind */
-	uint64_t id;    /* the client's, never 0 */
-	uint32_t flags; /* SCANJOB_* */
-	uint32_t source; /* SOURCE_MANUAL or SOURCE_SCHEDULED */
+	uint32_t kind;	       /* enum scanjob_kind */
+	uint64_t id;	       /* the client's, never 0 */
+	uint32_t flags;	       /* SCANJOB_* */
+	uint32_t source;       /* SOURCE_MANUAL or SOURCE_SCHEDULED */
 	uint32_t first_action; /* ACTION_NONE: report alone */
 	uint32_t second_action;
 	char path[4096]; /* for people */
@@ -40,7 +40,7 @@ struct scanjob_reply {
 	uint32_t kind;
 	uint64_t id;
 	uint32_t verdict; /* enum verdict */
-	uint32_t known;   /* it was known clean, no scan */
+	uint32_t known;	  /* it was known clean, no scan */
 	uint64_t bytes;
 	uint64_t scan_ns;
 	char virus[256]; /* or what went wrong */

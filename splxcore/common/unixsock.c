@@ -77,8 +77,7 @@ int unixsock_connect(const char *path, int type, int timeout_ms,
 		     struct err *err)
 {
 	const struct timespec pause = {0, RETRY_NS};
-	uint64_t end = clock_mono_ns() +
-		       (uint64_t)timeout_ms * CLOCK_NS_PER_MS;
+	uint64_t end = clock_mono_ns() + (uint64_t)timeout_ms * CLOCK_NS_PER_MS;
 	int sock;
 
 	/* EAGAIN: the backlog is full; the kernel offers no event to wait
@@ -106,8 +105,8 @@ static int remove_dead(const char *path, int type, struct err *err)
 	int sock;
 
 	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : err_set(err, errno, "stat(%s)",
-						     path);
+		return errno == ENOENT ? 0
+				       : err_set(err, errno, "stat(%s)", path);
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(err, EEXIST, "%s is no socket", path);
 	sock = try_connect(path, type);

@@ -232,8 +232,7 @@ struct parse {
 	struct err *err;
 };
 
-static int usage_err(const struct parse *p, const char *what,
-		     const char *word)
+static int usage_err(const struct parse *p, const char *what, const char *word)
 {
 	char usage[256], shown[128];
 
@@ -309,8 +308,8 @@ static const struct verb_arg *next_positional(const struct parse *p)
 	for (i = 0; i < p->count; i++) {
 		const struct verb_arg *arg = &p->args[i];
 
-		if (!arg->option && (arg->repeats ||
-				     !json_object_get(p->out, arg->name)))
+		if (!arg->option &&
+		    (arg->repeats || !json_object_get(p->out, arg->name)))
 			return arg;
 	}
 	return NULL;
@@ -395,7 +394,7 @@ static const char *wrong_kind(const struct verb_arg *arg, json_t *value)
 		return json_is_string(value) ? NULL : "has to be a string";
 	if (!json_is_array(value) || !json_array_size(value))
 		return "has to be an array of strings";
-	json_array_foreach(value, i, item)
+	json_array_foreach (value, i, item)
 		if (!json_is_string(item))
 			return "has to be an array of strings";
 	return NULL;
@@ -429,7 +428,7 @@ int verbs_check(const struct verb *v, json_t *args, struct err *err)
 	if (!json_is_object(args))
 		return err_set(err, 0, "args: has to be an object");
 	p.count = verbs_grammar(v, p.args, VERB_ARGS_MAX);
-	json_object_foreach(args, name, value)
+	json_object_foreach (args, name, value)
 		if (check_one(&p, name, value) < 0)
 			return -1;
 	return check_missing(&p);

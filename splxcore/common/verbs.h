@@ -43,9 +43,9 @@ const char *verbs_role_name(enum verb_role role);
 
 /* One argument of a grammar. */
 struct verb_arg {
-	char name[24];  /* lower case: "path", "action", "no-exclusions" */
+	char name[24];	/* lower case: "path", "action", "no-exclusions" */
 	char value[24]; /* "ACTION" for --action=ACTION, "" for a flag */
-	bool option;    /* begins with -- */
+	bool option;	/* begins with -- */
 	bool required;
 	bool repeats;
 };
@@ -65,8 +65,8 @@ const char *verbs_nearest(int argc, char *const *argv, char *out, size_t size);
 /*
  * Command line words (after noun and verb) to a JSON object: words are
  * strings, repeated ones arrays, flags true. --x=V and --x V are the same,
- * after -- everything is a word, a lone - is one too. NULL and *err with what is
- * missing or unknown, and the usage. New reference.
+ * after -- everything is a word, a lone - is one too. NULL and *err with what
+ * is missing or unknown, and the usage. New reference.
  */
 json_t *verbs_parse(const struct verb *v, int argc, char *const *argv,
 		    struct err *err);

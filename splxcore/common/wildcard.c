@@ -41,8 +41,7 @@ static void add_step(struct wildcard *w, enum step_kind kind, char byte)
 }
 
 /* A pattern's stars at p; returns how many bytes they take. */
-static size_t add_stars(struct wildcard *w, const char *pattern,
-			const char *p)
+static size_t add_stars(struct wildcard *w, const char *pattern, const char *p)
 {
 	size_t n = strspn(p, "*");
 

@@ -32,8 +32,8 @@ static void says(char *text, const struct conf *want)
 static void try_values(const char *text)
 {
 	const char *const keys[] = {
-		"LogSyslog", "Workers", "MaxFileSize", "VerdictTimeout",
-		"Interceptor", "ScanUser", "Include", text,
+		"LogSyslog",   "Workers",  "MaxFileSize", "VerdictTimeout",
+		"Interceptor", "ScanUser", "Include",	  text,
 	};
 	struct conf *conf = conf_new();
 	struct err err = {0};

@@ -188,10 +188,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	client.left = size - 1;
 	client.piece = pieces[data[0] & 3];
 	client.leaves = data[0] & 4;
-	client.on_read = loop_fd(loop, client.sock, LOOP_READ, client_read,
-				 NULL);
-	client.on_write = loop_fd(loop, client.sock, LOOP_WRITE, client_write,
-				  NULL);
+	client.on_read =
+		loop_fd(loop, client.sock, LOOP_READ, client_read, NULL);
+	client.on_write =
+		loop_fd(loop, client.sock, LOOP_WRITE, client_write, NULL);
 	loop_run(loop);
 	check_answers();
 	str_free(&client.heard);

@@ -114,24 +114,27 @@ static void a_bad_value_is_told_with_file_line_key_and_what_is_allowed(
 {
 	parse_fails("# one\n/* two\n three */\n\nVerdictTimeout = 5x\n",
 		    FILE_NAME ":5: VerdictTimeout: \"5x\" is not a duration; "
-		    "allowed: 100ms to 2m, such as 5s");
+			      "allowed: 100ms to 2m, such as 5s");
 	parse_fails("VerdictTimeout = 10m",
 		    FILE_NAME ":1: VerdictTimeout: \"10m\" is out of bounds; "
-		    "allowed: 100ms to 2m, such as 5s");
+			      "allowed: 100ms to 2m, such as 5s");
 	parse_fails("MaxFileSize = 3K",
 		    FILE_NAME ":1: MaxFileSize: \"3K\" is out of bounds; "
-		    "allowed: 4K to 4294967295, such as 256M");
+			      "allowed: 4K to 4294967295, such as 256M");
 	parse_fails("Workers = 25", FILE_NAME ":1: Workers: \"25\" is out of "
-		    "bounds; allowed: 0 to 24");
+					      "bounds; allowed: 0 to 24");
 	parse_fails("Workers = -1", FILE_NAME ":1: Workers: \"-1\" is out of "
-		    "bounds; allowed: 0 to 24");
+					      "bounds; allowed: 0 to 24");
 	parse_fails("Workers = two", FILE_NAME ":1: Workers: \"two\" is not a "
-		    "number; allowed: 0 to 24");
-	parse_fails("OnError = default", FILE_NAME ":1: OnError: \"default\" "
-		    "is not known; allowed: allow or deny");
-	parse_fails("LogSyslog = maybe", FILE_NAME ":1: LogSyslog: \"maybe\" "
-		    "is neither yes nor no; allowed: yes or no");
-	parse_fails("ScanUser = \"\"", FILE_NAME ":1: ScanUser: \"\" is "
+					       "number; allowed: 0 to 24");
+	parse_fails("OnError = default",
+		    FILE_NAME ":1: OnError: \"default\" "
+			      "is not known; allowed: allow or deny");
+	parse_fails("LogSyslog = maybe",
+		    FILE_NAME ":1: LogSyslog: \"maybe\" "
+			      "is neither yes nor no; allowed: yes or no");
+	parse_fails("ScanUser = \"\"", FILE_NAME
+		    ":1: ScanUser: \"\" is "
 		    "empty; allowed: 1 to 4095 characters, such as splx");
 }
 
@@ -146,10 +149,12 @@ static void a_duration_needs_its_unit_but_zero_does_not(void **state)
 
 static void an_unknown_key_names_the_nearest(void **state)
 {
-	parse_fails("VerdicTimeout = 5s", FILE_NAME ":1: VerdicTimeout: no "
-		    "such setting; did you mean VerdictTimeout?");
-	parse_fails("\nonerror = deny", FILE_NAME ":2: onerror: no such "
-		    "setting; did you mean OnError?");
+	parse_fails("VerdicTimeout = 5s",
+		    FILE_NAME ":1: VerdicTimeout: no "
+			      "such setting; did you mean VerdictTimeout?");
+	parse_fails("\nonerror = deny",
+		    FILE_NAME ":2: onerror: no such "
+			      "setting; did you mean OnError?");
 	parse_fails("Xyzzy = 1", FILE_NAME ":1: Xyzzy: no such setting");
 }
 
@@ -228,8 +233,8 @@ static void a_file_is_read_and_a_missing_one_is_told(void **state)
 	conf = conf_load(path, &err);
 	assert_int_equal(conf->workers, 2);
 	conf_free(&conf);
-	assert_int_equal(fd_replace_file(path, "Workers = 2\0\n", 13, 0600,
-					 &err), 0);
+	assert_int_equal(
+		fd_replace_file(path, "Workers = 2\0\n", 13, 0600, &err), 0);
 	assert_null(conf_load(path, &err));
 	assert_non_null(strstr(err.text, "NUL"));
 	unlink(path);
@@ -315,13 +320,14 @@ static void a_refused_set_changes_nothing(void **state)
 	struct err err = {0};
 
 	assert_int_equal(conf_set(conf, "VerdictTimeout", "1h", &err), -1);
-	assert_string_equal(err.text, "VerdictTimeout: \"1h\" is out of "
+	assert_string_equal(err.text,
+			    "VerdictTimeout: \"1h\" is out of "
 			    "bounds; allowed: 100ms to 2m, such as 5s");
 	assert_int_equal(conf_set(conf, "Verdicttimeou", "1s", &err), -1);
 	assert_non_null(strstr(err.text, "did you mean VerdictTimeout?"));
 	assert_int_equal(conf_set(conf, "Include", "{\"/a\"", &err), -1);
-	assert_int_equal(conf_set(conf, "Include",
-				  "{\"/a\"}\nWorkers = 3", &err), -1);
+	assert_int_equal(
+		conf_set(conf, "Include", "{\"/a\"}\nWorkers = 3", &err), -1);
 	assert_int_equal(conf_set(conf, "ScanUser", "'a'\nWorkers = 3", &err),
 			 -1);
 	assert_true(conf_equal(conf, defaults));
@@ -423,8 +429,8 @@ static void every_row_of_the_table_is_sound(void **state)
 		char *value = conf_get(conf, opt->key);
 
 		assert_ptr_equal(conf_option_find(opt->key), opt);
-		assert_true(strlen(conf_option_allowed(opt, out,
-						       sizeof(out))) > 0);
+		assert_true(strlen(conf_option_allowed(opt, out, sizeof(out))) >
+			    0);
 		if (conf_set(conf, opt->key, value, &err) < 0)
 			fail_msg("%s", err.text);
 		if (opt->type != CONF_STRING && opt->type != CONF_LIST)

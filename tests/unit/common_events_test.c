@@ -14,8 +14,8 @@ static void every_kind_is_found_by_its_name(void **state)
 	int i;
 
 	for (i = 0; i < EVENT_KIND_COUNT; i++) {
-		const struct event_kind *k = events_kind_find(
-			event_kinds[i].name);
+		const struct event_kind *k =
+			events_kind_find(event_kinds[i].name);
 
 		assert_ptr_equal(k, &event_kinds[i]);
 		assert_int_equal(k->id, i);
@@ -74,7 +74,8 @@ static void severities_have_names_both_ways(void **state)
 
 	for (i = EVENT_SEVERITY_INFO; i <= EVENT_SEVERITY_HIGH; i++)
 		assert_int_equal(events_severity_parse(events_severity_name(
-					 (enum event_severity)i)), i);
+					 (enum event_severity)i)),
+				 i);
 	assert_int_equal(events_severity_parse("extreme"), -1);
 }
 

@@ -99,8 +99,7 @@ static void a_file_excludes_itself_alone(void **state)
 	not_excluded("/srv/a.db/x");
 }
 
-static void an_extension_counts_in_any_case_at_the_end_of_the_name(
-	void **state)
+static void an_extension_counts_in_any_case_at_the_end_of_the_name(void **state)
 {
 	add("ExcludeExtension", "log");
 	add("ExcludeExtension", ".TAR.gz");
@@ -268,8 +267,7 @@ static bool model(const char *p, const char *s)
 		return !*s;
 	stars = strspn(p, "*");
 	if (stars == 1)
-		return model(p + 1, s) ||
-		       (*s && *s != '/' && model(p, s + 1));
+		return model(p + 1, s) || (*s && *s != '/' && model(p, s + 1));
 	/* a pattern begins with a slash, so there is a byte before stars */
 	if (stars > 1 && p[-1] == '/' && p[stars] == '/' &&
 	    model(p + stars + 1, s))

@@ -54,9 +54,9 @@ static void later(struct ipc_call *call, json_t *args)
 
 	l->call = call;
 	l->args = json_incref(args);
-	l->timer = loop_timer(loop, (uint64_t)json_integer_value(
-				      json_object_get(args, "ms")), false,
-			      answer_later, l);
+	l->timer = loop_timer(
+		loop, (uint64_t)json_integer_value(json_object_get(args, "ms")),
+		false, answer_later, l);
 }
 
 static void on_gone(void *arg)
@@ -100,8 +100,7 @@ static void stream_on(void *arg)
 static void stream(struct ipc_call *call, json_t *args)
 {
 	struct stream *s = xcalloc(1, sizeof(*s));
-	size_t size = (size_t)json_integer_value(
-		json_object_get(args, "size"));
+	size_t size = (size_t)json_integer_value(json_object_get(args, "size"));
 
 	s->call = call;
 	s->left = json_integer_value(json_object_get(args, "parts"));
@@ -255,8 +254,8 @@ static void a_request_is_answered_with_its_data(void **state)
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		assert_int_equal(ipc_call_sync(c, "echo", args, &data, code,
-					       &err), 0);
+		assert_int_equal(
+			ipc_call_sync(c, "echo", args, &data, code, &err), 0);
 		assert_true(json_equal(args, data));
 		json_decref(data);
 	}
@@ -280,8 +279,8 @@ static void an_error_carries_its_code_and_message(void **state)
 	assert_int_equal(ipc_call_sync(c, "fail", NULL, NULL, code, &err), -1);
 	assert_string_equal(code, "conflict");
 	assert_string_equal(err.text, "it is so");
-	assert_int_equal(ipc_call_sync(c, "fail.bytes", NULL, NULL, code,
-				       &err), -1);
+	assert_int_equal(ipc_call_sync(c, "fail.bytes", NULL, NULL, code, &err),
+			 -1);
 	assert_string_equal(err.text, "/a\\xffb");
 	assert_int_equal(ipc_call_sync(c, "x.y", NULL, NULL, code, &err), -1);
 	assert_string_equal(code, "unknown_verb");
@@ -303,13 +302,19 @@ static void the_service_knows_who_calls(void **state)
 	ipc_client_free(&c);
 }
 
-static void what_is_no_request_gets_an_error_and_the_line_goes_on(
-	void **state)
+static void what_is_no_request_gets_an_error_and_the_line_goes_on(void **state)
 {
 	static const char *const bad[] = {
-		"nonsense\n", "[1]\n", "{\"verb\":1}\n", "{}\n", "\"x\"\n",
-		"{\"verb\":\"echo\",\"args\":[]}\n", "{\"id\":{},\"verb\":\"echo\"}\n",
-		"{\"verb\":\"echo\"\n", "\001\377\n", "{\"verb\":\"echo\"}}\n",
+		"nonsense\n",
+		"[1]\n",
+		"{\"verb\":1}\n",
+		"{}\n",
+		"\"x\"\n",
+		"{\"verb\":\"echo\",\"args\":[]}\n",
+		"{\"id\":{},\"verb\":\"echo\"}\n",
+		"{\"verb\":\"echo\"\n",
+		"\001\377\n",
+		"{\"verb\":\"echo\"}}\n",
 	};
 	int sock = raw();
 	size_t i;
@@ -377,8 +382,7 @@ static void a_slow_answer_runs_out_of_time(void **state)
 	struct err err;
 	char code[32];
 
-	assert_int_equal(ipc_call_sync(c, "later", args, NULL, code, &err),
-			 -1);
+	assert_int_equal(ipc_call_sync(c, "later", args, NULL, code, &err), -1);
 	took = (clock_mono_ns() - start) / CLOCK_NS_PER_MS;
 	assert_int_equal(err.code, ETIMEDOUT);
 	assert_string_equal(code, "");
@@ -427,7 +431,8 @@ static void a_stream_comes_whole_however_slowly_it_is_read(void **state)
 	char code[32];
 
 	assert_int_equal(ipc_call_stream(c, "stream", args, on_part, &seen,
-					 &data, code, &err), 0);
+					 &data, code, &err),
+			 0);
 	assert_string_equal(json_string_value(data), "end");
 	assert_int_equal(seen.parts, 300);
 	assert_int_equal(seen.bytes, 300 * 100000);
@@ -463,7 +468,8 @@ static void a_stream_can_be_ended_by_its_reader(void **state)
 	struct err err;
 
 	assert_int_equal(ipc_call_stream(c, "stream", args, on_part, &seen,
-					 NULL, NULL, &err), -1);
+					 NULL, NULL, &err),
+			 -1);
 	assert_int_equal(seen.parts, 3);
 	ipc_client_free(&c);
 	wait_for(&gone_count, 1);
@@ -613,8 +619,8 @@ static void a_full_backlog_runs_out_of_time(void **state)
 
 	snprintf(file, sizeof(file), "%s/full.sock", dir);
 	listener = unixsock_listen(file, SOCK_STREAM, 0600, &err);
-	while (n < 200 && (socks[n] = unixsock_connect(file, SOCK_STREAM, 50,
-						       &err)) >= 0)
+	while (n < 200 &&
+	       (socks[n] = unixsock_connect(file, SOCK_STREAM, 50, &err)) >= 0)
 		n++;
 	assert_in_range(n, 1, 199);
 	assert_int_equal(err.code, ETIMEDOUT);
@@ -683,7 +689,8 @@ static void the_supervisors_answer_is_told_apart_from_its_error(void **state)
 	assert_int_equal(control(NULL, reply, sizeof(reply), &err), -1);
 	assert_int_equal(err.code, ETIMEDOUT);
 	assert_int_equal(control_call("/nowhere/x", "status", 100, reply,
-				      sizeof(reply), &err), -1);
+				      sizeof(reply), &err),
+			 -1);
 	assert_int_equal(err.code, ENOENT);
 }
 

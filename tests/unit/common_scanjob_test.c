@@ -33,11 +33,11 @@
  */
 enum mood {
 	MOOD_WELL,
-	MOOD_HOLD,      /* once a file came, takes none until that changes */
-	MOOD_DIE,       /* leaves after 20 files */
-	MOOD_SHORT,     /* answers with records cut short */
-	MOOD_WRONG_ID,  /* answers what nobody asked */
-	MOOD_VERSION,   /* is of another version */
+	MOOD_HOLD,     /* once a file came, takes none until that changes */
+	MOOD_DIE,      /* leaves after 20 files */
+	MOOD_SHORT,    /* answers with records cut short */
+	MOOD_WRONG_ID, /* answers what nobody asked */
+	MOOD_VERSION,  /* is of another version */
 };
 static atomic_int mood, taken, dead;
 static char dir[32], sock_path[64];
@@ -178,8 +178,8 @@ static struct scanclient *open_client(void)
 	struct scanclient *sc;
 
 	memset(&got, 0, sizeof(got));
-	sc = scanclient_open(sock_path, SOURCE_MANUAL, ACTION_NONE,
-			     ACTION_NONE, on_reply, &got, &err);
+	sc = scanclient_open(sock_path, SOURCE_MANUAL, ACTION_NONE, ACTION_NONE,
+			     on_reply, &got, &err);
 	if (!sc)
 		fail_msg("%s", err.text);
 	return sc;
@@ -286,8 +286,7 @@ static void no_more_than_the_window_is_under_way_and_signals_end_the_wait(
 	scanclient_close(&sc);
 }
 
-static void when_the_service_leaves_nothing_under_way_is_forgotten(
-	void **state)
+static void when_the_service_leaves_nothing_under_way_is_forgotten(void **state)
 {
 	struct scanclient *sc = open_client();
 	struct err err = {0};

@@ -43,9 +43,9 @@ static void every_row_is_found_by_its_wire_name(void **state)
 
 	for (i = 0; i < VERB_COUNT; i++) {
 		assert_int_equal(verbs[i].id, i);
-		assert_ptr_equal(verbs_find(verbs_wire(&verbs[i], wire,
-						       sizeof(wire))),
-				 &verbs[i]);
+		assert_ptr_equal(
+			verbs_find(verbs_wire(&verbs[i], wire, sizeof(wire))),
+			&verbs[i]);
 	}
 	assert_null(verbs_find("quarantine"));
 	assert_null(verbs_find("status."));
@@ -94,8 +94,9 @@ static void the_words_of_a_command_line_choose_the_verb(void **state)
 {
 	int used = 0;
 
-	assert_int_equal(verbs_match(3, WORDS("quarantine", "list", "x"),
-				     &used)->id, VERB_ID_quarantine_list);
+	assert_int_equal(
+		verbs_match(3, WORDS("quarantine", "list", "x"), &used)->id,
+		VERB_ID_quarantine_list);
 	assert_int_equal(used, 2);
 	assert_int_equal(verbs_match(2, WORDS("scan", "/srv"), &used)->id,
 			 VERB_ID_scan);
@@ -121,19 +122,21 @@ static void a_slip_is_told_the_nearest_command(void **state)
 {
 	char out[128];
 
-	assert_string_equal(verbs_nearest(2, WORDS("quarantine", "lsit"), out,
-					  sizeof(out)), "quarantine list");
+	assert_string_equal(
+		verbs_nearest(2, WORDS("quarantine", "lsit"), out, sizeof(out)),
+		"quarantine list");
 	assert_string_equal(verbs_nearest(2, WORDS("quarantin", "restor"), out,
-					  sizeof(out)), "quarantine restore");
+					  sizeof(out)),
+			    "quarantine restore");
 	assert_string_equal(verbs_nearest(1, WORDS("stats"), out, sizeof(out)),
 			    "status");
-	assert_string_equal(verbs_nearest(1, WORDS("exclusion"), out,
-					  sizeof(out)),
-			    "exclusion add, remove, list");
-	assert_string_equal(verbs_nearest(2, WORDS("config", "xyzzy"), out,
-					  sizeof(out)),
-			    "config show, get, set, reset, check, reload, "
-			    "sample");
+	assert_string_equal(
+		verbs_nearest(1, WORDS("exclusion"), out, sizeof(out)),
+		"exclusion add, remove, list");
+	assert_string_equal(
+		verbs_nearest(2, WORDS("config", "xyzzy"), out, sizeof(out)),
+		"config show, get, set, reset, check, reload, "
+		"sample");
 	assert_null(verbs_nearest(1, WORDS("xyzzy"), out, sizeof(out)));
 	assert_null(verbs_nearest(0, NULL, out, sizeof(out)));
 }
@@ -142,9 +145,9 @@ static void usage_puts_options_in_brackets(void **state)
 {
 	char out[128];
 
-	assert_string_equal(verbs_usage(find("quarantine.restore"), out,
-					sizeof(out)),
-			    "quarantine restore ID... [--to=PATH] [--force]");
+	assert_string_equal(
+		verbs_usage(find("quarantine.restore"), out, sizeof(out)),
+		"quarantine restore ID... [--to=PATH] [--force]");
 	assert_string_equal(verbs_usage(find("status"), out, sizeof(out)),
 			    "status");
 }
