@@ -7,12 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/control.h"
 #include "common/paths.h"
+#include "common/unixsock.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
@@ -217,34 +216,11 @@ void controlsock_tick(struct controlsock *cs, uint64_t now_ns)
 	}
 }
 
-static int listen_at(const char *path, struct err *err)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	mode_t mask;
-	int fd, rc;
-
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return err_set(err, ENAMETOOLONG, "%s", path);
-	memcpy(addr.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_set(err, errno, "socket");
-	unlink(path);
-	mask = umask(0177);
-	rc = bind(fd, (struct sockaddr *)&addr, sizeof(addr));
-	umask(mask);
-	if (rc < 0 || listen(fd, 16) < 0) {
-		err_set(err, errno, "cannot listen on %s", path);
-		fd_close(&fd);
-		return -1;
-	}
-	return fd;
-}
-
 struct controlsock *controlsock_new(struct supervisor *sup, struct err *err)
 {
 	struct controlsock *cs;
-	int fd = listen_at(paths()->control_sock, err);
+	int fd = unixsock_listen(paths()->control_sock, SOCK_SEQPACKET, 0600,
+				 err);
 
 	if (fd < 0)
 		return NULL;

@@ -34,22 +34,28 @@ const struct conf *core_conf(const struct core *core)
 
 /* ---- what parts tell ---- */
 
-static void tell(struct core *core, enum event_severity severity,
+/*
+ * A store that failed cannot be told so; before there is one, the faults are
+ * kept and told when it is there.
+ */
+static void note(struct core *core, enum event_severity severity,
 		 const char *part, enum status_code code, const char *text)
 {
-	char safe[1024];
-
-	if (severity >= EVENT_SEVERITY_MEDIUM)
-		log_warn("%s: %s code=%d", part, text, (int)code);
-	else
-		log_info("%s: %s", part, text);
-	/* A store that failed cannot be told so; before there is one, the
-	 * faults are told when it is there. */
 	if (core->store && code != STATUS_STORE_FAILED)
 		store_event(core->store, EVENT_system, severity,
 			    json_pack("{s:s, s:i}", "part", part, "code",
 				      (int)code),
-			    "%s", log_escape(safe, sizeof(safe), text));
+			    "%s", text);
+}
+
+static void tell(struct core *core, enum event_severity severity,
+		 const char *part, enum status_code code, const char *text)
+{
+	if (severity >= EVENT_SEVERITY_MEDIUM)
+		log_warn("%s part=%s code=%d", text, part, (int)code);
+	else
+		log_info("%s part=%s", text, part);
+	note(core, severity, part, code, text);
 }
 
 void core_event(struct core *core, const char *severity, const char *part,
@@ -91,7 +97,7 @@ void core_well(struct core *core, enum status_code code)
 
 static void tell_early_fault(enum status_code code, const char *text, void *arg)
 {
-	tell(arg, EVENT_SEVERITY_MEDIUM, "entity", code, text);
+	note(arg, EVENT_SEVERITY_MEDIUM, "entity", code, text);
 }
 
 /* ---- start and end ---- */

@@ -103,8 +103,8 @@ int dispatch_role(const struct core *core, const struct ipc_peer *peer);
  *   "unit","text"}], origin "default", "file" or "last-good"
  * config.get: one of these. config.set, config.reset, config.reload,
  *   exclusion.add, exclusion.remove: {"applied","note","changed":[keys],
- *   "void":[{"key","entry","reason"}]}; applied is false when vsapiapp has
- *   not taken it over, and note says why; an exclusion that was there (or was
+ *   "void":[{"key","entry","reason"}]}; applied is false when vsapiapp runs and
+ *   has not taken it over, and note says why; an exclusion that was there (or was
  *   not there) already has "changed":[].
  * exclusion.list: [{"type","value","void","reason"}]
  * pattern.show: generation, engine, signatures, pattern_id, pattern_time,

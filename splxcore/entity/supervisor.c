@@ -66,14 +66,31 @@ static void fail_start(struct supervisor *sup, int status)
 	supervisor_quit(sup);
 }
 
+/* From here on lines go to core, which may take them later. */
+static void log_to_core(void)
+{
+	struct log_sinks sinks = {.fd = INHERIT_LOG, .file_fd = -1};
+
+	log_init("entity", &sinks, LOG_LVL_INFO);
+}
+
+/* What hinders the start is for the log, and for whoever started us. */
+static void start_error(const char *text)
+{
+	struct log_sinks sinks = {.to_stderr = true, .fd = INHERIT_LOG,
+				  .file_fd = -1};
+
+	log_init("entity", &sinks, LOG_LVL_INFO);
+	log_error("%s", text);
+	log_to_core();
+}
+
 /* Core is ready for the first time: the start has succeeded. */
 static void started(struct supervisor *sup)
 {
-	struct log_sinks sinks = {.fd = INHERIT_LOG, .file_fd = -1};
 	struct err err;
 
 	sup->start_limit_ns = 0;
-	log_init("entity", &sinks, LOG_LVL_INFO);
 	log_info("supervisor %s pid=%d",
 		 sup->adopted ? "took over" : "started", (int)getpid());
 	bringup_detach(sup, LSB_OK);
@@ -180,7 +197,7 @@ static void tick_start(struct supervisor *sup, uint64_t now_ns)
 	if (part_ready(&sup->core)) {
 		started(sup);
 	} else if (now_ns >= sup->start_limit_ns && !sup->adopted) {
-		log_error("entity: core is not ready after a minute");
+		start_error("core is not ready after a minute");
 		fail_start(sup, LSB_FAILED);
 	}
 }
@@ -321,8 +338,10 @@ static int begin(struct supervisor *sup, struct err *err)
 		rc = take_pid_file(sup, err);
 	if (!rc)
 		rc = bringup_objects(sup, err);
-	if (!rc)
+	if (!rc) {
+		log_to_core();
 		rc = bringup_life(sup, err);
+	}
 	if (!rc)
 		rc = prepare_loop(sup, err);
 	if (!rc && part_start(&sup->core, err))
@@ -332,12 +351,11 @@ static int begin(struct supervisor *sup, struct err *err)
 
 static int adopt(struct supervisor *sup, struct err *err)
 {
-	struct log_sinks sinks = {.fd = INHERIT_LOG, .file_fd = -1};
 	int rc = bringup_inherit(sup, err);
 
 	if (rc)
 		return rc;
-	log_init("entity", &sinks, LOG_LVL_INFO);
+	log_to_core();
 	rc = take_pid_file(sup, err);
 	if (!rc)
 		rc = bringup_life(sup, err);
@@ -404,7 +422,7 @@ int supervisor_run(const struct supervisor_options *options)
 		return LSB_OK;
 	}
 	if (sup.exit_status) {
-		log_error("%s", err.text);
+		start_error(err.text);
 	} else if (loop_run(sup.loop) < 0) {
 		log_error("the loop ended: %m");
 		sup.exit_status = LSB_FAILED;

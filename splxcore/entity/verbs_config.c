@@ -131,7 +131,9 @@ static json_t *answer(struct core *core, bool applied, const char *note,
 static void changed(const struct settings_result *result, void *arg)
 {
 	struct change *c = arg;
-	bool applied = result->takeover == TAKEOVER_DONE;
+	/* Where nothing runs there is nothing left to be done. */
+	bool applied = result->takeover == TAKEOVER_DONE ||
+		       result->takeover == TAKEOVER_LATER;
 
 	if (result->takeover == TAKEOVER_FAILED)
 		dispatch_fail(c->core, c->call, "failed",
