@@ -2,6 +2,7 @@
 #include "finding.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -50,6 +51,14 @@ static const char *what_is_wrong(const struct finding *f, ssize_t len)
 	return NULL;
 }
 
+/* An empty record, which any worker can send, looks like the end. */
+static bool hung_up(int sock)
+{
+	struct pollfd p = {.fd = sock, .events = POLLRDHUP};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP));
+}
+
 int finding_recv(int sock, struct finding *f_r, int *fd_r, struct err *err)
 {
 	int fds[FD_PASS_MAX], nfds = 0;
@@ -62,7 +71,7 @@ int finding_recv(int sock, struct finding *f_r, int *fd_r, struct err *err)
 		return 0;
 	if (len < 0)
 		return err_set(err, errno, "receiving a finding");
-	if (len == 0 && nfds == 0)
+	if (len == 0 && hung_up(sock))
 		return err_set(err, EPIPE, "receiving a finding");
 	wrong = nfds > 1 ? "number of descriptors" : what_is_wrong(f_r, len);
 	if (!wrong) {

@@ -43,7 +43,8 @@ int finding_send(int sock, const struct finding *f, int fd, struct err *err);
 /*
  * Receives one: 1, 0 when there is none, -1 and *err. Everything in it is
  * checked (the sender is not trusted): enums in range, strings terminated.
- * *fd_r is the caller's, or -1.
+ * *fd_r is the caller's, or -1. err->code is EBADMSG (or EMSGSIZE) for a bad
+ * record, which is gone then; EPIPE when no sender is left.
  */
 int finding_recv(int sock, struct finding *f_r, int *fd_r, struct err *err);
 

@@ -244,10 +244,10 @@ static void hold_tick(struct guard *guard, int slot, int n, uint64_t limit)
 	uint64_t start = atomic_load(&hold->start_ns);
 
 	if (state == HOLD_FREE) {
-		watch->ticket = 0;
+		memset(watch, 0, sizeof(*watch));
 		return;
 	}
-	if (watch->ticket != ticket) {
+	if (!watch->since_ns || watch->ticket != ticket) {
 		uint64_t queued = in_queue_since(guard, guard->taken);
 
 		memset(watch, 0, sizeof(*watch));

@@ -1,0 +1,650 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "common/guard.h"
+#include "lib/fangroup.h"
+#include "lib/fdutil.h"
+#include "lib/log.h"
+
+#include "fanbed.h"
+
+#define TIMEOUT 400 /* ms */
+#define SLACK 900   /* of a busy machine */
+
+static struct bed bed;
+static struct scoreboard *sb;
+static int sb_fd = -1, group = -1;
+static struct guard *guard;
+
+/* --- a worker: a process of its own that does as it is told ------------- */
+
+enum manner {
+	WORKER_ANSWERS,	    /* at once, as after a finished scan */
+	WORKER_HOLDS,	    /* scans for ever, taking one event only */
+	WORKER_PARKS,	    /* holds all it gets, the first scanned */
+	WORKER_STOPS_BLIND, /* stops between taking and entering */
+	WORKER_STOPS_WON,   /* stops between winning and answering */
+};
+
+static void worker_enter(struct slot *slot, struct hold *hold, pid_t pid,
+			 enum hold_state state)
+{
+	atomic_fetch_add(&slot->counters[COUNTER_QUESTIONS], 1);
+	atomic_store(&hold->start_ns, clock_mono_ns());
+	atomic_store(&hold->ticket, atomic_fetch_add(&sb->next_ticket, 1) + 1);
+	hold->pid = pid;
+	atomic_store(&hold->state, state);
+}
+
+static void worker_answer(struct slot *slot, struct hold *hold,
+			  struct fangroup_event *ev, bool stop)
+{
+	uint32_t state = HOLD_SCANNING;
+
+	if (atomic_compare_exchange_strong(&hold->state, &state,
+					   HOLD_ANSWERED)) {
+		if (stop)
+			raise(SIGSTOP);
+		fangroup_answer(group, ev->fd, true);
+		atomic_fetch_add(&slot->counters[COUNTER_ALLOWED_CLEAN], 1);
+		atomic_store(&sb->timeouts_in_row, 0);
+	}
+	fd_close(&ev->fd);
+	atomic_store(&hold->state, HOLD_FREE);
+}
+
+static void worker_event(int no, enum manner manner, struct fangroup_event *ev)
+{
+	struct slot *slot = &sb->slots[no];
+	struct hold *hold;
+	bool first = ev->fd == slot_number(no);
+
+	if (ev->fd < slot_number(no) ||
+	    ev->fd >= slot_number(no) + SLOT_NUMBERS)
+		abort();
+	hold = &slot->holds[ev->fd - slot_number(no)];
+	if (manner == WORKER_STOPS_BLIND)
+		raise(SIGSTOP);
+	worker_enter(slot, hold, ev->pid,
+		     manner == WORKER_PARKS && !first ? HOLD_PARKED
+						      : HOLD_SCANNING);
+	switch (manner) {
+	case WORKER_ANSWERS:
+	case WORKER_STOPS_BLIND:
+	case WORKER_STOPS_WON:
+		worker_answer(slot, hold, ev, manner == WORKER_STOPS_WON);
+		break;
+	case WORKER_HOLDS:
+		atomic_store(&slot->scan_start_ns, clock_mono_ns());
+		for (;;)
+			pause();
+	case WORKER_PARKS:
+		break;
+	}
+}
+
+/* Starts a worker in a slot of its own; it is ready when this returns. */
+static pid_t worker_start(enum manner manner, int *slot_r)
+{
+	int no = scoreboard_claim(sb, SLOT_FRONT);
+	struct slot *slot = &sb->slots[no];
+	_Atomic int32_t *ready = &slot->pid;
+	pid_t pid = bed_fork();
+
+	if (pid == 0) {
+		struct proc_id id = {0};
+		struct err err;
+
+		if (fd_fill(slot_number(no), &err) < 0 ||
+		    proc_identify(getpid(), &id) < 0)
+			abort();
+		atomic_store(&slot->start, id.start);
+		atomic_store(&slot->pid, id.pid);
+		for (;;) {
+			struct pollfd p = {.fd = group, .events = POLLIN};
+			struct fangroup_event ev;
+
+			atomic_store(&slot->beat_ns, clock_mono_ns());
+			if (poll(&p, 1, 100) > 0 &&
+			    fangroup_read(group, &ev) == 1)
+				worker_event(no, manner, &ev);
+		}
+	}
+	while (atomic_load(ready) == 0)
+		usleep(1000);
+	if (slot_r)
+		*slot_r = no;
+	return pid;
+}
+
+static void wait_stopped(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+}
+
+/* Stops it while it waits for events. */
+static void worker_stop(pid_t pid)
+{
+	kill(pid, SIGSTOP);
+	wait_stopped(pid);
+}
+
+/* --- the bed of each test ----------------------------------------------- */
+
+static int up(void **state)
+{
+	struct err err;
+
+	(void)state;
+	if (!bed_up(&bed)) {
+		fprintf(stderr, "cannot mount here\n");
+		return -1;
+	}
+	sb = scoreboard_new(&sb_fd, &err);
+	group = fangroup_new(true, &err);
+	if (!sb || group < 0 ||
+	    fangroup_mark(group, FANGROUP_FILESYSTEM, FANGROUP_OPEN, true,
+			  AT_FDCWD, bed.dir, &err) < 0 ||
+	    fd_fill(GUARD_NUMBER, &err) < 0) {
+		fprintf(stderr, "%s\n", err.text);
+		return -1;
+	}
+	sb->verdict_timeout_ms = TIMEOUT;
+	sb->allow_on_error = 1;
+	sb->allow_on_timeout = 1;
+	sb->breaker_timeouts = 1000;
+	sb->breaker_retry_ms = 500;
+	guard = guard_new(sb, group, true, 0);
+	return 0;
+}
+
+static int down(void **state)
+{
+	(void)state;
+	guard_free(&guard);
+	fd_close(&group);
+	munmap(sb, sizeof(*sb));
+	fd_close(&sb_fd);
+	/* The filling stays for the next test. */
+	bed_down(&bed);
+	return 0;
+}
+
+static void tick_for(int ms)
+{
+	uint64_t end = clock_mono_ns() + (uint64_t)ms * CLOCK_NS_PER_MS;
+
+	do {
+		guard_tick(guard);
+		usleep(10000);
+	} while (clock_mono_ns() < end);
+}
+
+/* Ticks until openers first..last-1 are back. */
+static void tick_until_back(int first, int last)
+{
+	uint64_t end = clock_mono_ns() + 10 * CLOCK_NS_PER_S;
+	int back;
+
+	do {
+		guard_tick(guard);
+		usleep(10000);
+		back = 0;
+		for (int i = first; i < last; i++)
+			back += bed_done(&bed, i);
+	} while (back < last - first && clock_mono_ns() < end);
+	assert_int_equal(back, last - first);
+	for (int i = first; i < last; i++)
+		bed_reap(bed.openers[i].pid);
+}
+
+static void wait_pending(long n)
+{
+	while (fangroup_pending(group) != n)
+		usleep(1000);
+}
+
+static void assert_waited(int i, unsigned int least, unsigned int most,
+			  int error)
+{
+	assert_in_range(bed.openers[i].waited_ms, least, most);
+	assert_int_equal(bed.openers[i].error, error);
+}
+
+#define counted(id) ((int)scoreboard_count(sb, COUNTER_##id))
+
+/* --- step 1 -------------------------------------------------------------- */
+
+static void held_question_is_allowed_when_the_timeout_is_over(void **state)
+{
+	pid_t w = worker_start(WORKER_HOLDS, NULL);
+
+	(void)state;
+	bed_opener(&bed, 0);
+	tick_until_back(0, 1);
+	assert_waited(0, TIMEOUT - 1, TIMEOUT + SLACK, 0);
+	assert_int_equal(counted(POLICY_TIMEOUT), 1);
+	assert_int_equal(atomic_load(&sb->timeouts_in_row), 1);
+	assert_int_equal(atomic_load(&sb->slots[0].holds[0].state),
+			 HOLD_ANSWERED);
+	bed_kill(w);
+}
+
+static void held_question_is_denied_where_policy_says_so(void **state)
+{
+	pid_t w = worker_start(WORKER_HOLDS, NULL);
+
+	(void)state;
+	sb->allow_on_timeout = 0;
+	bed_opener(&bed, 0);
+	tick_until_back(0, 1);
+	assert_waited(0, TIMEOUT - 1, TIMEOUT + SLACK, EPERM);
+	assert_int_equal(counted(POLICY_TIMEOUT), 1);
+	bed_kill(w);
+}
+
+static void held_question_of_an_exempt_process_is_allowed_under_deny(void **state)
+{
+	pid_t w = worker_start(WORKER_HOLDS, NULL);
+	_Atomic int *gate = &bed.openers[15].done;
+
+	(void)state;
+	sb->allow_on_timeout = 0;
+	assert_true(scoreboard_exempt(sb, bed_opener_gated(&bed, 0, gate)));
+	atomic_store(gate, 1);
+	tick_until_back(0, 1);
+	assert_waited(0, TIMEOUT - 1, TIMEOUT + SLACK, 0);
+	assert_int_equal(counted(ALLOWED_EXEMPT), 1);
+	assert_int_equal(counted(POLICY_TIMEOUT), 0);
+	bed_kill(w);
+}
+
+static void worker_stopped_between_winning_and_answering_holds_nobody(void **state)
+{
+	pid_t w = worker_start(WORKER_STOPS_WON, NULL);
+
+	(void)state;
+	sb->allow_on_timeout = 0;
+	bed_opener(&bed, 0);
+	wait_stopped(w);
+	tick_until_back(0, 1);
+	assert_waited(0, TIMEOUT - 1, TIMEOUT + GUARD_GRACE_MS + SLACK, EPERM);
+	assert_int_equal(counted(POLICY_TIMEOUT), 1);
+	/* Its own answer comes too late and hits nothing. */
+	kill(w, SIGCONT);
+	tick_for(100);
+	bed_opener(&bed, 1);
+	wait_stopped(w);
+	kill(w, SIGCONT);
+	tick_until_back(1, 2);
+	assert_waited(1, 0, TIMEOUT - 1, 0);
+	bed_kill(w);
+}
+
+static void worker_stopped_before_entering_what_it_took_holds_nobody(void **state)
+{
+	pid_t w = worker_start(WORKER_STOPS_BLIND, NULL);
+
+	(void)state;
+	bed_opener(&bed, 0);
+	wait_stopped(w);
+	assert_int_equal(atomic_load(&sb->slots[0].holds[0].state), HOLD_FREE);
+	tick_until_back(0, 1);
+	assert_waited(0, TIMEOUT, TIMEOUT + GUARD_GRACE_MS + SLACK, 0);
+	assert_int_equal(counted(POLICY_TIMEOUT), 1);
+	bed_kill(w);
+}
+
+static void time_in_the_queue_counts_for_a_held_question(void **state)
+{
+	pid_t w = worker_start(WORKER_HOLDS, NULL);
+
+	(void)state;
+	sb->verdict_timeout_ms = 1000;
+	worker_stop(w);
+	bed_opener(&bed, 0);
+	wait_pending(1);
+	tick_for(800);
+	kill(w, SIGCONT);
+	tick_until_back(0, 1);
+	/* Not 1800. */
+	assert_waited(0, 990, 1600, 0);
+	assert_int_equal(counted(POLICY_TIMEOUT), 1);
+	assert_int_equal(counted(POLICY_QUEUE), 0);
+	bed_kill(w);
+}
+
+static void two_guards_count_a_timeout_once(void **state)
+{
+	struct guard *second = guard_new(sb, group, false, 0);
+	pid_t w = worker_start(WORKER_HOLDS, NULL);
+
+	(void)state;
+	bed_opener(&bed, 0);
+	while (!bed_done(&bed, 0)) {
+		guard_tick(second);
+		guard_tick(guard);
+		usleep(5000);
+	}
+	tick_for(GUARD_GRACE_MS + 200);
+	guard_tick(second);
+	assert_int_equal(counted(POLICY_TIMEOUT), 1);
+	assert_int_equal(atomic_load(&sb->timeouts_in_row), 1);
+	guard_free(&second);
+	bed_kill(w);
+}
+
+static void parked_questions_time_out_but_are_no_row(void **state)
+{
+	pid_t w = worker_start(WORKER_PARKS, NULL);
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		bed_opener(&bed, i);
+	tick_until_back(0, 4);
+	for (int i = 0; i < 4; i++)
+		assert_waited(i, TIMEOUT - 50, TIMEOUT + SLACK, 0);
+	assert_int_equal(counted(POLICY_TIMEOUT), 4);
+	assert_int_equal(atomic_load(&sb->timeouts_in_row), 1);
+	bed_kill(w);
+}
+
+/* --- step 2 -------------------------------------------------------------- */
+
+static void overdue_in_the_queue_are_drained_and_no_others(void **state)
+{
+	pid_t w = worker_start(WORKER_ANSWERS, NULL);
+
+	(void)state;
+	sb->verdict_timeout_ms = 1000;
+	worker_stop(w);
+	for (int i = 0; i < 3; i++)
+		bed_opener(&bed, i);
+	wait_pending(3);
+	tick_for(600);
+	for (int i = 3; i < 8; i++)
+		bed_opener(&bed, i);
+	wait_pending(8);
+	tick_until_back(0, 3);
+	assert_int_equal(counted(POLICY_QUEUE), 3);
+	assert_int_equal(counted(QUESTIONS), 3);
+	assert_int_equal(fangroup_pending(group), 5);
+	for (int i = 0; i < 3; i++)
+		assert_waited(i, 1000, 1400, 0);
+	tick_until_back(3, 8);
+	assert_int_equal(counted(POLICY_QUEUE), 8);
+	for (int i = 3; i < 8; i++)
+		assert_waited(i, 1000, 1000 + SLACK, 0);
+	assert_int_equal(atomic_load(&sb->timeouts_in_row), 8);
+	bed_kill(w);
+}
+
+static void what_workers_take_meanwhile_is_not_drained(void **state)
+{
+	pid_t w = worker_start(WORKER_ANSWERS, NULL);
+
+	(void)state;
+	worker_stop(w);
+	for (int i = 0; i < 4; i++)
+		bed_opener(&bed, i);
+	wait_pending(4);
+	tick_for(TIMEOUT / 2);
+	kill(w, SIGCONT);
+	tick_until_back(0, 4);
+	worker_stop(w);
+	/* These came later; the guard still remembers the first four. */
+	bed_opener(&bed, 4);
+	wait_pending(1);
+	tick_until_back(4, 5);
+	assert_waited(4, TIMEOUT, TIMEOUT + SLACK, 0);
+	assert_int_equal(counted(ALLOWED_CLEAN), 4);
+	assert_int_equal(counted(POLICY_QUEUE), 1);
+	bed_kill(w);
+}
+
+static void draining_denies_by_policy_but_never_the_exempt(void **state)
+{
+	pid_t w = worker_start(WORKER_ANSWERS, NULL);
+	_Atomic int *gate = &bed.openers[15].done;
+
+	(void)state;
+	sb->allow_on_timeout = 0;
+	worker_stop(w);
+	scoreboard_exempt(sb, bed_opener_gated(&bed, 0, gate));
+	bed_opener_gated(&bed, 1, gate);
+	atomic_store(gate, 1);
+	tick_until_back(0, 2);
+	assert_waited(0, TIMEOUT, TIMEOUT + SLACK, 0);
+	assert_waited(1, TIMEOUT, TIMEOUT + SLACK, EPERM);
+	assert_int_equal(counted(POLICY_QUEUE), 1);
+	assert_int_equal(counted(ALLOWED_EXEMPT), 1);
+	bed_kill(w);
+}
+
+static void guard_that_may_not_read_leaves_the_queue(void **state)
+{
+	struct guard *blind = guard_new(sb, group, false, 0);
+	pid_t w = worker_start(WORKER_ANSWERS, NULL);
+
+	(void)state;
+	worker_stop(w);
+	bed_opener(&bed, 0);
+	wait_pending(1);
+	for (int i = 0; i < (TIMEOUT + 300) / 10; i++) {
+		guard_tick(blind);
+		usleep(10000);
+	}
+	assert_int_equal(fangroup_pending(group), 1);
+	assert_false(bed_done(&bed, 0));
+	guard_free(&blind);
+	kill(w, SIGCONT);
+	tick_until_back(0, 1);
+	bed_kill(w);
+}
+
+static void event_under_a_wrong_number_is_answered_too(void **state)
+{
+	pid_t w = worker_start(WORKER_ANSWERS, NULL);
+	struct err err;
+
+	(void)state;
+	worker_stop(w);
+	close(GUARD_NUMBER - 1);
+	bed_opener(&bed, 0);
+	tick_until_back(0, 1);
+	assert_waited(0, TIMEOUT, TIMEOUT + SLACK, 0);
+	assert_int_equal(fd_fill(GUARD_NUMBER, &err), 0);
+	bed_kill(w);
+}
+
+/* --- steps 3 and 4 ------------------------------------------------------- */
+
+static void breaker_lets_nobody_wait_and_closes_when_scans_finish(void **state)
+{
+	pid_t w = worker_start(WORKER_ANSWERS, NULL);
+
+	(void)state;
+	sb->breaker_timeouts = 3;
+	sb->breaker_retry_ms = 60000;
+	worker_stop(w);
+	for (int i = 0; i < 3; i++)
+		bed_opener(&bed, i);
+	tick_until_back(0, 3);
+	tick_for(1200); /* its last beat is old now: nobody is idle */
+	assert_int_equal(atomic_load(&sb->breaker_open), 1);
+	bed_opener(&bed, 3);
+	tick_until_back(3, 4);
+	assert_waited(3, 0, TIMEOUT / 2, 0);
+	assert_int_equal(counted(POLICY_BREAKER), 1);
+	assert_int_equal(counted(POLICY_QUEUE), 3);
+	/* The worker is back; what it answers closes the breaker. */
+	kill(w, SIGCONT);
+	usleep(200000);
+	bed_opener(&bed, 4);
+	tick_until_back(4, 5);
+	tick_for(50);
+	assert_int_equal(counted(ALLOWED_CLEAN), 1);
+	assert_int_equal(atomic_load(&sb->breaker_open), 0);
+	bed_kill(w);
+}
+
+static void breaker_tries_the_scanner_again_and_opens_at_one_timeout(void **state)
+{
+	pid_t w = worker_start(WORKER_ANSWERS, NULL);
+
+	(void)state;
+	sb->breaker_timeouts = 3;
+	sb->breaker_retry_ms = 100;
+	worker_stop(w);
+	for (int i = 0; i < 3; i++)
+		bed_opener(&bed, i);
+	tick_until_back(0, 3);
+	tick_for(400);
+	assert_int_equal(atomic_load(&sb->breaker_open), 0);
+	assert_int_equal(atomic_load(&sb->timeouts_in_row), 2);
+	sb->breaker_retry_ms = 60000;
+	bed_opener(&bed, 3);
+	tick_until_back(3, 4);
+	assert_waited(3, TIMEOUT, TIMEOUT + SLACK, 0);
+	tick_for(30);
+	assert_int_equal(atomic_load(&sb->breaker_open), 1);
+	bed_kill(w);
+}
+
+static void open_breaker_leaves_files_to_a_worker_that_is_well(void **state)
+{
+	pid_t slow = worker_start(WORKER_HOLDS, NULL), well;
+
+	(void)state;
+	sb->breaker_timeouts = 1;
+	sb->breaker_retry_ms = 60000;
+	bed_opener(&bed, 0);
+	tick_until_back(0, 1);
+	tick_for(30);
+	assert_int_equal(atomic_load(&sb->breaker_open), 1);
+	well = worker_start(WORKER_ANSWERS, NULL);
+	for (int i = 1; i < 8; i++)
+		bed_opener(&bed, i);
+	tick_until_back(1, 8);
+	assert_int_equal(counted(POLICY_BREAKER), 0);
+	assert_int_equal(counted(ALLOWED_CLEAN), 7);
+	tick_for(30);
+	assert_int_equal(atomic_load(&sb->breaker_open), 0);
+	bed_kill(slow);
+	bed_kill(well);
+}
+
+static void without_any_worker_nobody_waits(void **state)
+{
+	pid_t w = worker_start(WORKER_ANSWERS, NULL);
+
+	(void)state;
+	sb->verdict_timeout_ms = 5000;
+	bed_kill(w);
+	bed_opener(&bed, 0);
+	tick_until_back(0, 1);
+	assert_waited(0, 0, 1000, 0);
+	sb->allow_on_error = 0;
+	bed_opener(&bed, 1);
+	tick_until_back(1, 2);
+	assert_waited(1, 0, 1000, EPERM);
+	assert_int_equal(counted(POLICY_GONE), 2);
+	assert_int_equal(counted(QUESTIONS), 2);
+}
+
+static void dead_workers_slot_is_answered_whole(void **state)
+{
+	int slot;
+	pid_t w = worker_start(WORKER_PARKS, &slot);
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		bed_opener(&bed, i);
+	while (atomic_load(&sb->slots[slot].counters[COUNTER_QUESTIONS]) < 3)
+		usleep(1000);
+	bed_kill(w);
+	assert_int_equal(
+		guard_answer_slot(sb, group, slot, COUNTER_POLICY_CRASH, false),
+		3);
+	tick_until_back(0, 3);
+	for (int i = 0; i < 3; i++)
+		assert_waited(i, 0, TIMEOUT + SLACK, EPERM);
+	assert_int_equal(counted(POLICY_CRASH), 3);
+	assert_int_equal(
+		guard_answer_slot(sb, group, slot, COUNTER_POLICY_CRASH, false),
+		0);
+}
+
+static void what_a_killed_worker_had_not_entered_is_answered_too(void **state)
+{
+	int slot;
+	pid_t w = worker_start(WORKER_STOPS_BLIND, &slot);
+
+	(void)state;
+	bed_opener(&bed, 0);
+	wait_stopped(w);
+	bed_kill(w);
+	assert_int_equal(
+		guard_answer_slot(sb, group, slot, COUNTER_POLICY_CRASH, true),
+		1);
+	tick_until_back(0, 1);
+	assert_waited(0, 0, TIMEOUT + SLACK, 0);
+}
+
+static void without_fanotify_ticks_do_nothing(void **state)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct guard *none = guard_new(sb, null, true, 0);
+	int slot = scoreboard_claim(sb, SLOT_FRONT);
+
+	(void)state;
+	atomic_store(&sb->slots[slot].holds[0].state, HOLD_SCANNING);
+	for (int i = 0; i < 5; i++)
+		guard_tick(none);
+	assert_int_equal(counted(POLICY_TIMEOUT), 0);
+	assert_int_equal(
+		guard_answer_slot(sb, null, slot, COUNTER_POLICY_CRASH, true),
+		0);
+	guard_free(&none);
+	close(null);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, up, down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(held_question_is_allowed_when_the_timeout_is_over),
+		T(held_question_is_denied_where_policy_says_so),
+		T(held_question_of_an_exempt_process_is_allowed_under_deny),
+		T(worker_stopped_between_winning_and_answering_holds_nobody),
+		T(worker_stopped_before_entering_what_it_took_holds_nobody),
+		T(time_in_the_queue_counts_for_a_held_question),
+		T(two_guards_count_a_timeout_once),
+		T(parked_questions_time_out_but_are_no_row),
+		T(overdue_in_the_queue_are_drained_and_no_others),
+		T(what_workers_take_meanwhile_is_not_drained),
+		T(draining_denies_by_policy_but_never_the_exempt),
+		T(guard_that_may_not_read_leaves_the_queue),
+		T(event_under_a_wrong_number_is_answered_too),
+		T(breaker_lets_nobody_wait_and_closes_when_scans_finish),
+		T(breaker_tries_the_scanner_again_and_opens_at_one_timeout),
+		T(open_breaker_leaves_files_to_a_worker_that_is_well),
+		T(without_any_worker_nobody_waits),
+		T(dead_workers_slot_is_answered_whole),
+		T(what_a_killed_worker_had_not_entered_is_answered_too),
+		T(without_fanotify_ticks_do_nothing),
+	};
+	struct log_sinks sinks = {.fd = -1, .file_fd = -1};
+
+	bed_watchdog();
+	log_init("guard-test", &sinks, LOG_LVL_INFO);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
