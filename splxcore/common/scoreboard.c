@@ -2,6 +2,7 @@
 #include "scoreboard.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -172,12 +173,13 @@ uint64_t scoreboard_taken(const struct scoreboard *sb)
 	uint64_t sum = 0;
 
 	/* Retiring takes microseconds; one who died in it is not waited for. */
-	for (int tries = 0; tries < 100; tries++) {
+	for (int tries = 0; tries < 200; tries++) {
 		uint32_t before = atomic_load(&sb->retire_seq);
 
 		sum = scoreboard_count(sb, COUNTER_QUESTIONS);
 		if (!(before & 1u) && atomic_load(&sb->retire_seq) == before)
 			break;
+		sched_yield();
 	}
 	return sum;
 }
