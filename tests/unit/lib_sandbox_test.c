@@ -406,6 +406,7 @@ static void landlocked_process_reaches_no_socket_and_no_process(void **state)
 /* --- seccomp --------------------------------------------------------------- */
 
 static const char *const few[] = {
+	"sigaltstack", /* of the sanitizers, at _exit() */
 	"read",	   "write", "close", "openat",	   "fstat",	  "exit_group",
 	"getpid",  "newfstatat",     "no_such_call_anywhere",	  "arm_fadvise64_64",
 	"futex",   "mmap",  "munmap", "brk",	   "rt_sigreturn",
@@ -480,6 +481,7 @@ static struct bed bed;
 static int group = -1;
 
 static const char *const reader_calls[] = {
+	"sigaltstack", /* as above */
 	"read", "write", "close", "poll", "ppoll", "exit_group", "pread64",
 	"readlink", "readlinkat", "fcntl", "brk", "mmap", "munmap",
 	"rt_sigreturn", "fstat", "newfstatat",
