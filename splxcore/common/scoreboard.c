@@ -131,6 +131,9 @@ static void forget_worker(struct slot *slot)
 	atomic_store(&slot->beat_ns, 0);
 	atomic_store(&slot->drain, 0);
 	atomic_store(&slot->job, 0);
+	atomic_store(&slot->job_request, 0);
+	atomic_store(&slot->scan_ticket, 0);
+	atomic_store(&slot->parked, 0);
 }
 
 int scoreboard_claim(struct scoreboard *sb, enum slot_role role)

@@ -139,6 +139,9 @@ struct scoreboard {
 	_Atomic uint64_t generation;  /* the pattern generation that serves */
 	_Atomic uint64_t policy_generation; /* settings, as taken over */
 	_Atomic uint64_t pattern_id;  /* content of the patterns, a hash */
+	/* bool, by the master: Include names plain directories, so workers
+	 * judge openers by path; else all that is asked lies within it. */
+	_Atomic uint32_t path_filter;
 	_Atomic uint64_t next_ticket;
 
 	/* For the guard: the settings it needs, kept here by the master. */
