@@ -25,16 +25,16 @@ struct worker_setup {
 	struct engine *engine;
 	const struct conf *conf;
 	struct exclude *exclude;
-	struct known *known;   /* NULL when KnownClean is off */
-	uint64_t epoch;        /* known_epoch() of patterns and settings */
-	int group;             /* FRONT: permission group. -1 if not used */
-	int notify;            /* BACK: notify group. -1 if not used */
+	struct known *known; /* NULL when KnownClean is off */
+	uint64_t epoch;	     /* known_epoch() of patterns and settings */
+	int group;	     /* FRONT: permission group. -1 if not used */
+	int notify;	     /* BACK: notify group. -1 if not used */
 	int finding_sock;
-	int master_sock;       /* SEQPACKET to the master, see link.h */
+	int master_sock; /* SEQPACKET to the master, see link.h */
 	int log_sock;
-	const char *scratch;   /* its private tmpfs, empty, with a jail in it
-	                          (sandbox_jail_make()) */
-	int async;             /* notify events stand for opens (async mode) */
+	const char *scratch; /* its private tmpfs, empty, with a jail in it
+				(sandbox_jail_make()) */
+	int async;	     /* notify events stand for opens (async mode) */
 };
 
 /*

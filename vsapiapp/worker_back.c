@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "lib/fangroup.h"
+#include "lib/fdutil.h"
+#include "lib/log.h"
+#include "worker_in.h"
+
+/*
+ * Events of the notify group: files that were written and closed, and in
+ * async mode files that are opened. Nobody waits, so each is kept back until
+ * its ctime is older than a clock tick: only then can its clean verdict be
+ * remembered (common/known.h), and the first opener has no scan to wait for.
+ * A file that is closed again and again meanwhile is scanned once.
+ */
+#define DEFERRED_MAX 128
+#define SETTLE_MS 30
+/* Events taken, and files scanned, in one turn. */
+#define TAKE_MAX 32
+#define SCAN_MAX 4
+
+struct event {
+	int fd;
+	pid_t pid;
+	enum scan_source source;
+	uint64_t due_ns;
+	dev_t dev;
+	ino_t ino;
+};
+
+struct deferred {
+	struct event events[DEFERRED_MAX]; /* a ring, by due time */
+	unsigned int first, count;
+};
+
+static struct file current;
+
+static struct event *event_at(struct deferred *d, unsigned int i)
+{
+	return &d->events[(d->first + i) % DEFERRED_MAX];
+}
+
+/* The same file in the ring already: the later look at it is enough. */
+static bool is_deferred(struct deferred *d, const struct stat *st)
+{
+	for (unsigned int i = 0; i < d->count; i++)
+		if (event_at(d, i)->ino == st->st_ino &&
+		    event_at(d, i)->dev == st->st_dev)
+			return true;
+	return false;
+}
+
+static void scan_first(struct worker *w)
+{
+	struct deferred *d = w->deferred;
+	struct event *ev = event_at(d, 0);
+	struct file *f = &current;
+	enum counter_id counter;
+
+	d->first = (d->first + 1) % DEFERRED_MAX;
+	d->count--;
+	f->fd = ev->fd;
+	f->pid = ev->pid;
+	f->source = ev->source;
+	f->job = 0;
+	if (file_look(f) == 0 && !file_judge(w, f, &counter)) {
+		file_scan(w, f, 0);
+		if (f->result.verdict == VERDICT_CLEAN)
+			file_remember(w, f);
+		else if (f->result.verdict == VERDICT_INFECTED && !f->passed)
+			report_finding(w, f, false, false, 0,
+				       conf_action(w->s.conf, "FirstAction"),
+				       conf_action(w->s.conf, "SecondAction"));
+	}
+	fd_close(&ev->fd);
+}
+
+static void defer(struct worker *w, const struct fangroup_event *ev)
+{
+	struct deferred *d = w->deferred;
+	struct event *e;
+	struct stat st;
+	int fd = ev->fd;
+
+	if (scoreboard_is_exempt(w->sb, ev->pid) || fstat(fd, &st) < 0 ||
+	    !S_ISREG(st.st_mode) || is_deferred(d, &st)) {
+		fd_close(&fd);
+		return;
+	}
+	if (ev->what & FANGROUP_CLOSE)
+		worker_count(w, COUNTER_CLOSE_EVENTS);
+	if (d->count == DEFERRED_MAX)
+		scan_first(w);
+	e = event_at(d, d->count++);
+	e->fd = fd;
+	e->pid = ev->pid;
+	e->source = ev->what & FANGROUP_CLOSE ? SOURCE_CLOSE : SOURCE_ASYNC;
+	e->due_ns = clock_mono_ns() + SETTLE_MS * CLOCK_NS_PER_MS;
+	e->dev = st.st_dev;
+	e->ino = st.st_ino;
+}
+
+/* Takes what the kernel has, as long as there is room for it. */
+static void take_events(struct worker *w)
+{
+	static struct log_limit limit;
+	struct fangroup_event ev;
+
+	for (int i = 0; i < TAKE_MAX; i++) {
+		int rc = fangroup_read(w->s.notify, &ev);
+
+		if (rc < 0)
+			log_limited(&limit, 3, 60000, LOG_LVL_ERROR,
+				    "event read: %m");
+		if (rc <= 0)
+			return;
+		if (ev.overflow)
+			worker_count(w, COUNTER_OVERFLOWS);
+		if (ev.fd >= 0)
+			defer(w, &ev);
+	}
+}
+
+void back_begin(struct worker *w)
+{
+	w->deferred = xcalloc(1, sizeof(*w->deferred));
+	jobs_begin(w);
+	if (w->s.notify < 0)
+		return;
+	worker_listen(w, w->s.notify, true);
+	w->listening = true;
+}
+
+static bool is_due(struct worker *w)
+{
+	struct deferred *d = w->deferred;
+
+	return d->count > 0 &&
+	       (w->draining || event_at(d, 0)->due_ns <= clock_mono_ns());
+}
+
+void back_turn(struct worker *w)
+{
+	if (w->s.notify >= 0 && !w->draining)
+		take_events(w);
+	for (int i = 0; i < SCAN_MAX && is_due(w); i++)
+		scan_first(w);
+	if (!w->draining)
+		jobs_turn(w);
+}
+
+int back_patience(const struct worker *w)
+{
+	struct deferred *d = w->deferred;
+	uint64_t now = clock_mono_ns(), due;
+	int patience = jobs_patience(w), ms;
+
+	if (d->count == 0)
+		return patience;
+	due = event_at(d, 0)->due_ns;
+	if (due <= now)
+		return 0;
+	ms = (int)((due - now) / CLOCK_NS_PER_MS) + 1;
+	return patience >= 0 && patience < ms ? patience : ms;
+}
+
+void back_end(struct worker *w)
+{
+	while (w->deferred->count > 0) {
+		atomic_store(&w->slot->beat_ns, clock_mono_ns());
+		scan_first(w);
+	}
+	jobs_end(w);
+	xfree(&w->deferred);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_VSAPIAPP_WORKER_IN_H
+#define SPLX_VSAPIAPP_WORKER_IN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "common/finding.h"
+#include "lib/clock.h"
+#include "link.h"
+#include "worker.h"
+
+/*
+ * What the files of a worker share; nobody else includes this.
+ *   worker.c        the loop, the master's messages, when to end
+ *   worker_walls.c  descriptors and walls
+ *   worker_file.c   one file: judged without a scan, scanned, remembered
+ *   worker_front.c  questions of the permission group
+ *   worker_back.c   events of the notify group
+ *   worker_jobs.c   scan jobs
+ *   worker_report.c findings and samples
+ *   park.c          many openers, one scan
+ */
+
+/* Descriptors of our own lie at or above this, clear of all slots' numbers. */
+#define WORKER_FLOOR (NUMBER_BASE + SCOREBOARD_SLOTS * SLOT_NUMBERS)
+#define PATH_SIZE 4096
+
+struct reports;
+struct deferred;
+struct jobs;
+
+struct worker {
+	struct worker_setup s; /* with the descriptors as they were moved */
+	struct scoreboard *sb;
+	struct slot *slot;
+	int epoll;
+	bool listening; /* the group or notify group is in epoll */
+	bool draining;
+	uint64_t no_asking_until_ns; /* the master did not answer */
+	bool evictable;		     /* this kernel knows evictable marks */
+	unsigned int busy;	     /* front: holds not free */
+	struct reports *reports;
+	struct deferred *deferred; /* back */
+	struct jobs *jobs;	   /* back */
+};
+
+/* ---- worker_walls.c ---- */
+
+/*
+ * Moves the descriptors of `s` to WORKER_FLOOR and above, closes all others
+ * beyond standard error and occupies every number below the slot's. 0 or -1
+ * and *err.
+ */
+int worker_own_descriptors(struct worker_setup *s, struct err *err);
+/* Jail, capabilities, limits, Landlock, seccomp. -1 and *err. */
+int worker_walls(const struct worker_setup *s, struct err *err);
+
+/* ---- worker_file.c ---- */
+
+/* A file that is looked at. */
+struct file {
+	int fd;
+	enum scan_source source;
+	pid_t pid;
+	uint64_t job;
+	struct file_key key;
+	struct stat st;
+	bool has_path;
+	char path[PATH_SIZE];
+	/* after a scan: */
+	struct engine_result result;
+	int64_t scan_start_coarse_ns;
+	uint64_t scan_ns;
+	bool passed; /* infected, but restored by an administrator */
+};
+
+/* Fills key, st; -1 (errno). */
+int file_look(struct file *f);
+/* The path for people; "" when it cannot be told. */
+const char *file_path(struct file *f);
+
+/*
+ * What can be said of a file without a scan: true, and the counter that it
+ * goes by (ALLOWED_* allow, POLICY_* go by their policy).
+ */
+bool file_judge(struct worker *w, struct file *f, enum counter_id *counter_r);
+bool file_is_known(struct worker *w, struct file *f);
+bool file_is_poison(struct worker *w, const struct file *f);
+/* Scans; fills result and times, enters counters and the sample. */
+void file_scan(struct worker *w, struct file *f, uint64_t wait_ns);
+/* After a clean scan: has it remembered and, in a permission group, ignored
+ * where that is right. */
+void file_remember(struct worker *w, struct file *f);
+/* Puts an ignore mark on a file that is known clean. */
+void file_ignore(struct worker *w, struct file *f);
+/* The way out of a verdict: its counter; *allow_r by the settings. */
+enum counter_id file_outcome(struct worker *w, const struct file *f,
+			     bool *allow_r);
+/* Whether a policy counter allows. */
+bool file_policy(struct worker *w, enum counter_id counter);
+
+/* ---- worker_front.c ---- */
+
+void front_begin(struct worker *w);
+/* Takes questions and looks after those it holds. */
+void front_turn(struct worker *w);
+/* Milliseconds until a turn is wanted though nothing comes; -1: never. */
+int front_patience(const struct worker *w);
+/* Answers by policy whatever is still held. */
+void front_end(struct worker *w);
+
+/* ---- worker_back.c ---- */
+
+void back_begin(struct worker *w);
+void back_turn(struct worker *w);
+int back_patience(const struct worker *w);
+void back_end(struct worker *w);
+
+/* ---- worker_jobs.c ---- */
+
+void jobs_begin(struct worker *w);
+/* Takes over a client's connection. */
+void jobs_add(struct worker *w, int fd, uint64_t job);
+/* Serves at most one request of each client. */
+void jobs_turn(struct worker *w);
+int jobs_patience(const struct worker *w);
+void jobs_end(struct worker *w);
+
+/* ---- worker_report.c ---- */
+
+void report_begin(struct worker *w);
+/* Sends a finding, or keeps it until there is room. Takes nothing over. */
+void report_finding(struct worker *w, struct file *f, bool denied, bool late,
+		    uint64_t wait_ns, int first_action, int second_action);
+/* Sends what was kept; true when nothing is left. */
+bool report_flush(struct worker *w);
+void report_end(struct worker *w);
+void report_sample(struct worker *w, struct file *f, uint64_t wait_ns);
+
+/* ---- worker.c ---- */
+
+void worker_count(struct worker *w, enum counter_id id);
+/* Adds a descriptor to the loop; exclusive: one of the waiting is woken. */
+void worker_listen(struct worker *w, int fd, bool exclusive);
+void worker_unlisten(struct worker *w, int fd);
+/* Sends without waiting; what has no room is lost (it is all of no harm). */
+bool worker_tell(struct worker *w, const struct work_msg *msg, int fd);
+/* Asks the master whether a process runs an excluded program. */
+bool worker_ask_excluded(struct worker *w, pid_t pid);
+
+#endif
