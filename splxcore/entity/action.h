@@ -23,25 +23,29 @@ struct action_result {
 			     nothing could be */
 	bool failed;	  /* the last action asked for was not possible */
 	int64_t item;	  /* in quarantine, or 0 */
-	char sha256[65];  /* "" when the file was not read */
+	char sha256[65];  /* "" when it was not sealed */
 	char detail[768]; /* why not the first, what is left; "" nothing */
 };
 typedef void (*action_fn)(const struct action_result *result, void *arg);
 
-/* `fn` is called once, perhaps before this returns. */
+/* `fn` is called once, perhaps before this returns; not at all when the
+ * quarantine is freed meanwhile. */
 void action_run(struct quarantine *q, struct store *store,
 		const struct action_request *request, action_fn fn, void *arg);
 
 /*
- * Single actions by descriptor and identity (hold.h), journalled.
- * delete: the file is gone under this name; detail tells of links left.
+ * Single actions by descriptor and identity (holding.h), journalled; detail_r
+ * tells what is left or became of it. 0, or -1 and *err with the file in its
+ * place.
+ * delete: the file is gone under this name; others may be left.
  * rename: it is called NAME.infected then (NAME.infected.1 and so on).
  */
-int action_delete(struct quarantine *q, struct store *store,
-		  const struct quarantine_file *file, char detail_r[256],
-		  struct err *err);
-int action_rename(struct quarantine *q, struct store *store,
-		  const struct quarantine_file *file, char detail_r[256],
-		  struct err *err);
+int action_delete(struct store *store, const struct quarantine_file *file,
+		  char *detail_r, size_t size, struct err *err);
+int action_rename(struct store *store, const struct quarantine_file *file,
+		  char *detail_r, size_t size, struct err *err);
+
+/* True for a path below one of our own directories: never acted upon. */
+bool action_is_own(const char *path);
 
 #endif

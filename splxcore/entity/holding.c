@@ -18,6 +18,7 @@
 #define PREFIX ".splx-q-"
 #define NAMESPACES_MAX 256
 #define NAMES_MAX 1000
+#define TAKE_TRIES 5
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #endif
@@ -313,6 +314,29 @@ int holding_take(struct holding *h, struct err *err)
 		log_error("quarantine: took another file: %s", err->text);
 	return err_set(err, EAGAIN, "%s/%s was given to another file",
 		       h->dir_path, h->name);
+}
+
+int holding_begin(struct holding *h, struct store *store, struct intent *intent,
+		  int fd, pid_t pid, struct err *err)
+{
+	int rc = -1;
+
+	for (int i = 0; i < TAKE_TRIES; i++) {
+		if (holding_locate(h, fd, pid, err) < 0)
+			return -1;
+		holding_name(h);
+		holding_to_intent(h, intent);
+		holding_at("hold-intent");
+		if (store_intent_begin(store, intent, err) < 0)
+			return -1;
+		rc = holding_take(h, err);
+		if (rc == 0 || h->priv >= 0 || err->code != EAGAIN)
+			break;
+		store_intent_end(store, intent->id, NULL);
+		intent->id = 0;
+		holding_close(h);
+	}
+	return rc;
 }
 
 static void sync_dir(const struct holding *h)

@@ -52,6 +52,13 @@ void holding_name(struct holding *h);
  * of ours is left behind.
  */
 int holding_take(struct holding *h, struct err *err);
+/*
+ * Locate, journal, take; again when the name went to another file meanwhile.
+ * intent->kind (and new_name) are the caller's. On -1 intent->id tells
+ * whether the intent still stands, and h->priv whether a file is held.
+ */
+int holding_begin(struct holding *h, struct store *store, struct intent *intent,
+		  int fd, pid_t pid, struct err *err);
 /* Only makes it (for a file that is to come). */
 int holding_make(struct holding *h, struct err *err);
 /*

@@ -46,7 +46,6 @@
 #include "lib/str.h"
 #include "quarantine_impl.h"
 
-#define TAKE_TRIES 5
 #define SEAL_ROUNDS 3
 #define COPY_TIMEOUT_MS (15 * 60 * 1000)
 #define PURGE_MAX 1000
@@ -73,6 +72,7 @@ struct quarantine *quarantine_new(const struct quarantine_setup *setup)
 void quarantine_free(struct quarantine **qp)
 {
 	struct quarantine *q = *qp;
+	struct err err;
 
 	if (!q)
 		return;
@@ -81,6 +81,10 @@ void quarantine_free(struct quarantine **qp)
 		struct quarantine_work *w = q->works.items[q->works.len - 1];
 
 		childjob_cancel(&w->job);
+		err_set(&err, ECANCELED, "quarantine");
+		w->item.id = 0;
+		if (w->fn)
+			w->fn(&w->item, &err, w->arg);
 		quarantine_work_free(&w);
 	}
 	vec_free(&q->works);
@@ -343,29 +347,16 @@ static int put_undo(struct quarantine_work *w, struct err *err)
 	return -1;
 }
 
-/* Steps 1 to 3, again when somebody gives the name to another file. */
+/* Steps 1 to 3. */
 static int put_take(struct quarantine_work *w, pid_t pid, struct err *err)
 {
-	struct store *store = w->q->setup.store;
-	int rc = -1;
+	int rc = holding_begin(&w->h, w->q->setup.store, &w->intent, w->fd, pid,
+			       err);
 
-	for (int i = 0; i < TAKE_TRIES; i++) {
-		holding_close(&w->h);
-		if (holding_locate(&w->h, w->fd, pid, err) < 0)
-			return -1;
-		holding_join(w->item.path, sizeof(w->item.path), w->h.dir_path,
-			     w->h.name);
-		holding_name(&w->h);
-		holding_to_intent(&w->h, &w->intent);
-		holding_at("put-intent");
-		if (store_intent_begin(store, &w->intent, err) < 0)
-			return quarantine_fault(w->q, err);
-		rc = holding_take(&w->h, err);
-		if (rc == 0 || err->code != EAGAIN || w->h.priv >= 0)
-			break;
-		store_intent_end(store, w->intent.id, NULL);
-		w->intent.id = 0;
-	}
+	holding_join(w->item.path, sizeof(w->item.path), w->h.dir_path,
+		     w->h.name);
+	if (rc < 0 && !store_healthy(w->q->setup.store, NULL))
+		quarantine_fault(w->q, err);
 	return rc;
 }
 

@@ -35,6 +35,7 @@ struct quarantine_setup {
 };
 /* Never NULL; opens its directory and key at first need. */
 struct quarantine *quarantine_new(const struct quarantine_setup *setup);
+/* What is under way is cut off and told so (ECANCELED); the journal knows. */
 void quarantine_free(struct quarantine **q);
 /* Limits: 0 is none. */
 void quarantine_configure(struct quarantine *q, uint64_t max_age_ms,

@@ -47,6 +47,7 @@ struct store_events_state {
 		VEC(struct store_follower *);
 	} followers;
 	bool telling;
+	bool flushing;
 	int64_t count;
 	char *sql_insert;
 	char *sql_query[2][2][2]; /* newest first, one kind, text */
@@ -313,56 +314,62 @@ static void tell_followers(struct store_events_state *state, int64_t id)
 	}
 }
 
-/* Writes all that waits in one transaction; *written_r of them are done. */
+/* Writes the first `n` that wait in one transaction. */
 static int write_waiting(struct store *store, struct store_events_state *state,
-			 size_t *written_r, int64_t *last_r, struct err *err)
+			 size_t n, int64_t *last_r, struct err *err)
 {
-	size_t i;
-
-	*written_r = 0;
-	if (store_begin(store, false, err) < 0) {
-		store_rollback(store);
-		return -1;
-	}
-	for (i = 0; i < state->waiting.len; i++) {
+	if (store_begin(store, false, err) < 0)
+		goto undo;
+	for (size_t i = 0; i < n; i++) {
 		if (insert(store, state, &state->waiting.items[i], last_r,
 			   err) == 0)
 			continue;
-		if (store_refused(store)) {
-			/* This one will never go in. */
-			log_error("store: an event is dropped: %s: %s",
-				  err->text, state->waiting.items[i].message);
-			continue;
-		}
-		store_rollback(store);
-		return -1;
+		if (!store_refused(store))
+			goto undo;
+		/* This one will never go in. */
+		log_error("store: an event is dropped: %s: %s", err->text,
+			  state->waiting.items[i].message);
 	}
-	if (store_commit(store, err) < 0) {
-		store_rollback(store);
-		return -1;
-	}
-	*written_r = i;
-	return 0;
+	if (store_commit(store, err) == 0)
+		return 0;
+undo:
+	store_rollback(store);
+	return -1;
 }
 
+static void waiting_shift(struct store_events_state *state, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		waiting_free(&state->waiting.items[i]);
+	state->waiting.len -= n;
+	memmove(state->waiting.items, state->waiting.items + n,
+		state->waiting.len * sizeof(*state->waiting.items));
+}
+
+/*
+ * That the store is healthy again is itself told as an event, from within the
+ * commit: it joins those that wait, and is written in the next turn.
+ */
 int store_events_flush(struct store *store, struct err *err)
 {
 	struct store_events_state *state = store_events_of(store);
 	struct err mine;
 	int64_t last = 0;
-	size_t written;
+	size_t n;
+	int rc = 0;
 
-	if (!err)
-		err = &mine;
-	if (!state->waiting.len)
+	if (state->flushing)
 		return 0;
-	if (write_waiting(store, state, &written, &last, err) < 0)
-		return -1;
-	for (size_t i = 0; i < written; i++)
-		waiting_free(&state->waiting.items[i]);
-	state->waiting.len = 0;
-	state->count += (int64_t)written;
-	if (state->lost) {
+	state->flushing = true;
+	while (rc == 0 && (n = state->waiting.len) > 0) {
+		rc = write_waiting(store, state, n, &last, err ? err : &mine);
+		if (rc < 0)
+			break;
+		waiting_shift(state, n);
+		state->count += (int64_t)n;
+	}
+	state->flushing = false;
+	if (rc == 0 && state->lost) {
 		log_error("store: %lu events were lost while it could not be "
 			  "written",
 			  state->lost);
@@ -370,7 +377,7 @@ int store_events_flush(struct store *store, struct err *err)
 	}
 	if (last > 0 && !state->telling)
 		tell_followers(state, last);
-	return 0;
+	return rc;
 }
 
 static void check_columns(enum event_kind_id kind, json_t *cols)
@@ -407,7 +414,7 @@ void store_event(struct store *store, enum event_kind_id kind,
 	va_end(ap);
 	w.message = escaped(text);
 	free(text);
-	if (state->waiting.len >= WAITING_MAX) {
+	if (state->waiting.len >= WAITING_MAX && !state->flushing) {
 		log_error("store: an event is lost: %s",
 			  state->waiting.items[0].message);
 		waiting_free(&state->waiting.items[0]);

@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+/*
+ * The way of a finding: received, folded into an earlier one or queued; then
+ * looked at (is the file still what was scanned? may it pass?), in async mode
+ * its holders ended, the action done, its holders ended once more, and the
+ * event written. The steps that take long are child processes; a few
+ * findings are under way at a time.
+ */
+#include "findings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "action.h"
+#include "attrs.h"
+#include "childjob.h"
+#include "common/finding.h"
+#include "findings_event.h"
+#include "holders.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/fdutil.h"
+#include "lib/log.h"
+#include "lib/str.h"
+#include "lib/vec.h"
+#include "seal.h"
+
+#define RUNNING_MAX 4
+#define WAITING_MAX 256
+#define RECEIVE_MAX 64 /* in one turn of the loop */
+#define FOLDS_MAX 1024
+#define FOLD_TICK_MS 250
+#define HASH_MAX (1ull << 30)
+#define CHILD_TIMEOUT_MS (5 * 60 * 1000)
+
+struct findings;
+
+/* Findings for one file that are one. */
+struct fold {
+	struct file_key key;
+	char *virus;
+	enum action first, second;
+	bool running;	      /* its job is waiting or under way */
+	uint64_t since_ns;    /* when the job ended */
+	unsigned int more;    /* folded into it since the last event */
+	struct finding *last; /* of these; NULL while there are none */
+};
+
+struct job {
+	struct findings *fs;
+	struct finding f;
+	int fd;
+	struct fold *fold; /* NULL when there was no room for one */
+	enum action first, second;
+	struct found_event ev;
+	struct childjob *child;
+	struct str notes;
+};
+
+struct hash_result {
+	int rc;
+	uint8_t sha256[32];
+};
+
+struct findings {
+	struct findings_setup setup;
+	struct loop_event *sock_event;
+	struct loop_event *fold_timer;
+	struct {
+		VEC(struct job *);
+	} waiting, running;
+	struct {
+		VEC(struct fold *);
+	} folds;
+	struct findings_stats stats;
+	struct log_limit bad_limit;
+};
+
+static void pump(struct findings *fs);
+static void job_act(struct job *job);
+
+/* ---- folding ---- */
+
+/* The content decides: the change time moves with our own renaming. */
+static bool same_content(const struct file_key *a, const struct file_key *b)
+{
+	return a->fsid == b->fsid && a->dev == b->dev && a->ino == b->ino &&
+	       a->size == b->size && a->mtime_ns == b->mtime_ns;
+}
+
+static void fold_free(struct fold *fold)
+{
+	free(fold->virus);
+	free(fold->last);
+	free(fold);
+}
+
+static struct fold *fold_find(struct findings *fs, const struct job *job)
+{
+	struct fold *fold;
+
+	for (size_t i = 0; i < fs->folds.len; i++) {
+		fold = fs->folds.items[i];
+		if (fold->first == job->first && fold->second == job->second &&
+		    same_content(&fold->key, &job->f.key) &&
+		    !strcmp(fold->virus, job->f.virus))
+			return fold;
+	}
+	return NULL;
+}
+
+static void on_fold_tick(void *arg)
+{
+	struct findings *fs = arg;
+	uint64_t now = clock_mono_ns();
+	struct fold *fold;
+
+	for (size_t i = fs->folds.len; i-- > 0;) {
+		fold = fs->folds.items[i];
+		if (fold->running ||
+		    now - fold->since_ns < FINDINGS_WINDOW_MS * CLOCK_NS_PER_MS)
+			continue;
+		if (fold->more)
+			found_event_repeated(fs->setup.store, fold->last,
+					     fold->more);
+		vec_remove(&fs->folds, i);
+		fold_free(fold);
+	}
+	if (!fs->folds.len)
+		loop_cancel(&fs->fold_timer);
+}
+
+static struct fold *fold_new(struct findings *fs, const struct job *job)
+{
+	struct fold *fold;
+
+	if (fs->folds.len >= FOLDS_MAX)
+		return NULL;
+	fold = xcalloc(1, sizeof(*fold));
+	fold->key = job->f.key;
+	fold->virus = xstrdup(job->f.virus);
+	fold->first = job->first;
+	fold->second = job->second;
+	fold->running = true;
+	vec_push(&fs->folds, fold);
+	if (!fs->fold_timer)
+		fs->fold_timer = loop_timer(fs->setup.loop, FOLD_TICK_MS, true,
+					    on_fold_tick, fs);
+	return fold;
+}
+
+static void fold_add(struct findings *fs, struct fold *fold,
+		     const struct finding *f)
+{
+	if (!fold->last)
+		fold->last = xmalloc(sizeof(*fold->last));
+	*fold->last = *f;
+	fold->more++;
+	fs->stats.repeated++;
+}
+
+/* ---- the end of a job ---- */
+
+static void job_free(struct job *job)
+{
+	struct findings *fs = job->fs;
+
+	for (size_t i = 0; i < fs->running.len; i++) {
+		if (fs->running.items[i] == job) {
+			vec_remove(&fs->running, i);
+			break;
+		}
+	}
+	if (job->fold) {
+		job->fold->running = false;
+		job->fold->since_ns = clock_mono_ns();
+	}
+	str_free(&job->notes);
+	fd_close(&job->fd);
+	free(job);
+}
+
+static void job_end(struct job *job)
+{
+	struct findings *fs = job->fs;
+
+	job->ev.detail = str_get(&job->notes);
+	found_event(fs->setup.store, &job->f, &job->ev);
+	job_free(job);
+	pump(fs);
+}
+
+static void job_pass(struct job *job)
+{
+	job->ev.action = ACTION_PASS;
+	job->ev.restored = true;
+	attrs_note(&job->notes, "passed by restore");
+	job_end(job);
+}
+
+/* ---- holders ---- */
+
+static bool is_async(const struct job *job)
+{
+	const struct scoreboard *sb = job->fs->setup.sb;
+
+	if (job->f.source == SOURCE_ASYNC)
+		return true;
+	return sb && job->f.source <= SOURCE_CLOSE &&
+	       atomic_load(&sb->interceptor) == INTERCEPTOR_ASYNC;
+}
+
+static void holders_run(void *arg, void *result)
+{
+	struct job *job = arg;
+	struct holders_spare spare;
+	struct stat st;
+
+	/* In the child its parent is core. */
+	holders_spare(&spare, job->fs->setup.sb);
+	if (fstat(job->fd, &st) == 0)
+		holders_end(&st, &spare, result);
+}
+
+static void note_holders(struct job *job, const struct holders *h)
+{
+	if (!h) {
+		attrs_note(&job->notes, "who holds it could not be found out");
+		return;
+	}
+	if (h->ended)
+		attrs_note(&job->notes, "%d process%s ended: %s", h->ended,
+			   h->ended == 1 ? "" : "es", h->names);
+}
+
+static bool start_child(struct job *job, void (*run)(void *arg, void *result),
+			void (*done)(void *arg, const void *result),
+			size_t result_size)
+{
+	struct childjob_work work = {
+		.run = run,
+		.done = done,
+		.arg = job,
+		.result_size = result_size,
+		.fds = &job->fd,
+		.nfds = 1,
+		.timeout_ms = CHILD_TIMEOUT_MS,
+	};
+	struct err err;
+
+	job->child = childjob_start(job->fs->setup.loop, &work, &err);
+	if (!job->child)
+		attrs_note(&job->notes, "%s", err.text);
+	return job->child != NULL;
+}
+
+static void on_holders_after(void *arg, const void *result)
+{
+	struct job *job = arg;
+
+	job->child = NULL;
+	note_holders(job, result);
+	job_end(job);
+}
+
+static void on_holders_before(void *arg, const void *result)
+{
+	struct job *job = arg;
+
+	job->child = NULL;
+	note_holders(job, result);
+	job_act(job);
+}
+
+/* ---- the action ---- */
+
+static void on_action(const struct action_result *result, void *arg)
+{
+	struct job *job = arg;
+
+	job->ev.action = result->done;
+	job->ev.failed = result->failed;
+	job->ev.item = result->item;
+	if (result->sha256[0])
+		str_copy(job->ev.sha256, sizeof(job->ev.sha256),
+			 result->sha256);
+	if (result->detail[0])
+		attrs_note(&job->notes, "%s", result->detail);
+	if (is_async(job) && result->done != ACTION_PASS &&
+	    result->done != ACTION_NONE &&
+	    start_child(job, holders_run, on_holders_after,
+			sizeof(struct holders)))
+		return;
+	job_end(job);
+}
+
+static void job_act(struct job *job)
+{
+	struct action_request request = {
+		.file = {.fd = job->fd,
+			 .pid = job->f.pid,
+			 .source = (enum scan_source)job->f.source,
+			 .virus = job->f.virus,
+			 .opener_uid = job->ev.uid,
+			 .program = job->ev.program},
+		.first = job->first,
+		.second = job->second,
+	};
+
+	action_run(job->fs->setup.quarantine, job->fs->setup.store, &request,
+		   on_action, job);
+}
+
+/* The file is infected, is what was scanned, and has no pass. */
+static void job_confirmed(struct job *job)
+{
+	if (is_async(job) && job->first != ACTION_PASS &&
+	    job->first != ACTION_NONE &&
+	    start_child(job, holders_run, on_holders_before,
+			sizeof(struct holders)))
+		return;
+	job_act(job);
+}
+
+/* ---- looking at the file ---- */
+
+static void hash_run(void *arg, void *result)
+{
+	struct job *job = arg;
+	struct hash_result *h = result;
+
+	h->rc = seal_hash(job->fd, HASH_MAX, h->sha256, NULL, NULL);
+}
+
+static void on_hash(void *arg, const void *result)
+{
+	struct job *job = arg;
+	const struct hash_result *h = result;
+	struct file_key key;
+	struct stat st;
+
+	job->child = NULL;
+	if (h && h->rc == 0) {
+		seal_hex(job->ev.sha256, h->sha256);
+		if (file_key_get(job->fd, &key, &st) == 0 &&
+		    quarantine_passed(job->fs->setup.quarantine, &key,
+				      job->f.path, job->ev.sha256, NULL) > 0) {
+			job_pass(job);
+			return;
+		}
+	}
+	job_confirmed(job);
+}
+
+/* NULL when it may be acted upon, else why not. */
+static const char *what_hinders(const struct job *job, struct file_key *key,
+				bool *forged)
+{
+	struct stat st;
+
+	*forged = false;
+	if (job->fd < 0)
+		return "the file did not come along";
+	if (file_key_get(job->fd, key, &st) < 0)
+		return "the file cannot be looked at";
+	*forged = !S_ISREG(st.st_mode) || key->dev != job->f.key.dev ||
+		  key->ino != job->f.key.ino;
+	if (*forged)
+		return "what came along is another file than the one named";
+	if (!same_content(key, &job->f.key))
+		return "it was changed since it was scanned; it will be "
+		       "examined again";
+	return NULL;
+}
+
+static void job_start(struct job *job)
+{
+	struct file_key key;
+	const char *why;
+	bool forged, ask;
+
+	why = what_hinders(job, &key, &forged);
+	if (forged)
+		log_error("finding: %s in %s: %s", job->f.virus, job->f.path,
+			  why);
+	if (why) {
+		job->ev.action = ACTION_NONE;
+		job->ev.failed = true;
+		attrs_note(&job->notes, "%s", why);
+		job_end(job);
+		return;
+	}
+	if (quarantine_passed(job->fs->setup.quarantine, &key, job->f.path,
+			      NULL, &ask) > 0) {
+		job_pass(job);
+		return;
+	}
+	/* What is deleted leaves nothing else to know it by. */
+	if ((ask || job->first == ACTION_DELETE) &&
+	    start_child(job, hash_run, on_hash, sizeof(struct hash_result)))
+		return;
+	job_confirmed(job);
+}
+
+static void on_sock(int fd, int what, void *arg);
+
+static void pump(struct findings *fs)
+{
+	struct job *job;
+
+	while (fs->waiting.len && fs->running.len < RUNNING_MAX) {
+		job = fs->waiting.items[0];
+		vec_remove(&fs->waiting, 0);
+		vec_push(&fs->running, job);
+		job_start(job);
+	}
+	if (!fs->sock_event && fs->waiting.len < WAITING_MAX / 2 &&
+	    fs->setup.sock >= 0)
+		fs->sock_event = loop_fd(fs->setup.loop, fs->setup.sock,
+					 LOOP_READ, on_sock, fs);
+}
+
+/* ---- receiving ---- */
+
+static bool by_client(const struct finding *f)
+{
+	return f->source == SOURCE_MANUAL || f->source == SOURCE_SCHEDULED;
+}
+
+/* Whose word counts: the client's for its scan, else the settings'. */
+static void choose_actions(struct findings *fs, struct job *job)
+{
+	const struct conf *conf =
+		fs->setup.conf ? fs->setup.conf(fs->setup.arg) : NULL;
+
+	job->first = (enum action)job->f.first_action;
+	job->second = (enum action)job->f.second_action;
+	if (conf && !by_client(&job->f)) {
+		job->first = (enum action)conf_action(conf, "FirstAction");
+		job->second = (enum action)conf_action(conf, "SecondAction");
+	}
+}
+
+static void refuse(struct findings *fs, int fd, const char *why)
+{
+	fs->stats.refused++;
+	log_limited(&fs->bad_limit, 5, 60000, LOG_LVL_WARN,
+		    "a finding is refused: %s", why);
+	fd_close(&fd);
+}
+
+static void take(struct findings *fs, const struct finding *f, int fd)
+{
+	struct fold *fold;
+	struct job *job;
+
+	fs->stats.received++;
+	if (f->verdict != VERDICT_INFECTED) {
+		refuse(fs, fd, "its verdict is not infected");
+		return;
+	}
+	job = xcalloc(1, sizeof(*job));
+	job->fs = fs;
+	job->f = *f;
+	job->fd = fd;
+	choose_actions(fs, job);
+	fold = fold_find(fs, job);
+	if (fold) {
+		fold_add(fs, fold, f);
+		job_free(job);
+		return;
+	}
+	/* Now, while the opener may still be there. */
+	holders_opener(f->pid, f->when_ns, job->ev.program,
+		       sizeof(job->ev.program), &job->ev.uid);
+	job->fold = fold_new(fs, job);
+	vec_push(&fs->waiting, job);
+}
+
+static void on_sock(int fd, int what, void *arg)
+{
+	struct findings *fs = arg;
+	struct finding *f = xmalloc(sizeof(*f));
+	struct err err;
+	int file, rc;
+
+	for (int i = 0; i < RECEIVE_MAX && fs->waiting.len < WAITING_MAX; i++) {
+		rc = finding_recv(fs->setup.sock, f, &file, &err);
+		if (rc == 0)
+			break;
+		if (rc > 0) {
+			take(fs, f, file);
+			continue;
+		}
+		if (err.code == EPIPE) {
+			/* Nobody can send any more; never with a supervisor. */
+			loop_cancel(&fs->sock_event);
+			fs->setup.sock = -1;
+			break;
+		}
+		refuse(fs, -1, err.text);
+	}
+	free(f);
+	/* What does not fit waits in the socket, and then at the workers. */
+	if (fs->waiting.len >= WAITING_MAX)
+		loop_cancel(&fs->sock_event);
+	pump(fs);
+}
+
+/* ---- as a whole ---- */
+
+struct findings *findings_new(const struct findings_setup *setup)
+{
+	struct findings *fs = xcalloc(1, sizeof(*fs));
+
+	fs->setup = *setup;
+	if (setup->sock >= 0)
+		fs->sock_event = loop_fd(setup->loop, setup->sock, LOOP_READ,
+					 on_sock, fs);
+	return fs;
+}
+
+void findings_free(struct findings **fsp)
+{
+	struct findings *fs = *fsp;
+	struct job *job;
+
+	if (!fs)
+		return;
+	loop_cancel(&fs->sock_event);
+	loop_cancel(&fs->fold_timer);
+	/*
+	 * What has begun an action belongs to the quarantine, which ends it
+	 * without telling; what waits is lost but for the file, which stays
+	 * denied and is found again.
+	 */
+	while (fs->running.len) {
+		job = fs->running.items[fs->running.len - 1];
+		childjob_cancel(&job->child);
+		job_free(job);
+	}
+	for (size_t i = 0; i < fs->waiting.len; i++)
+		job_free(fs->waiting.items[i]);
+	for (size_t i = 0; i < fs->folds.len; i++)
+		fold_free(fs->folds.items[i]);
+	vec_free(&fs->waiting);
+	vec_free(&fs->running);
+	vec_free(&fs->folds);
+	xfree(fsp);
+}
+
+void findings_stats(const struct findings *fs, struct findings_stats *stats_r)
+{
+	*stats_r = fs->stats;
+	stats_r->waiting = (unsigned int)fs->waiting.len;
+	stats_r->running = (unsigned int)fs->running.len;
+}

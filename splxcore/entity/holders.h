@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_ENTITY_HOLDERS_H
+#define SPLX_ENTITY_HOLDERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "common/scoreboard.h"
+
+/* Who has a file in use, and who opened it. */
+
+/*
+ * Ends (SIGKILL, by pidfd) every process that runs the file, maps it or has
+ * it open, known by device and inode through /proc. Never init, never one of
+ * `spare`, never one that runs our own programs. Goes round again while it
+ * finds new ones, a few times. It takes a while on a busy machine: call it in
+ * a child. Opens nothing but /proc.
+ */
+#define HOLDERS_SPARE_MAX (SCOREBOARD_EXEMPT + 8)
+struct holders_spare {
+	pid_t pids[HOLDERS_SPARE_MAX];
+	int count;
+};
+struct holders {
+	int ended;
+	int spared;	 /* hold it, and are ours or init */
+	char names[400]; /* "bash (123), sh (124)", … when there are more */
+};
+/* Core itself, its parent, what the scoreboard names (sb may be NULL). */
+void holders_spare(struct holders_spare *spare, const struct scoreboard *sb);
+void holders_end(const struct stat *file, const struct holders_spare *spare,
+		 struct holders *holders_r);
+
+/*
+ * Who opened a file at that time (CLOCK_REALTIME): program and user of the
+ * process, unless it is gone or its number has a new process since. False
+ * then, with program "" and uid -1.
+ */
+bool holders_opener(pid_t pid, int64_t when_ns, char *program, size_t size,
+		    int64_t *uid_r);
+
+#endif
