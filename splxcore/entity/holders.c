@@ -241,6 +241,22 @@ void holders_end(const struct stat *file, const struct holders_spare *spare,
 		;
 }
 
+bool holders_is_ours(pid_t pid)
+{
+	struct search s = {0};
+	struct file_id exe;
+	char path[40];
+
+	own_programs(&s);
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	if (!identify(AT_FDCWD, path, &exe))
+		return false;
+	for (int i = 0; i < s.owns; i++)
+		if (same_id(&exe, &s.own[i]))
+			return true;
+	return false;
+}
+
 /* ---- who opened it ---- */
 
 /* When the process with that start began, CLOCK_REALTIME. */

@@ -33,6 +33,9 @@ void holders_spare(struct holders_spare *spare, const struct scoreboard *sb);
 void holders_end(const struct stat *file, const struct holders_spare *spare,
 		 struct holders *holders_r);
 
+/* Does it run one of our own programs (by the program's file)? */
+bool holders_is_ours(pid_t pid);
+
 /*
  * Who opened a file at that time (CLOCK_REALTIME): program and user of the
  * process, unless it is gone or its number has a new process since. False

@@ -484,17 +484,18 @@ static int bound_by_time(struct store *store, struct event_query *q,
 	return rc < 0 ? -1 : 0;
 }
 
+/* 1 when there is something to look at, 0 when not, -1. */
 static int bound(struct store *store, struct event_query *q, struct err *err)
 {
 	if (q->high)
-		return 0;
+		return 1;
 	q->low = 0;
 	q->high = store_last_event(store);
 	if (!q->high)
-		q->high = 1;
+		return store_healthy(store, err) ? 0 : -1;
 	if (q->since_ns || q->until_ns)
-		return bound_by_time(store, q, err);
-	return 0;
+		return bound_by_time(store, q, err) < 0 ? -1 : 1;
+	return 1;
 }
 
 /* %text%, with LIKE's own signs escaped; stored text is escaped, so what is
@@ -564,8 +565,9 @@ int store_events(struct store *store, struct event_query *q, store_event_fn fn,
 	int64_t from, to;
 	int rc, found = 0;
 
-	if (bound(store, q, err) < 0)
-		return -1;
+	rc = bound(store, q, err);
+	if (rc <= 0)
+		return rc;
 	slice(q, &from, &to);
 	if (from >= to)
 		return 0;
