@@ -30,11 +30,13 @@
 /*
  * splxctl scan, against something that speaks scanjob.h as the workers do: a
  * file whose content begins with BAD is infected, with ODD unreadable, with
- * BIG too large, with SLOW it takes a minute, with END the service ends.
+ * BIG too large, with SLOW it takes a minute, with END the service ends, INT
+ * interrupts who asks.
  */
 static char root[PATH_MAX];
 static char *out, *complaints;
 static pid_t server;
+static pid_t client_pid; /* in the server */
 
 static const char *in_root(const char *name)
 {
@@ -61,6 +63,10 @@ static void examine(int fd, struct scanjob_reply *reply)
 		_exit(3);
 	if (str_starts(head, "END"))
 		_exit(0);
+	if (str_starts(head, "INT") && client_pid > 0) {
+		kill(client_pid, SIGINT);
+		client_pid = 0; /* once: a second one is not caught */
+	}
 	if (str_starts(head, "SLOW"))
 		sleep(60);
 	if (str_starts(head, "BAD")) {
@@ -77,7 +83,11 @@ static void serve_client(int sock)
 {
 	static struct scanjob_request req;
 	int fds[FD_PASS_MAX], nfds;
+	struct ucred who;
+	socklen_t len = sizeof(who);
 
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+		client_pid = who.pid;
 	while (fd_recv(sock, &req, sizeof(req), fds, &nfds, 0) > 0) {
 		struct scanjob_reply reply = {
 			.version = SCANJOB_VERSION,
@@ -293,16 +303,37 @@ static void an_interrupt_ends_it_with_a_true_summary(void **state)
 static void an_interrupt_without_a_finding_is_2(void **state)
 {
 	char *line = xasprintf("-o json %s/data/slow", root);
+	uint64_t begin;
 	pid_t pid;
 
 	make("data/slow", "SLOW");
 	pid = start(line);
 	sleep(1);
+	begin = clock_mono_ns();
 	kill(pid, SIGTERM);
 	assert_int_equal(finish(pid), 2);
+	assert_true(clock_mono_ns() - begin < 3 * CLOCK_NS_PER_S);
 	assert_non_null(strstr(out, "\"interrupted\":true"));
 	assert_non_null(strstr(out, "\"unfinished\":1"));
 	free(line);
+}
+
+static void an_interrupt_ends_the_walk_between_two_files(void **state)
+{
+	char name[32];
+	json_t *o;
+	int i;
+
+	for (i = 0; i < 2000; i++) {
+		snprintf(name, sizeof(name), "data/%d", i);
+		make(name, "INT");
+	}
+	assert_int_equal(run("-o json"), 2);
+	o = json_loads(out, 0, NULL);
+	assert_true(json_is_true(json_object_get(o, "interrupted")));
+	assert_in_range(json_integer_value(json_object_get(o, "files")), 0,
+			1000);
+	json_decref(o);
 }
 
 static void a_service_that_ends_meanwhile_is_2_and_told(void **state)
@@ -362,6 +393,7 @@ int main(void)
 		RUN(exclusions_of_the_settings_in_force_hold),
 		RUN(an_interrupt_ends_it_with_a_true_summary),
 		RUN(an_interrupt_without_a_finding_is_2),
+		RUN(an_interrupt_ends_the_walk_between_two_files),
 		RUN(a_service_that_ends_meanwhile_is_2_and_told),
 		RUN(a_service_that_is_stopped_does_not_hold_it_for_ever),
 		RUN(a_terminal_sees_progress_that_goes_away),
