@@ -147,6 +147,36 @@ static void a_duration_needs_its_unit_but_zero_does_not(void **state)
 	parse_fails_with("QuarantineMaxAge = 90", "has no unit");
 }
 
+static void bounds_belong_to_what_is_allowed(void **state)
+{
+	static const struct {
+		const char *key, *value;
+		int rc;
+	} cases[] = {
+		{"VerdictTimeout", "100ms", 0},
+		{"VerdictTimeout", "99ms", -1},
+		{"VerdictTimeout", "2m", 0},
+		{"VerdictTimeout", "120001ms", -1},
+		{"MaxFileSize", "4096", 0},
+		{"MaxFileSize", "4095", -1},
+		{"MaxFileSize", "4294967295", 0},
+		{"MaxFileSize", "4G", -1},
+		{"Workers", "24", 0},
+		{"MaxFiles", "0", -1},
+		{"VerdictTimeout", "0", -1},
+		{"VerdictTimeout", "", -1},
+	};
+	struct conf *conf = conf_new();
+	struct err err;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		if (conf_set(conf, cases[i].key, cases[i].value, &err) !=
+		    cases[i].rc)
+			fail_msg("%s = %s", cases[i].key, cases[i].value);
+	conf_free(&conf);
+}
+
 static void an_unknown_key_names_the_nearest(void **state)
 {
 	parse_fails("VerdicTimeout = 5s",
@@ -498,6 +528,7 @@ int main(void)
 		cmocka_unit_test(
 			a_bad_value_is_told_with_file_line_key_and_what_is_allowed),
 		cmocka_unit_test(a_duration_needs_its_unit_but_zero_does_not),
+		cmocka_unit_test(bounds_belong_to_what_is_allowed),
 		cmocka_unit_test(an_unknown_key_names_the_nearest),
 		cmocka_unit_test(syntax_errors_name_their_line),
 		cmocka_unit_test(

@@ -183,8 +183,9 @@ static void a_hostile_path_cannot_make_an_expression_slow(void **state)
 	static char path[4096];
 	uint64_t start, took;
 
-	add("ExcludeRegex", "(a+)+$");
-	add("ExcludeRegex", "(.*)(.*)(.*)(.*)[,](.*)x$");
+	add("ExcludeRegex", "(a|aa|aaa)+[bc]");
+	add("ExcludeRegex", "(a+)+[bc]$");
+	add("ExcludeRegex", "(?:a?){30}a{30}[zq]");
 	add("ExcludePattern", "/**a**a**a**a**a**a**a**a**b");
 	compile();
 	assert_int_equal(problems.len, 0);
@@ -195,7 +196,7 @@ static void a_hostile_path_cannot_make_an_expression_slow(void **state)
 	not_excluded(path);
 	took = clock_mono_ns() - start;
 	print_message("took %llu us\n", (unsigned long long)took / 1000);
-	assert_true(took < 1000 * CLOCK_NS_PER_MS);
+	assert_true(took < 200 * CLOCK_NS_PER_MS);
 }
 
 static void file_system_types_are_compared_whole(void **state)

@@ -30,7 +30,7 @@ static char path[64];
 static struct loop *loop;
 static struct ipc_server *server;
 static pthread_t thread;
-static atomic_int gone_count, late_count, parts_made;
+static atomic_int gone_count, late_count, parts_made, hang_count;
 
 struct later {
 	struct ipc_call *call;
@@ -122,6 +122,12 @@ static void big(struct ipc_call *call)
 	free(text);
 }
 
+static void hang(struct ipc_call *call)
+{
+	ipc_on_gone(call, on_gone, NULL);
+	atomic_fetch_add(&hang_count, 1);
+}
+
 static void stop(struct ipc_call *call)
 {
 	ipc_reply(&call, NULL);
@@ -144,7 +150,7 @@ static void on_request(struct ipc_call *call, const char *verb, json_t *args,
 	else if (strcmp(verb, "later") == 0)
 		later(call, args);
 	else if (strcmp(verb, "hang") == 0)
-		ipc_on_gone(call, on_gone, NULL);
+		hang(call);
 	else if (strcmp(verb, "stream") == 0)
 		stream(call, args);
 	else if (strcmp(verb, "big") == 0)
@@ -175,7 +181,7 @@ static int setup(void **state)
 	loop = loop_new();
 	server = ipc_listen(loop, path, on_request, NULL, &err);
 	assert_non_null(server);
-	gone_count = late_count = parts_made = 0;
+	gone_count = late_count = parts_made = hang_count = 0;
 	return pthread_create(&thread, NULL, serve, NULL);
 }
 
@@ -403,6 +409,17 @@ static void a_client_that_leaves_ends_its_calls(void **state)
 	assert_int_equal(atomic_load(&gone_count), 0);
 	close(sock);
 	wait_for(&gone_count, 2);
+}
+
+static void unanswered_requests_are_limited(void **state)
+{
+	int sock = raw(), i;
+
+	for (i = 0; i < 100; i++)
+		say(sock, "{\"verb\":\"hang\"}\n");
+	usleep(100000);
+	assert_int_equal(atomic_load(&hang_count), 32);
+	close(sock);
 }
 
 struct seen {
@@ -708,6 +725,7 @@ int main(void)
 		WITH_SERVICE(requests_may_come_in_pieces_and_in_heaps),
 		WITH_SERVICE(a_slow_answer_runs_out_of_time),
 		WITH_SERVICE(a_client_that_leaves_ends_its_calls),
+		WITH_SERVICE(unanswered_requests_are_limited),
 		WITH_SERVICE(a_stream_comes_whole_however_slowly_it_is_read),
 		WITH_SERVICE(a_reader_that_stops_holds_only_itself_up),
 		WITH_SERVICE(a_stream_can_be_ended_by_its_reader),
