@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "common/codes.h"
 #include "common/paths.h"
@@ -39,6 +40,8 @@ int entity_main(int argc, char **argv)
 	int c;
 
 	proc_title_init(argc, argv);
+	/* Executed by way of /proc/self/exe it would be called "exe". */
+	prctl(PR_SET_NAME, "entity");
 	while ((c = getopt_long(argc, argv, "R:faVh", longs, NULL)) != -1) {
 		switch (c) {
 		case 'R':
