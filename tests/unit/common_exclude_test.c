@@ -178,6 +178,15 @@ static void a_bad_entry_voids_itself_alone_and_is_reported(void **state)
 	assert_false(exclude_has_executables(ex));
 }
 
+/* Of this process: what others do on the machine does not count. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)clock_timespec_ns(&ts);
+}
+
 static void a_hostile_path_cannot_make_an_expression_slow(void **state)
 {
 	static char path[4096];
@@ -192,11 +201,11 @@ static void a_hostile_path_cannot_make_an_expression_slow(void **state)
 	memset(path, 'a', sizeof(path) - 2);
 	path[0] = '/';
 	path[sizeof(path) - 2] = '!';
-	start = clock_mono_ns();
+	start = cpu_ns();
 	not_excluded(path);
-	took = clock_mono_ns() - start;
+	took = cpu_ns() - start;
 	print_message("took %llu us\n", (unsigned long long)took / 1000);
-	assert_true(took < 200 * CLOCK_NS_PER_MS);
+	assert_true(took < 30 * CLOCK_NS_PER_MS);
 }
 
 static void file_system_types_are_compared_whole(void **state)
