@@ -119,6 +119,17 @@ static int show_devices(const char *root, struct err *err)
 	return 0;
 }
 
+/* libclamav wants it when the engine is tried. */
+static int make_tmp(const char *root, uid_t uid, gid_t gid, struct err *err)
+{
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%s/tmp", root);
+	if ((mkdir(dir, 0700) && errno != EEXIST) || chown(dir, uid, gid))
+		return err_set(err, errno, "%s", dir);
+	return 0;
+}
+
 static int show_all(const char *root, const struct conf *conf,
 		    struct err *err)
 {
@@ -174,7 +185,7 @@ int jail_enter(const struct conf *conf, uid_t uid, gid_t gid, struct err *err)
 		return -1;
 	if (chmod(root, 0755))
 		return err_set(err, errno, "chmod(%s)", root);
-	if (show_all(root, conf, err) ||
+	if (show_all(root, conf, err) || make_tmp(root, uid, gid, err) ||
 	    make_scratch(root, conf, uid, gid, err))
 		return -1;
 	/* pivot_root(2), "pivot_root(".", ".")": the old root lies on top of

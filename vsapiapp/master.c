@@ -96,10 +96,17 @@ int master_arm(struct master *m)
 	struct err err = {0};
 	size_t n;
 	const struct follow_ns *const *ns = follow_list(m->follow, &n);
+	bool filter;
 	int rc;
 
 	cover_plan(m->cover, ns, n, m->settings->conf, m->exclude, &plan);
+	filter = cover_needs_filter(m->cover);
+	/* While marks change rather too much is scanned than too little. */
+	if (!filter)
+		atomic_store(&m->sb->path_filter, 0);
 	rc = interceptor_arm(m->ic, m->settings->conf, &plan, &err);
+	if (filter)
+		atomic_store(&m->sb->path_filter, 1);
 	if (rc)
 		status_fault(m->status, STATUS_NO_FANOTIFY, "%s", err.text);
 	else

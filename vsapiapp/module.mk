@@ -4,3 +4,4 @@ vsapiapp_MAIN = $(B)/vsapiapp/main.o
 VSAPI_LIBS = $(call pkg,libclamav) $(SPLX_LIBS)
 # Not build/vsapiapp: there lie the objects of this folder.
 $(eval $(call program,libexec/vsapiapp,$(vsapiapp_MAIN),$$(B)/libvsapi.a $$(SPLX_A),$$(VSAPI_LIBS)))
+$(B)/tests/unit/vsapi_master_test: | $(B)/libexec/vsapiapp

@@ -28,7 +28,7 @@
 #define LIFELESS_MS 10000 /* no sign of life, no scan: killed */
 #define START_MS 10000
 #define SCAN_GRACE_MS 500 /* the engine's own limit comes first */
-#define DRAIN_IDLE_MS 5000
+#define DRAIN_IDLE_MS 8000 /* it may try to deliver findings for 5 s */
 #define PAUSE_MAX_MS 5000
 #define ORPHAN_MS 500
 #define WELL_MS 2000 /* who lived that long has not failed to start */

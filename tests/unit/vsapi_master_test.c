@@ -1,0 +1,1019 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+/*
+ * The whole of vsapiapp without entity: this program plays the supervisor.
+ * What is protected is a tmpfs of the test's own and nothing else.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/control.h"
+#include "common/finding.h"
+#include "common/guard.h"
+#include "common/paths.h"
+#include "common/scanjob.h"
+#include "common/state.h"
+#include "lib/clock.h"
+#include "lib/fangroup.h"
+#include "lib/fdutil.h"
+#include "lib/log.h"
+#include "vsapiapp/poison.h"
+
+#define SCAN_UID "61184"
+#define LIMIT_S 110
+
+/* Never whole in a file of ours. */
+static const char eicar[] = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-"
+			    "STANDARD-ANTIVIRUS-TEST-FILE!$H+H*";
+
+static char root[64], prot[80], program[PATH_MAX];
+static struct scoreboard *sb;
+static int sb_fd, group, finding[2], logs[2], life[2];
+static pid_t guard_pid, core_pid, master_pid;
+/* What the loops of openers saw. */
+static struct seen {
+	_Atomic uint64_t opens, through, longest_ns;
+	_Atomic int stop;
+} *seen;
+
+/* --- the test's own bed -------------------------------------------------- */
+
+static const char *in(const char *dir, const char *name)
+{
+	static char path[8][PATH_MAX];
+	static int i;
+
+	i = (i + 1) % 8;
+	snprintf(path[i], sizeof(path[i]), "%s/%s", dir, name);
+	return path[i];
+}
+
+static void write_file(const char *path, const char *data, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, data, len), 0);
+	close(fd);
+}
+
+/* Written without a name first, so that only its opening can find it. */
+static const char *put_eicar(const char *dir, const char *name)
+{
+	const char *path = in(dir, name);
+
+	unlink(path);
+	write_file(path, eicar, strlen(eicar));
+	return path;
+}
+
+static void write_settings(const char *more)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text),
+		 "Include = {\"%s\"}\nScanUser = \"" SCAN_UID "\"\n"
+		 "%sKnownClean = \"persistent\"\n"
+		 "FirstAction = \"deny\"\n%s",
+		 prot,
+		 strstr(more, "VerdictTimeout") ? "" :
+						  "VerdictTimeout = \"3s\"\n",
+		 more);
+	write_file(paths()->active_conf, text, strlen(text));
+}
+
+static void kill_workers(void)
+{
+	int i;
+
+	for (i = 0; i < SCOREBOARD_SLOTS; i++) {
+		struct proc_id id = {
+			.pid = atomic_load(&sb->slots[i].pid),
+			.start = atomic_load(&sb->slots[i].start),
+		};
+
+		if (atomic_load(&sb->slots[i].role) && id.pid > 1 &&
+		    proc_alive(&id))
+			kill(id.pid, SIGKILL);
+	}
+}
+
+static void on_alarm(int sig)
+{
+	static const char text[] = "the test took too long\n";
+
+	if (write(2, text, sizeof(text) - 1) < 0) {
+	}
+	kill_workers();
+	_exit(99);
+}
+
+/* The supervisor's guard, in a process that opens nothing else. */
+static void be_guard(void)
+{
+	struct timespec tick = {.tv_nsec = GUARD_TICK_MS * 1000000};
+	struct guard *guard = guard_new(sb, group, true, 0);
+	struct err err;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	assert_int_equal(fd_fill(GUARD_NUMBER, &err), 0);
+	for (;;) {
+		guard_tick(guard);
+		nanosleep(&tick, NULL);
+	}
+}
+
+/* Core takes findings as they come. */
+static void be_core(void)
+{
+	struct pollfd p = {.fd = finding[1], .events = POLLIN};
+	struct finding f;
+	struct err err;
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (poll(&p, 1, -1) >= 0)
+		while (finding_recv(finding[1], &f, &fd, &err) == 1)
+			if (fd >= 0)
+				close(fd);
+	_exit(0);
+}
+
+/* Log lines of vsapiapp come out of here when asked for. */
+static void pump_log(void)
+{
+	char line[4096];
+	ssize_t n;
+
+	while ((n = recv(logs[1], line, sizeof(line), MSG_DONTWAIT)) > 0)
+		if (getenv("TEST_LOG") && !memmem(line, (size_t)n, "finding", 7))
+			fprintf(stderr, "%.*s\n", (int)n, line);
+}
+
+static void start_master(void)
+{
+	int from[INHERIT_COUNT] = {[INHERIT_SCOREBOARD] = sb_fd,
+				   [INHERIT_GROUP] = group,
+				   [INHERIT_FINDING_TX] = finding[0],
+				   [INHERIT_FINDING_RX] = finding[1],
+				   [INHERIT_LOG] = logs[0],
+				   [INHERIT_LOG_RX] = logs[1],
+				   [INHERIT_LIFE] = life[0]};
+	int i;
+
+	atomic_store(&sb->master_state, MASTER_NONE);
+	master_pid = fork();
+	if (master_pid)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (i = INHERIT_SCOREBOARD; i < INHERIT_COUNT; i++)
+		from[i] = fcntl(from[i], F_DUPFD, 100);
+	for (i = INHERIT_SCOREBOARD; i < INHERIT_COUNT; i++)
+		dup2(from[i], i);
+	close_range(INHERIT_COUNT, ~0u, 0);
+	execl(program, "vsapiapp", "-R", root, (char *)NULL);
+	_exit(127);
+}
+
+static bool wait_until(bool (*what)(void), int ms)
+{
+	struct timespec step = {.tv_nsec = 10000000};
+
+	for (; ms > 0; ms -= 10) {
+		pump_log();
+		if (what())
+			return true;
+		nanosleep(&step, NULL);
+	}
+	return what();
+}
+
+static bool is_ready(void)
+{
+	return atomic_load(&sb->master_state) == MASTER_READY;
+}
+
+static void wait_ready(void)
+{
+	if (!wait_until(is_ready, 30000))
+		fail_msg("the master is not ready");
+}
+
+static void copy_patterns(void)
+{
+	char cmd[PATH_MAX * 2];
+
+	snprintf(cmd, sizeof(cmd), "cp etc/patterns/* '%s'",
+		 paths()->builtin_dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void make_root(void)
+{
+	struct err err;
+
+	assert_int_equal(fd_mkdirs(paths()->conf_dir, 0755, &err), 0);
+	assert_int_equal(fd_mkdirs(paths()->run_dir, 0755, &err), 0);
+	assert_int_equal(fd_mkdirs(paths()->pattern_dir, 0755, &err), 0);
+	assert_int_equal(fd_mkdirs(paths()->builtin_dir, 0755, &err), 0);
+	copy_patterns();
+	assert_int_equal(mkdir(prot, 0755), 0);
+	assert_int_equal(mount("prot", prot, "tmpfs", 0, "size=256M"), 0);
+}
+
+static int setup_group(void **state)
+{
+	struct err err;
+
+	/* One tmpfs around everything: should the inner one ever be missing,
+	 * what is marked in its place is this and not the machine's. */
+	strcpy(root, "/tmp/splx-master-XXXXXX");
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(mount("outer", root, "tmpfs", 0, "size=300M"), 0);
+	assert_int_equal(mount(NULL, root, NULL, MS_PRIVATE, NULL), 0);
+	chmod(root, 0755);
+	snprintf(prot, sizeof(prot), "%s/prot", root);
+	paths_init(root);
+	make_root();
+	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	sb = scoreboard_new(&sb_fd, &err);
+	assert_non_null(sb);
+	signal(SIGALRM, on_alarm);
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static int teardown_group(void **state)
+{
+	umount2(prot, MNT_DETACH);
+	umount2(root, MNT_DETACH);
+	rmdir(root);
+	return 0;
+}
+
+static int setup(void **state)
+{
+	struct err err;
+	int size = 1 << 20;
+
+	alarm(LIMIT_S);
+	memset(seen, 0, sizeof(*seen));
+	group = fangroup_new(true, &err);
+	assert_true(group >= 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, finding), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, logs), 0);
+	setsockopt(logs[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	assert_int_equal(pipe(life), 0);
+	guard_pid = fork();
+	if (guard_pid == 0)
+		be_guard();
+	core_pid = fork();
+	if (core_pid == 0)
+		be_core();
+	write_settings("");
+	unlink(paths()->verdicts);
+	start_master();
+	wait_ready();
+	return 0;
+}
+
+static int reap(pid_t pid)
+{
+	int status = 0;
+
+	return waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+static bool no_workers(void)
+{
+	int i;
+
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	for (i = 0; i < SCOREBOARD_SLOTS; i++) {
+		struct proc_id id = {
+			.pid = atomic_load(&sb->slots[i].pid),
+			.start = atomic_load(&sb->slots[i].start),
+		};
+
+		if (atomic_load(&sb->slots[i].role) && id.pid > 1 &&
+		    proc_alive(&id))
+			return false;
+	}
+	return true;
+}
+
+static int teardown(void **state)
+{
+	int i;
+
+	atomic_store(&seen->stop, 1);
+	if (master_pid > 0) {
+		kill(master_pid, SIGKILL);
+		reap(master_pid);
+	}
+	kill_workers();
+	wait_until(no_workers, 5000);
+	fangroup_flush_all(group);
+	kill(guard_pid, SIGKILL);
+	reap(guard_pid);
+	kill(core_pid, SIGKILL);
+	reap(core_pid);
+	pump_log();
+	close(group);
+	for (i = 0; i < 2; i++) {
+		close(finding[i]);
+		close(logs[i]);
+		close(life[i]);
+	}
+	for (i = 0; i < SCOREBOARD_SLOTS; i++)
+		scoreboard_release(sb, i);
+	atomic_store(&sb->breaker_open, 0);
+	atomic_store(&sb->timeouts_in_row, 0);
+	poison_clear(sb);
+	return 0;
+}
+
+/* --- openers ------------------------------------------------------------- */
+
+static int opens(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int e = fd < 0 ? errno : 0;
+
+	fd_close(&fd);
+	pump_log();
+	return e;
+}
+
+/* A process that opens an infected file all the time. */
+static pid_t open_in_a_loop(const char *path)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(LIMIT_S);
+	while (!atomic_load(&seen->stop)) {
+		uint64_t start = clock_mono_ns(), ns;
+		int fd = open(path, O_RDONLY);
+
+		ns = clock_mono_ns() - start;
+		if (fd >= 0) {
+			atomic_fetch_add(&seen->through, 1);
+			close(fd);
+		}
+		if (ns > atomic_load(&seen->longest_ns))
+			atomic_store(&seen->longest_ns, ns);
+		atomic_fetch_add(&seen->opens, 1);
+	}
+	_exit(0);
+}
+
+static void end_loop(pid_t pid)
+{
+	atomic_store(&seen->stop, 1);
+	reap(pid);
+}
+
+static void assert_nothing_through(void)
+{
+	if (seen->through)
+		fail_msg("%llu of %llu opens went through, longest wait "
+			 "%llu ms, timeouts %llu crashes %llu gone %llu",
+			 (unsigned long long)seen->through,
+			 (unsigned long long)seen->opens,
+			 (unsigned long long)(seen->longest_ns / 1000000),
+			 (unsigned long long)scoreboard_count(
+				 sb, COUNTER_POLICY_TIMEOUT),
+			 (unsigned long long)scoreboard_count(
+				 sb, COUNTER_POLICY_CRASH),
+			 (unsigned long long)scoreboard_count(
+				 sb, COUNTER_POLICY_GONE));
+}
+
+static uint64_t old_number;
+static bool generation_grew(void)
+{
+	return atomic_load(&sb->generation) > old_number;
+}
+
+static bool policy_grew(void)
+{
+	return atomic_load(&sb->policy_generation) > old_number;
+}
+
+static int32_t old_front[SCOREBOARD_SLOTS];
+static void note_workers(void)
+{
+	int i;
+
+	for (i = 0; i < SCOREBOARD_SLOTS; i++)
+		old_front[i] = atomic_load(&sb->slots[i].role) ?
+				       atomic_load(&sb->slots[i].pid) :
+				       0;
+}
+
+static bool old_workers_are_gone(void)
+{
+	int i, j;
+
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	for (i = 0; i < SCOREBOARD_SLOTS; i++)
+		for (j = 0; j < SCOREBOARD_SLOTS; j++)
+			if (old_front[i] && old_front[i] ==
+			    atomic_load(&sb->slots[j].pid))
+				return false;
+	return true;
+}
+
+static void hup(const char *settings)
+{
+	write_settings(settings);
+	old_number = atomic_load(&sb->policy_generation);
+	kill(master_pid, SIGHUP);
+	if (!wait_until(policy_grew, 10000))
+		fail_msg("the settings are not taken over");
+}
+
+static bool told(int code)
+{
+	json_t *state = state_read(NULL), *e;
+	bool found = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(state, "errors"), i, e)
+		if (json_integer_value(json_object_get(e, "code")) == code)
+			found = true;
+	json_decref(state);
+	return found;
+}
+
+static bool told_patterns_broken(void)
+{
+	return told(20032);
+}
+
+static bool told_nothing(void)
+{
+	json_t *state = state_read(NULL);
+	bool nothing = json_array_size(json_object_get(state, "errors")) == 0;
+
+	json_decref(state);
+	return nothing;
+}
+
+static bool told_conf_broken(void)
+{
+	return told(20040);
+}
+
+/* --- the promises -------------------------------------------------------- */
+
+static void test_an_infected_file_is_denied_and_a_clean_one_opens(void **state)
+{
+	json_t *st, *c, *found = NULL;
+	struct err err;
+	size_t i;
+
+	assert_int_equal(opens(put_eicar(prot, "bad.com")), EPERM);
+	write_file(in(prot, "fine"), "fine", 4);
+	assert_int_equal(opens(in(prot, "fine")), 0);
+	/* outside nothing is held */
+	assert_int_equal(opens(put_eicar(root, "outside.com")), 0);
+
+	wait_until(told_nothing, 2000);
+	st = state_read(&err);
+	assert_non_null(st);
+	assert_string_equal(json_string_value(json_object_get(st,
+							      "interceptor")),
+			    "fanotify");
+	json_array_foreach(json_object_get(st, "coverage"), i, c)
+		if (!strcmp(json_string_value(json_object_get(c, "point")),
+			    prot))
+			found = c;
+	assert_non_null(found);
+	assert_true(json_is_true(json_object_get(found, "covered")));
+	assert_true(json_is_true(json_object_get(
+		json_object_get(st, "sandbox"), "seccomp")));
+	assert_true(json_array_size(json_object_get(st, "reasons")) >= 1);
+	json_decref(st);
+}
+
+static void test_a_reload_of_patterns_lets_nothing_through(void **state)
+{
+	pid_t loop = open_in_a_loop(put_eicar(prot, "bad.com"));
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		note_workers();
+		old_number = atomic_load(&sb->generation);
+		kill(master_pid, SIGUSR1);
+		assert_true(wait_until(generation_grew, 20000));
+		assert_true(wait_until(old_workers_are_gone, 10000));
+	}
+	end_loop(loop);
+	assert_nothing_through();
+	assert_true(seen->opens > 100);
+	assert_true(seen->longest_ns < CLOCK_NS_PER_S);
+}
+
+static void test_new_settings_let_nothing_through_and_take_hold(void **state)
+{
+	pid_t loop = open_in_a_loop(put_eicar(prot, "bad.com"));
+	char exclude[256];
+
+	note_workers();
+	hup("MaxRecursion = 9\n");
+	assert_true(wait_until(old_workers_are_gone, 10000));
+	hup("RealtimeScan = 6\n");
+	hup("PatternDirectory = {\"/nowhere\"}\n");
+	end_loop(loop);
+	assert_nothing_through();
+
+	snprintf(exclude, sizeof(exclude), "ExcludeFile = {\"%s/bad.com\"}\n",
+		 prot);
+	hup(exclude);
+	assert_int_equal(opens(in(prot, "bad.com")), 0);
+	hup("");
+	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
+}
+
+static void test_broken_settings_and_patterns_leave_the_old_at_work(void **state)
+{
+	const char *db = in(paths()->pattern_dir, "broken.ndb");
+	uint64_t policy = atomic_load(&sb->policy_generation);
+
+	put_eicar(prot, "bad.com");
+	write_settings("NoSuchKey = 1\n");
+	kill(master_pid, SIGHUP);
+	assert_true(wait_until(told_conf_broken, 10000));
+	assert_int_equal(atomic_load(&sb->policy_generation), policy);
+	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
+	hup("");
+	assert_true(wait_until(told_nothing, 5000));
+
+	write_file(db, "this is no signature\n", 21);
+	kill(master_pid, SIGUSR1);
+	assert_true(wait_until(told_patterns_broken, 20000));
+	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
+	unlink(db);
+	old_number = atomic_load(&sb->generation);
+	kill(master_pid, SIGUSR1);
+	assert_true(wait_until(generation_grew, 20000));
+	assert_true(wait_until(told_nothing, 5000));
+	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
+}
+
+static int scanning_slot(enum slot_role role)
+{
+	int i;
+
+	for (i = 0; i < SCOREBOARD_SLOTS; i++)
+		if (atomic_load(&sb->slots[i].role) == role &&
+		    atomic_load(&sb->slots[i].scan_start_ns))
+			return i;
+	return -1;
+}
+
+static bool front_scans(void)
+{
+	return scanning_slot(SLOT_FRONT) >= 0;
+}
+
+static bool back_scans(void)
+{
+	return scanning_slot(SLOT_BACK) >= 0;
+}
+
+/* Takes long to scan: much text of many kinds. */
+static const char *make_slow(const char *name)
+{
+	const char *path = in(prot, name);
+	size_t len = 100u << 20, i;
+	char *data = malloc(len);
+	uint32_t x = 1;
+
+	for (i = 0; i < len; i++) {
+		x = x * 1664525u + 1013904223u;
+		data[i] = (char)(x >> 24);
+	}
+	write_file(path, data, len);
+	free(data);
+	return path;
+}
+
+static void settle(int ms)
+{
+	struct timespec t = {.tv_sec = ms / 1000,
+			     .tv_nsec = ms % 1000 * 1000000l};
+
+	nanosleep(&t, NULL);
+	pump_log();
+}
+
+static void test_a_worker_killed_in_its_scan_costs_one_policy_answer(
+	void **state)
+{
+	uint64_t crashes = scoreboard_count(sb, COUNTER_POLICY_CRASH);
+	const char *slow;
+	int i;
+
+	/* opens alone: else closing it after writing would have it scanned */
+	hup("RealtimeScan = 2\nScanTimeout = \"30s\"\nVerdictTimeout = \"9s\"\n");
+	slow = make_slow("slow.bin");
+	for (i = 0; i < 2; i++) {
+		uint64_t start;
+		int status, slot;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			alarm(30);
+			_exit(open(slow, O_RDONLY) < 0);
+		}
+		assert_true(wait_until(front_scans, 5000));
+		slot = scanning_slot(SLOT_FRONT);
+		assert_true(slot >= 0);
+		start = clock_mono_ns();
+		kill(atomic_load(&sb->slots[slot].pid), SIGKILL);
+		status = reap(pid);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 0); /* OnError: allow */
+		assert_true(clock_mono_ns() - start < CLOCK_NS_PER_S);
+		settle(300);
+	}
+	assert_true(scoreboard_count(sb, COUNTER_POLICY_CRASH) >= crashes + 2);
+	/* it has killed twice: not fed again */
+	assert_int_equal(opens(slow), 0);
+	assert_true(scoreboard_count(sb, COUNTER_POLICY_POISON) >= 1);
+	/* and everything else is served */
+	assert_int_equal(opens(put_eicar(prot, "bad.com")), EPERM);
+	unlink(slow);
+}
+
+static void test_a_scan_past_its_limit_costs_one_worker(void **state)
+{
+	uint64_t killed = scoreboard_count(sb, COUNTER_WORKER_KILLED);
+	const char *slow;
+	uint64_t start;
+	pid_t pid;
+	int slot;
+
+	hup("RealtimeScan = 2\nScanTimeout = \"1s\"\n");
+	slow = make_slow("slow.bin");
+	pid = fork();
+	if (pid == 0) {
+		alarm(30);
+		_exit(open(slow, O_RDONLY) < 0);
+	}
+	assert_true(wait_until(front_scans, 5000));
+	slot = scanning_slot(SLOT_FRONT);
+	/* the engine cannot look at its own clock now */
+	kill(atomic_load(&sb->slots[slot].pid), SIGSTOP);
+	start = clock_mono_ns();
+	assert_int_equal(WEXITSTATUS(reap(pid)), 0);
+	assert_true(clock_mono_ns() - start < 4 * CLOCK_NS_PER_S);
+	settle(500);
+	assert_true(scoreboard_count(sb, COUNTER_WORKER_KILLED) > killed);
+	assert_int_equal(opens(put_eicar(prot, "bad.com")), EPERM);
+	unlink(slow);
+}
+
+static pid_t generation_of_master(void)
+{
+	char path[64], text[256];
+	FILE *f;
+	int pid = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", master_pid,
+		 master_pid);
+	f = fopen(path, "re");
+	if (f && fgets(text, sizeof(text), f))
+		pid = atoi(text);
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+static void test_a_killed_generation_is_replaced_and_lets_nothing_through(
+	void **state)
+{
+	pid_t loop = open_in_a_loop(put_eicar(prot, "bad.com"));
+	pid_t gen;
+
+	settle(300);
+	gen = generation_of_master();
+	assert_true(gen > 1);
+	old_number = atomic_load(&sb->generation);
+	note_workers();
+	kill(gen, SIGKILL);
+	assert_true(wait_until(generation_grew, 20000));
+	assert_true(wait_until(old_workers_are_gone, 10000));
+	end_loop(loop);
+	assert_nothing_through();
+	assert_true(seen->longest_ns < CLOCK_NS_PER_S);
+}
+
+static void test_a_killed_master_leaves_its_workers_until_the_next(void **state)
+{
+	pid_t loop = open_in_a_loop(put_eicar(prot, "bad.com"));
+
+	settle(300);
+	note_workers();
+	kill(master_pid, SIGKILL);
+	reap(master_pid);
+	settle(1000);
+	start_master();
+	wait_ready();
+	assert_true(wait_until(old_workers_are_gone, 10000));
+	settle(300);
+	end_loop(loop);
+	assert_nothing_through();
+	assert_true(seen->opens > 100);
+	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
+}
+
+static const char *where;
+static bool is_blocked_there(void)
+{
+	int fd;
+
+	unlink(in(where, "bad.com"));
+	fd = open(in(where, "bad.com"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd >= 0) {
+		fd_write_all(fd, eicar, strlen(eicar));
+		close(fd);
+	}
+	return opens(in(where, "bad.com")) == EPERM;
+}
+
+/* A worker that looks at a file of it keeps it for a moment. */
+static bool is_unmounted(void)
+{
+	return umount(where) == 0;
+}
+
+static void test_a_new_mount_below_include_is_followed(void **state)
+{
+	char at[128];
+
+	snprintf(at, sizeof(at), "%s/later", prot);
+	mkdir(at, 0755);
+	assert_int_equal(mount("later", at, "tmpfs", 0, "size=4M"), 0);
+	where = at;
+	assert_true(wait_until(is_blocked_there, 3000));
+	assert_true(wait_until(is_unmounted, 3000));
+}
+
+static void test_a_mount_in_another_namespace_is_followed(void **state)
+{
+	char at[128];
+	pid_t pid;
+
+	snprintf(at, sizeof(at), "%s/other", prot);
+	mkdir(at, 0755);
+	pid = fork();
+	if (pid == 0) {
+		alarm(30);
+		if (unshare(CLONE_NEWNS) ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount("other", at, "tmpfs", 0, "size=4M"))
+			_exit(2);
+		where = at;
+		_exit(wait_until(is_blocked_there, 5000) ? 0 : 1);
+	}
+	assert_int_equal(WEXITSTATUS(reap(pid)), 0);
+	assert_int_equal(opens(put_eicar(at, "x")), EPERM);
+}
+
+static void test_an_included_mount_that_goes_does_not_mark_what_is_below(
+	void **state)
+{
+	char at[128], extra[256];
+
+	snprintf(at, sizeof(at), "%s/second", root);
+	mkdir(at, 0755);
+	assert_int_equal(mount("second", at, "tmpfs", 0, "size=4M"), 0);
+	snprintf(extra, sizeof(extra), "Include = {\"%s\", \"%s\"}\n", prot,
+		 at);
+	write_file(paths()->active_conf, "", 0);
+	{
+		char text[1024];
+
+		snprintf(text, sizeof(text),
+			 "%sScanUser = \"" SCAN_UID "\"\n", extra);
+		write_file(paths()->active_conf, text, strlen(text));
+	}
+	old_number = atomic_load(&sb->policy_generation);
+	kill(master_pid, SIGHUP);
+	assert_true(wait_until(policy_grew, 10000));
+	assert_int_equal(opens(put_eicar(at, "bad.com")), EPERM);
+	where = at;
+	assert_true(wait_until(is_unmounted, 3000));
+	settle(300);
+	assert_int_equal(opens(put_eicar(root, "not-covered.com")), 0);
+	rmdir(at);
+}
+
+static uint64_t old_findings;
+static bool findings_grew(void)
+{
+	return scoreboard_count(sb, COUNTER_FINDINGS) > old_findings;
+}
+
+static void test_the_interceptor_is_switched_at_run_time(void **state)
+{
+	const char *bad = put_eicar(prot, "bad.com");
+
+	assert_int_equal(opens(bad), EPERM);
+	hup("Interceptor = \"off\"\n");
+	assert_int_equal(opens(bad), 0);
+	assert_int_equal(atomic_load(&sb->interceptor), INTERCEPTOR_OFF);
+	hup("Interceptor = \"async\"\n");
+	assert_int_equal(atomic_load(&sb->interceptor), INTERCEPTOR_ASYNC);
+	settle(300);
+	old_findings = scoreboard_count(sb, COUNTER_FINDINGS);
+	assert_int_equal(opens(bad), 0);
+	assert_true(wait_until(findings_grew, 5000));
+	hup("RealtimeScan = 4\n");
+	assert_int_equal(opens(bad), 0); /* executions alone */
+	hup("RealtimeScan = 1\n");
+	settle(300);
+	old_findings = scoreboard_count(sb, COUNTER_FINDINGS);
+	put_eicar(prot, "closed.com");
+	assert_true(wait_until(findings_grew, 5000));
+	hup("Interceptor = \"khm\"\n");
+	assert_int_equal(opens(bad), EPERM);
+}
+
+static int replies[VERDICT_ERROR + 1];
+static void on_reply(const struct scanjob_reply *reply, const char *path,
+		     void *arg)
+{
+	replies[reply->verdict]++;
+}
+
+static void test_scan_jobs_are_served_and_a_dead_worker_is_answered_for(
+	void **state)
+{
+	struct scanclient *sc;
+	struct err err;
+	int fd, slot;
+	pid_t pid;
+
+	memset(replies, 0, sizeof(replies));
+	put_eicar(root, "job.com");
+	write_file(in(root, "job.txt"), "fine", 4);
+	hup("RealtimeScan = 2\n");
+	make_slow("slow.bin");
+	pid = fork();
+	if (pid == 0) {
+		alarm(60);
+		sc = scanclient_open(paths()->scan_sock, SOURCE_MANUAL,
+				     ACTION_NONE, ACTION_NONE, on_reply, NULL,
+				     &err);
+		if (!sc)
+			_exit(1);
+		fd = open(in(root, "job.com"), O_RDONLY);
+		if (scanclient_put(sc, fd, "job.com", 0, &err))
+			_exit(2);
+		fd = open(in(root, "job.txt"), O_RDONLY);
+		if (scanclient_put(sc, fd, "job.txt", 0, &err) ||
+		    scanclient_drain(sc, &err))
+			_exit(3);
+		if (replies[VERDICT_INFECTED] != 1 ||
+		    replies[VERDICT_CLEAN] != 1)
+			_exit(4);
+		/* by a descriptor that nobody was asked about */
+		fd = open(in(prot, "slow.bin"), O_PATH);
+		hup("Interceptor = \"off\"\n");
+		fd = open(in(prot, "slow.bin"), O_RDONLY);
+		if (scanclient_put(sc, fd, "slow", 0, &err) ||
+		    scanclient_drain(sc, &err))
+			_exit(5);
+		_exit(replies[VERDICT_ERROR] == 1 ? 0 : 6);
+	}
+	assert_true(wait_until(back_scans, 20000));
+	settle(50);
+	slot = scanning_slot(SLOT_BACK);
+	assert_true(slot >= 0);
+	kill(atomic_load(&sb->slots[slot].pid), SIGKILL);
+	assert_int_equal(WEXITSTATUS(reap(pid)), 0);
+	unlink(in(prot, "slow.bin"));
+}
+
+static bool master_ended(void)
+{
+	int status;
+
+	if (master_pid <= 0)
+		return true;
+	if (waitpid(master_pid, &status, WNOHANG) != master_pid)
+		return false;
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	master_pid = 0;
+	return true;
+}
+
+static void test_a_stop_is_quick_and_leaves_nothing(void **state)
+{
+	struct stat st;
+
+	write_file(in(prot, "fine"), "fine", 4);
+	settle(100);
+	assert_int_equal(opens(in(prot, "fine")), 0);
+	put_eicar(prot, "bad.com");
+	kill(master_pid, SIGTERM);
+	assert_true(wait_until(master_ended, 4000));
+	assert_true(no_workers());
+	assert_int_equal(opens(in(prot, "bad.com")), 0);
+	assert_int_equal(stat(paths()->verdicts, &st), 0);
+	assert_int_not_equal(stat(paths()->scan_sock, &st), 0);
+}
+
+static void test_a_worker_that_shows_no_life_is_replaced(void **state)
+{
+	uint64_t crashes = scoreboard_count(sb, COUNTER_WORKER_CRASHES);
+	int slot;
+
+	for (slot = 0; atomic_load(&sb->slots[slot].role) != SLOT_FRONT;)
+		slot++;
+	note_workers();
+	kill(atomic_load(&sb->slots[slot].pid), SIGSTOP);
+	settle(12000);
+	assert_int_not_equal(atomic_load(&sb->slots[slot].pid),
+			     old_front[slot]);
+	assert_true(scoreboard_count(sb, COUNTER_WORKER_CRASHES) >= crashes);
+	assert_int_equal(opens(put_eicar(prot, "bad.com")), EPERM);
+}
+
+static void test_started_by_hand_it_says_so(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		close_range(3, ~0u, 0);
+		dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+		execl(program, "vsapiapp", (char *)NULL);
+		_exit(127);
+	}
+	status = reap(pid);
+	assert_int_equal(WEXITSTATUS(status), 1);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(test_an_infected_file_is_denied_and_a_clean_one_opens),
+		T(test_a_reload_of_patterns_lets_nothing_through),
+		T(test_new_settings_let_nothing_through_and_take_hold),
+		T(test_broken_settings_and_patterns_leave_the_old_at_work),
+		T(test_a_worker_killed_in_its_scan_costs_one_policy_answer),
+		T(test_a_scan_past_its_limit_costs_one_worker),
+		T(test_a_killed_generation_is_replaced_and_lets_nothing_through),
+		T(test_a_killed_master_leaves_its_workers_until_the_next),
+		T(test_a_new_mount_below_include_is_followed),
+		T(test_a_mount_in_another_namespace_is_followed),
+		T(test_an_included_mount_that_goes_does_not_mark_what_is_below),
+		T(test_the_interceptor_is_switched_at_run_time),
+		T(test_scan_jobs_are_served_and_a_dead_worker_is_answered_for),
+		T(test_a_worker_that_shows_no_life_is_replaced),
+		T(test_a_stop_is_quick_and_leaves_nothing),
+		cmocka_unit_test(test_started_by_hand_it_says_so),
+	};
+	char *self = realpath("/proc/self/exe", NULL);
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	snprintf(program, sizeof(program), "%s/../../libexec/vsapiapp",
+		 dirname(self));
+	return cmocka_run_group_tests(tests, setup_group, teardown_group);
+}
