@@ -169,7 +169,8 @@ static bool skip_namespace(pid_t pid, ino_t ns, void *arg)
 
 /* --- workers ------------------------------------------------------------ */
 
-static void answer_exe(struct slots_worker *w, const struct work_msg *msg)
+static void answer_exe(struct master *m, struct slots_worker *w,
+		       const struct work_msg *msg)
 {
 	struct work_msg reply = {.kind = WORK_EXE, .pid = msg->pid};
 	char path[256];
@@ -180,6 +181,7 @@ static void answer_exe(struct slots_worker *w, const struct work_msg *msg)
 	    !proc_exe(msg->pid, path, sizeof(path), &dev, &ino)) {
 		reply.dev = dev;
 		reply.ino = ino;
+		reply.job = exclude_executable(m->exclude, dev, ino);
 	}
 	slots_send(w, &reply, -1);
 }
@@ -200,7 +202,7 @@ static void worker_message(struct slots_worker *w, const struct work_msg *msg,
 			remember_mark(m->remember, msg, fds[0]);
 		break;
 	case WORK_ASK_EXE:
-		answer_exe(w, msg);
+		answer_exe(m, w, msg);
 		break;
 	case WORK_BUSY:
 		slots_tick(m->slots, m->line.gen ? &m->line : NULL);
