@@ -39,41 +39,29 @@ void ctl_complain(const char *fmt, ...)
 	str_free(&raw);
 }
 
-static struct ipc_client *reach(const struct ctl *ctl, struct err *err)
-{
-	struct ipc_client *c;
-
-	c = ipc_connect(paths()->entity_sock, ctl->timeout_ms, err);
-	if (!c)
-		err_add(err, "the service does not answer");
-	return c;
-}
-
 /*
  * What a failed call comes to. A code word is the service's own refusal;
  * without one there was no answer.
  */
-static int judge(const char *code, struct err *err)
+static int judge(const char *code)
 {
-	if (code[0])
-		return CTL_ERROR;
-	err_add(err, "the service does not answer");
-	return CTL_UNREACHABLE;
+	return code[0] ? CTL_ERROR : CTL_UNREACHABLE;
 }
 
 int ctl_call(const struct ctl *ctl, const char *verb, json_t *args,
 	     json_t **data_r, struct err *err)
 {
-	struct ipc_client *c = reach(ctl, err);
+	struct ipc_client *c;
 	char code[32] = "";
 	int rc;
 
 	*data_r = NULL;
+	c = ipc_connect(paths()->entity_sock, ctl->timeout_ms, err);
 	if (!c)
 		return CTL_UNREACHABLE;
 	rc = ipc_call_sync(c, verb, args, data_r, code, err);
 	ipc_client_free(&c);
-	return rc < 0 ? judge(code, err) : CTL_OK;
+	return rc < 0 ? judge(code) : CTL_OK;
 }
 
 /* Remembers that it was the callback that ended the stream. */
@@ -96,14 +84,15 @@ int ctl_stream(const struct ctl *ctl, const char *verb, json_t *args,
 	       struct err *err)
 {
 	struct stream s = {fn, arg, false};
-	struct ipc_client *c = reach(ctl, err);
+	struct ipc_client *c;
 	char code[32] = "";
 	int rc;
 
 	*data_r = NULL;
+	c = ipc_connect(paths()->entity_sock, ctl->timeout_ms, err);
 	if (!c)
 		return CTL_UNREACHABLE;
 	rc = ipc_call_stream(c, verb, args, on_part, &s, data_r, code, err);
 	ipc_client_free(&c);
-	return rc < 0 && !s.ended ? judge(code, err) : CTL_OK;
+	return rc < 0 && !s.ended ? judge(code) : CTL_OK;
 }

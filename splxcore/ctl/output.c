@@ -175,6 +175,9 @@ static void add_integer(struct str *b, json_int_t v, enum output_format format)
 
 	if (format == OUTPUT_SIZE && v >= 0)
 		str_add(b, str_size(text, sizeof(text), (uint64_t)v));
+	else if (format == OUTPUT_S && v >= 0)
+		str_add(b, str_duration(text, sizeof(text),
+					(uint64_t)v * 1000));
 	else if (format == OUTPUT_MS && v >= 0)
 		str_add(b, str_duration(text, sizeof(text), (uint64_t)v));
 	else if (format == OUTPUT_NS && v >= 0)
@@ -224,7 +227,8 @@ void output_value(struct str *b, json_t *value, enum output_format format)
 static bool to_the_right(enum output_format format)
 {
 	return format == OUTPUT_NUMBER || format == OUTPUT_SIZE ||
-	       format == OUTPUT_MS || format == OUTPUT_NS;
+	       format == OUTPUT_S || format == OUTPUT_MS ||
+	       format == OUTPUT_NS;
 }
 
 struct output_table *output_table_new(const struct output_column *cols,

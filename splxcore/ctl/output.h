@@ -27,6 +27,7 @@ enum output_format {
 	OUTPUT_TEXT,
 	OUTPUT_NUMBER, /* to the right */
 	OUTPUT_SIZE,   /* bytes */
+	OUTPUT_S,      /* a duration in seconds */
 	OUTPUT_MS,     /* a duration in milliseconds */
 	OUTPUT_NS,     /* a duration in nanoseconds */
 	OUTPUT_TIME,   /* nanoseconds, milliseconds or seconds since 1970 */

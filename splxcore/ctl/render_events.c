@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +25,19 @@ static enum output_format column_format(const struct event_column *c)
 	return c->type == EVENT_TYPE_INT ? OUTPUT_NUMBER : OUTPUT_TEXT;
 }
 
+/* "quarantine_id" as the title of a column. */
+static char *title_of(const char *name)
+{
+	char *title = xstrdup(name), *p;
+
+	for (p = title; *p; p++)
+		*p = *p == '_' ? ' ' : (char)toupper((unsigned char)*p);
+	return title;
+}
+
 /*
  * The columns of one kind: id, time, severity, its own ones, and the message
- * at the end, where its length does no harm. The caller frees it.
+ * at the end, where its length does no harm. free_columns() when done.
  */
 static struct output_column *kind_columns(const struct event_kind *kind,
 					  size_t *n_r)
@@ -41,14 +52,24 @@ static struct output_column *kind_columns(const struct event_kind *kind,
 			message = c;
 			continue;
 		}
-		cols[n++] = (struct output_column){c->name, c->name,
+		cols[n++] = (struct output_column){c->name, title_of(c->name),
 						   column_format(c)};
 	}
 	if (message)
-		cols[n++] = (struct output_column){message->name, message->name,
+		cols[n++] = (struct output_column){message->name,
+						   title_of(message->name),
 						   OUTPUT_TEXT};
 	*n_r = n;
 	return cols;
+}
+
+static void free_columns(struct output_column *cols, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		free((char *)cols[i].title);
+	free(cols);
 }
 
 static void list_render(struct ctl *ctl, json_t *data)
@@ -70,7 +91,7 @@ static void list_render(struct ctl *ctl, json_t *data)
 	if (kind) {
 		cols = kind_columns(kind, &n);
 		output_rows(stdout, events, cols, n, "no events");
-		free(cols);
+		free_columns(cols, n);
 	} else {
 		output_rows(stdout, events, any, N(any), "no events");
 	}

@@ -191,7 +191,8 @@ static void show_patterns(json_t *data)
 {
 	struct str b = {0};
 
-	if (!json_object_get(data, "patterns"))
+	/* Before vsapiapp has loaded any there is no engine to name. */
+	if (!*text_of(data, "patterns.engine"))
 		return;
 	add_value(&b, data, "patterns.signatures", OUTPUT_NUMBER);
 	str_add(&b, " signatures");
@@ -247,13 +248,9 @@ static void show_settings(json_t *data)
 	if (strcmp(text_of(data, "settings.origin"), "last-good") == 0)
 		line("Settings:", OUTPUT_YELLOW,
 		     "the last good ones, the file is broken");
-	if (number_of(data, "uptime_s") > 0) {
-		char text[64];
-
-		str_add(&b, str_duration(text, sizeof(text),
-			(uint64_t)number_of(data, "uptime_s") * 1000));
+	add_value(&b, data, "uptime_s", OUTPUT_S);
+	if (b.len)
 		line("Up for:", OUTPUT_PLAIN, str_get(&b));
-	}
 	str_free(&b);
 }
 

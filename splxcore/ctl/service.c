@@ -88,7 +88,7 @@ void service_show(json_t *processes)
 		{"part", "PART", OUTPUT_TEXT},
 		{"pid", "PID", OUTPUT_NUMBER},
 		{"state", "STATE", OUTPUT_TEXT},
-		{"since_s", "SINCE s", OUTPUT_NUMBER},
+		{"since_s", "FOR", OUTPUT_S},
 		{"restarts", "RESTARTS", OUTPUT_NUMBER},
 	};
 
