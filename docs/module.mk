@@ -21,6 +21,7 @@ manuals: $(B)/docs/manual
 		cmp -s $(B)/docs/page $$page || cp $(B)/docs/page $$page; \
 	done
 
+check-tables: check-manuals
 check-manuals: $(B)/docs/manual
 	@for page in $(MANUALS); do \
 		$(B)/docs/manual <$$page | cmp -s - $$page || { \
