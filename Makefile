@@ -80,7 +80,7 @@ $(B)/%.o: %.c
 	$(say) CC $<
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build -path '*/stage' -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 .PHONY: all clean help deps
 all: deps
