@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ struct scan {
 	struct conf *conf;
 	struct scan_filter filter;
 	struct scanclient *client;
-	struct ipc_client *entity; /* while it is open our opens are exempt */
+	struct ipc_client *entity; /* NULL: our opens are not exempt */
 	struct scan_show show;
 	struct scan_tally tally;
 	struct scan_count *count;
@@ -285,6 +286,48 @@ static void set_paths(struct scan *s)
 	}
 }
 
+static void put_number(json_t *args, const char *name, uint64_t n)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, n);
+	json_object_set_new(args, name, json_string(text));
+}
+
+/*
+ * An event of the scan: begun, done or interrupted. If entity is away there
+ * is none.
+ */
+static void tell(struct scan *s, const char *state)
+{
+	const struct scan_tally *t = &s->tally;
+	json_t *args;
+
+	if (!s->entity)
+		return;
+	args = json_pack("{s:s}", "state", state);
+	put_number(args, "job", t->job);
+	if (strcmp(state, "begun") != 0) {
+		put_number(args, "files", t->files);
+		put_number(args, "infected", t->infected);
+		put_number(args, "errors", t->errors);
+		put_number(args, "bytes", t->bytes);
+		put_number(args, "duration",
+			   (clock_mono_ns() - s->show.began_ns) /
+				   CLOCK_NS_PER_MS);
+	}
+	if (ipc_call_sync(s->entity, "scan.end", args, NULL, NULL, NULL) < 0) {
+		/* It may have been restarted during a long scan. */
+		ipc_client_free(&s->entity);
+		s->entity = ipc_connect(paths()->entity_sock,
+					s->ctl->timeout_ms, NULL);
+		if (s->entity)
+			ipc_call_sync(s->entity, "scan.end", args, NULL, NULL,
+				      NULL);
+	}
+	json_decref(args);
+}
+
 /*
  * Tells entity, which exempts us: else real-time protection would examine
  * each file a first time when we open it, and deny us the infected ones.
@@ -327,6 +370,7 @@ static int run_scan(struct scan *s)
 	}
 	enlist(s);
 	s->tally.job = scanclient_job(s->client);
+	tell(s, "begun");
 	scan_filter_init(&s->filter, s->conf, exclusions, stay);
 	if (s->show.progress)
 		s->count = scan_count_start(s->paths.items, s->paths.len,
@@ -339,6 +383,7 @@ static int run_scan(struct scan *s)
 	s->tally.excluded = s->filter.excluded;
 	s->tally.skipped = s->filter.skipped;
 	scan_show_summary(&s->show, &s->tally);
+	tell(s, s->tally.interrupted ? "interrupted" : "done");
 	if (s->tally.infected)
 		return CTL_NO;
 	return s->tally.errors || s->tally.interrupted ? CTL_ERROR : CTL_OK;
