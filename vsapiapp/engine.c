@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "charsets.h"
 #include "common/paths.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -245,6 +246,7 @@ static int start_library(struct err *err)
 	rc = cl_init(CL_INIT_DEFAULT);
 	if (rc != CL_SUCCESS)
 		return err_set(err, 0, "libclamav: %s", cl_strerror(rc));
+	charsets_keep();
 	started = true;
 	return 0;
 }

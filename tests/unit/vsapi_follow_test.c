@@ -57,7 +57,7 @@ static const struct mount *find(const char *point, const struct follow_ns **ns)
 	const struct follow_ns *const *all = follow_list(follow, &n);
 
 	for (i = 0; i < n; i++) {
-		vec_each(m, &all[i]->mounts) {
+		vec_each (m, &all[i]->mounts) {
 			if (strcmp(m->point, point) != 0)
 				continue;
 			found = m;
@@ -78,8 +78,7 @@ static uint64_t until(const char *point, bool there, uint64_t limit_ms)
 
 		if (ms > limit_ms)
 			fail_msg("%s is %sthere after %llu ms", point,
-				 there ? "not " : "",
-				 (unsigned long long)ms);
+				 there ? "not " : "", (unsigned long long)ms);
 		run_for(5);
 	}
 	return (clock_mono_ns() - start) / CLOCK_NS_PER_MS;
@@ -259,7 +258,7 @@ static void test_a_hidden_mount_is_not_taken_for_the_one_on_top(void **state)
 	fd = follow_open(ns, m);
 	assert_true(fd >= 0);
 	close(fd);
-	vec_each(m, &follow_list(follow, &n)[0]->mounts) {
+	vec_each (m, &follow_list(follow, &n)[0]->mounts) {
 		if (!strcmp(m->point, at("two")) && !strcmp(m->source, "a"))
 			lower = m;
 	}

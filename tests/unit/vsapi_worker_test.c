@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <iconv.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
@@ -1354,6 +1355,22 @@ static int keep_one_capability(void)
 	return at && strtoull(at + 7, NULL, 16) == 1ull << CAP_LEASE ? 42 : 2;
 }
 
+/* What libclamav asks for, when nothing can be loaded any more. */
+static int convert_charsets(void)
+{
+	char in[] = "\x83\x41", out[8];
+	char *from = in, *to = out;
+	size_t left = 2, room = sizeof(out);
+	iconv_t ic = iconv_open("UTF-16BE", "SHIFT_JIS");
+
+	if (ic == (iconv_t)-1 ||
+	    iconv_open("UTF-8", "WINDOWS-1251") == (iconv_t)-1)
+		return 1;
+	if (iconv(ic, &from, &left, &to, &room) == (size_t)-1)
+		return 2;
+	return out[0] == 0x30 && (unsigned char)out[1] == 0xa2 ? 42 : 3;
+}
+
 static int list_descriptors(void)
 {
 	/* Beyond those that belong to it, nothing of the parent's. */
@@ -1381,6 +1398,8 @@ static void nothing_outside_its_scratch_can_be_reached(void **state)
 	status = behind_walls(fill_scratch);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
 	status = behind_walls(keep_one_capability);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+	status = behind_walls(convert_charsets);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
 	status = behind_walls(list_descriptors);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
