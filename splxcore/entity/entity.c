@@ -45,7 +45,7 @@ int entity_main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "R:faVh", longs, NULL)) != -1) {
 		switch (c) {
 		case 'R':
-			root = strdup(optarg);
+			root = optarg;
 			break;
 		case 'f':
 			options.foreground = true;

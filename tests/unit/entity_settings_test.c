@@ -58,7 +58,8 @@ static char *issue(const struct bed *b, int code)
 	size_t i;
 
 	json_array_foreach(list, i, e)
-		if (json_integer_value(json_object_get(e, "code")) == code)
+		if (!text && json_integer_value(json_object_get(e, "code")) ==
+				     code)
 			text = strdup(json_string_value(
 				json_object_get(e, "text")));
 	json_decref(list);
