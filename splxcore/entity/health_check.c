@@ -91,8 +91,8 @@ json_t *health_processes(const struct core *core)
 /* ---- workers ---- */
 
 struct workers {
-	int front, back, busy;
-	int stopped; /* of the front ones */
+	int front, back, busy; /* those that are stopped are none of these */
+	int stopped;
 };
 
 static struct workers count_workers(const struct core *core)
@@ -110,10 +110,12 @@ static struct workers count_workers(const struct core *core)
 
 		if (role == SLOT_UNUSED || !proc_alive(&id))
 			continue;
+		if (proc_stopped(&id)) {
+			w.stopped++;
+			continue;
+		}
 		if (role == SLOT_BACK)
 			w.back++;
-		else if (proc_stopped(&id))
-			w.stopped++;
 		else
 			w.front++;
 		if (atomic_load(&slot->scan_start_ns))
@@ -213,12 +215,13 @@ static void check_workers(const struct core *core, struct report *r,
 
 	if (w->front == 0)
 		degraded(r, STATUS_NO_WORKER, "worker",
-			 w->stopped ? "all scan workers are stopped: OnTimeout "
-				      "decides"
-				    : "no scan worker lives: OnError decides");
-	else if (w->stopped || w->front < want)
+			 w->stopped ? "no scan worker answers, %d are stopped: "
+				      "OnTimeout decides"
+				    : "no scan worker lives: OnError decides",
+			 w->stopped);
+	else if (w->stopped || w->front + w->back < want)
 		degraded(r, STATUS_WORKERS_FEW, "worker",
-			 "%d of %lld scan workers work", w->front,
+			 "%d of %lld scan workers work", w->front + w->back,
 			 (long long)want);
 }
 
