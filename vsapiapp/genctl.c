@@ -23,7 +23,7 @@ struct gen {
 	int pidfd;
 	int sock;
 	bool ready;
-	bool failed;
+	bool failed; /* it said so, or was told to end */
 	bool alive;
 	unsigned int owes; /* answers */
 	uint64_t waiting_since;
@@ -72,8 +72,10 @@ uint64_t gen_waiting_since(const struct gen *gen)
 
 void gen_kill(struct gen *gen)
 {
-	if (gen->alive)
-		proc_signal(gen->pidfd, SIGKILL);
+	if (!gen->alive)
+		return;
+	gen->failed = true;
+	proc_signal(gen->pidfd, SIGKILL);
 }
 
 static void owes(struct gen *gen)
@@ -212,12 +214,12 @@ static void exited(int fd, int what, void *arg)
 	loop_cancel(&gen->exited);
 	gen->alive = false;
 	gen->waiting_since = 0;
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && !gen->failed)
 		log_warn("generation %llu killed signal=%d",
 			 (unsigned long long)gen->number, WTERMSIG(status));
 	else
-		log_info("generation %llu ended status=%d",
-			 (unsigned long long)gen->number, WEXITSTATUS(status));
+		log_info("generation %llu ended",
+			 (unsigned long long)gen->number);
 	gen->events.gone(gen, gen->arg);
 }
 

@@ -3,16 +3,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "child.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
+#include "lib/proc.h"
 #include "lib/vec.h"
+
+/* How long a server is waited for, and not asked again. */
+#define APART_MS 150
+#define MUTE_NS (60 * CLOCK_NS_PER_S)
+#define APART_HIDDEN 255 /* no errno value */
 
 /* A file system (by device) or a mount (by mount id) with marks. */
 struct mark {
@@ -20,7 +32,9 @@ struct mark {
 	uint64_t id;
 	uint32_t perm;
 	uint32_t notify;
-	bool seen;
+	bool seen; /* in this plan */
+	bool set;  /* and the kernel went along */
+	uint64_t mute_until_ns; /* its server did not answer */
 };
 
 struct marks {
@@ -29,6 +43,9 @@ struct marks {
 	struct {
 		VEC(struct mark);
 	} known;
+	struct {
+		VEC(pid_t);
+	} stuck; /* children that were killed and not waited for */
 };
 
 static uint32_t what_of(unsigned long long mask)
@@ -89,6 +106,7 @@ void marks_free(struct marks **marks)
 	if (!*marks)
 		return;
 	vec_free(&(*marks)->known);
+	vec_free(&(*marks)->stuck);
 	xfree(marks);
 }
 
@@ -130,31 +148,96 @@ static int set_one(int group, enum fangroup_scope scope, bool permission,
 }
 
 /* Puts the marks for one row. 0, 1 when nobody can reach it, -1. */
-static int set_row(struct marks *marks, struct cover_row *row,
-		   const struct marks_want *want, struct err *err)
+static int put_marks(struct marks *marks, const struct cover_row *row,
+		     struct mark *m, const struct marks_want *want,
+		     struct err *err)
 {
-	struct mark *m;
-	int rc = 0;
+	int rc;
 	int fd = follow_open(row->ns, row->mount);
 
 	if (fd < 0 && (errno == ESTALE || errno == ENOENT))
 		return 1;
 	if (fd < 0)
 		return err_set(err, errno, "cannot be reached");
-	m = mark_of(marks, row->scope, row_id(row));
+	rc = set_one(marks->group, m->scope, true, fd, want->perm, &m->perm,
+		     err);
+	if (!rc)
+		rc = set_one(marks->notify, m->scope, false, fd, want->notify,
+			     &m->notify, err);
+	fd_close(&fd);
+	return rc;
+}
+
+/*
+ * The same in a child, for a file system whose server may not answer: a look
+ * at its root could hold up the master for ever.
+ */
+static int put_marks_apart(struct marks *marks, const struct cover_row *row,
+			   struct mark *m, const struct marks_want *want,
+			   struct err *err)
+{
+	struct pollfd p = {.events = POLLIN};
+	int status = 0, rc, pidfd;
+	pid_t pid;
+
+	if (m->mute_until_ns > clock_mono_ns())
+		return err_set(err, 0, "its server does not answer");
+	pid = child_fork(&pidfd);
+	if (pid < 0)
+		return err_set(err, errno, "fork");
+	if (pid == 0) {
+		rc = put_marks(marks, row, m, want, err);
+		_exit(rc < 0 ? (err->code ? err->code : EIO) :
+		      rc > 0 ? APART_HIDDEN : 0);
+	}
+	p.fd = pidfd;
+	rc = poll(&p, 1, APART_MS);
+	if (rc <= 0) {
+		/* nor is it waited for: it may not die before its server
+		 * answers, and is collected later */
+		proc_signal(pidfd, SIGKILL);
+		fd_close(&pidfd);
+		vec_push(&marks->stuck, pid);
+		m->mute_until_ns = clock_mono_ns() + MUTE_NS;
+		return err_set(err, 0, "its server does not answer");
+	}
+	waitpid(pid, &status, 0);
+	fd_close(&pidfd);
+	if (!WIFEXITED(status))
+		return err_set(err, 0, "the try was killed");
+	if (WEXITSTATUS(status) == APART_HIDDEN)
+		return 1;
+	if (WEXITSTATUS(status))
+		return err_set(err, WEXITSTATUS(status), "fanotify_mark");
+	m->perm = marks->group >= 0 ? want->perm : 0;
+	m->notify = marks->notify >= 0 ? want->notify : 0;
+	return 0;
+}
+
+static bool is_local(const struct cover_row *row)
+{
+	return mounts_kind(row->mount->fstype) == MOUNT_LOCAL;
+}
+
+static int set_row(struct marks *marks, const struct cover_row *row,
+		   const struct marks_want *want, struct err *err)
+{
+	struct mark *m = mark_of(marks, row->scope, row_id(row));
+	int rc;
+
 	if (!m) {
 		struct mark fresh = {.scope = row->scope, .id = row_id(row)};
 
 		vec_push(&marks->known, fresh);
 		m = &marks->known.items[marks->known.len - 1];
 	}
-	rc = set_one(marks->group, m->scope, true, fd, want->perm, &m->perm,
-		     err);
-	if (!rc)
-		rc = set_one(marks->notify, m->scope, false, fd, want->notify,
-			     &m->notify, err);
-	m->seen = !rc;
-	fd_close(&fd);
+	if (is_local(row))
+		rc = put_marks(marks, row, m, want, err);
+	else
+		rc = put_marks_apart(marks, row, m, want, err);
+	/* A mute one is kept for the sake of its time. */
+	m->seen = !rc || m->mute_until_ns > clock_mono_ns();
+	m->set = !rc;
 	return rc;
 }
 
@@ -163,24 +246,23 @@ static int set_row(struct marks *marks, struct cover_row *row,
 static void unset(struct marks *marks, struct mark *m,
 		  const struct cover_list *plan)
 {
+	const struct marks_want none = {0};
 	const struct cover_row *row;
 
 	vec_each(row, plan) {
 		struct cover_row as = *row;
 		struct err err;
-		int fd;
 
 		as.scope = m->scope;
 		if (!row->mount || row_id(&as) != m->id)
 			continue;
-		fd = follow_open(row->ns, row->mount);
-		if (fd < 0)
-			continue;
-		set_one(marks->group, m->scope, true, fd, 0, &m->perm, &err);
-		set_one(marks->notify, m->scope, false, fd, 0, &m->notify,
-			&err);
-		fd_close(&fd);
-		return;
+		if (is_local(row)) {
+			if (put_marks(marks, row, m, &none, &err) == 0)
+				return;
+		} else {
+			put_marks_apart(marks, row, m, &none, &err);
+			return;
+		}
 	}
 }
 
@@ -210,7 +292,16 @@ static bool done_already(struct marks *marks, const struct cover_row *row)
 {
 	struct mark *m = mark_of(marks, row->scope, row_id(row));
 
-	return m && m->seen && row->scope == FANGROUP_FILESYSTEM;
+	return m && m->seen && m->set && row->scope == FANGROUP_FILESYSTEM;
+}
+
+static void reap_mute(struct marks *marks)
+{
+	size_t i;
+
+	for (i = marks->stuck.len; i-- > 0;)
+		if (waitpid(marks->stuck.items[i], NULL, WNOHANG) != 0)
+			vec_remove(&marks->stuck, i);
 }
 
 size_t marks_apply(struct marks *marks, struct cover_list *plan,
@@ -220,8 +311,9 @@ size_t marks_apply(struct marks *marks, struct cover_list *plan,
 	struct mark *m;
 	size_t i;
 
+	reap_mute(marks);
 	vec_each(m, &marks->known)
-		m->seen = false;
+		m->seen = m->set = false;
 	for (i = 0; i < plan->len; i++) {
 		struct cover_row *row = &plan->items[i];
 		struct err err = {0};

@@ -172,6 +172,7 @@ static void on_gone(struct gen *gen, void *arg)
 {
 	struct master *m = arg;
 
+	scoreboard_unexempt(m->sb, gen_pid(gen));
 	if (m->stopping)
 		return;
 	if (gen == m->next.gen && gen != m->line.gen) {
@@ -360,6 +361,7 @@ static void free_gens(struct master *m)
 		    slots_any(m->slots, gen))
 			continue;
 		vec_remove(&m->gens, i);
+		scoreboard_unexempt(m->sb, gen_pid(gen));
 		gen_free(&gen);
 	}
 }

@@ -18,7 +18,9 @@
 #define SCANJOB_VERSION 1
 
 enum scanjob_kind {
-	SCANJOB_HELLO, /* first record, no descriptor; answered by HELLO */
+	SCANJOB_HELLO, /* first record, no descriptor; answered by HELLO; a
+	                  verdict other than CLEAN there: refused, virus says
+	                  why */
 	SCANJOB_FILE,  /* with one descriptor */
 };
 

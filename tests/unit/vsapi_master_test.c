@@ -670,6 +670,7 @@ static void test_a_worker_killed_in_its_scan_costs_one_policy_answer(
 	assert_true(scoreboard_count(sb, COUNTER_POLICY_CRASH) >= crashes + 2);
 	/* it has killed twice: not fed again */
 	assert_int_equal(opens(slow), 0);
+	settle(100);
 	assert_true(scoreboard_count(sb, COUNTER_POLICY_POISON) >= 1);
 	/* and everything else is served */
 	assert_int_equal(opens(put_eicar(prot, "bad.com")), EPERM);
@@ -944,10 +945,13 @@ static bool master_ended(void)
 static void test_a_stop_is_quick_and_leaves_nothing(void **state)
 {
 	struct stat st;
+	uint64_t known;
 
 	write_file(in(prot, "fine"), "fine", 4);
 	settle(100);
 	assert_int_equal(opens(in(prot, "fine")), 0);
+	assert_int_equal(opens(in(prot, "fine")), 0);
+	settle(100);
 	put_eicar(prot, "bad.com");
 	kill(master_pid, SIGTERM);
 	assert_true(wait_until(master_ended, 4000));
@@ -955,6 +959,16 @@ static void test_a_stop_is_quick_and_leaves_nothing(void **state)
 	assert_int_equal(opens(in(prot, "bad.com")), 0);
 	assert_int_equal(stat(paths()->verdicts, &st), 0);
 	assert_int_not_equal(stat(paths()->scan_sock, &st), 0);
+
+	/* and what was known to be clean is known to the next one */
+	known = scoreboard_count(sb, COUNTER_ALLOWED_KNOWN);
+	start_master();
+	wait_ready();
+	assert_int_equal(opens(in(prot, "fine")), 0);
+	settle(100);
+	assert_int_equal(scoreboard_count(sb, COUNTER_ALLOWED_KNOWN),
+			 known + 1);
+	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
 }
 
 static void test_a_worker_that_shows_no_life_is_replaced(void **state)
@@ -1009,8 +1023,9 @@ int main(int argc, char **argv)
 		T(test_a_stop_is_quick_and_leaves_nothing),
 		cmocka_unit_test(test_started_by_hand_it_says_so),
 	};
-	char *self = realpath("/proc/self/exe", NULL);
+	char self[PATH_MAX];
 
+	assert_non_null(realpath("/proc/self/exe", self));
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	snprintf(program, sizeof(program), "%s/../../libexec/vsapiapp",
