@@ -143,8 +143,7 @@ static void hand_exited(int fd, int what, void *arg)
 		return;
 	data = hand_output(hand, &len);
 	hand_release(hand);
-	done(WIFEXITED(status) ? WEXITSTATUS(status) : -1, data, len,
-	     done_arg);
+	done(WIFEXITED(status) ? WEXITSTATUS(status) : -1, data, len, done_arg);
 	free(data);
 }
 
@@ -181,8 +180,7 @@ struct hand *hand_start(struct loop *loop, struct scoreboard *sb,
 		scoreboard_exempt(sb, getpid());
 		_exit(fn(hand->out, arg));
 	}
-	hand->exited = loop_fd(loop, hand->pidfd, LOOP_READ, hand_exited,
-			       hand);
+	hand->exited = loop_fd(loop, hand->pidfd, LOOP_READ, hand_exited, hand);
 	hand->limit = loop_timer(loop, limit_ms, false, hand_too_long, hand);
 	return hand;
 }

@@ -14,9 +14,9 @@
 
 /* An entry of Include, as it stands now. */
 struct entry {
-	char *path; /* resolved */
-	const char *why_not; /* NULL when it names something */
-	bool mounted;        /* it is a mount point of ours */
+	char *path;		   /* resolved */
+	const char *why_not;	   /* NULL when it names something */
+	bool mounted;		   /* it is a mount point of ours */
 	const struct mount *below; /* else the mount that it lies on */
 };
 struct entries {
@@ -41,7 +41,7 @@ void cover_free(struct cover **cover)
 
 	if (!*cover)
 		return;
-	vec_each(s, &(*cover)->were_mounted)
+	vec_each (s, &(*cover)->were_mounted)
 		free(*s);
 	vec_free(&(*cover)->were_mounted);
 	xfree(cover);
@@ -70,7 +70,7 @@ void cover_list_free(struct cover_list *list)
 {
 	struct cover_row *row;
 
-	vec_each(row, list) {
+	vec_each (row, list) {
 		free(row->point);
 		free(row->reason);
 	}
@@ -92,7 +92,7 @@ static const struct mount *mount_at(const struct mount_list *list,
 {
 	const struct mount *m, *found = NULL;
 
-	vec_each(m, list) {
+	vec_each (m, list) {
 		if (!strcmp(m->point, point))
 			found = m;
 	}
@@ -103,7 +103,7 @@ static bool was_mounted(struct cover *cover, const char *path, bool now)
 {
 	char **s;
 
-	vec_each(s, &cover->were_mounted) {
+	vec_each (s, &cover->were_mounted) {
 		if (!strcmp(*s, path))
 			return true;
 	}
@@ -143,7 +143,7 @@ static void resolve_all(struct cover *cover, const struct conf *conf,
 	char **given;
 
 	cover->needs_filter = false;
-	vec_each(given, &conf->include) {
+	vec_each (given, &conf->include) {
 		struct entry e = {0};
 
 		entry_resolve(cover, &e, *given, own);
@@ -161,9 +161,9 @@ static const char *barred(const struct mount *m, const struct conf *conf,
 		return "excluded by ExcludeFsType";
 	switch (mounts_kind(m->fstype)) {
 	case MOUNT_NETWORK:
-		return conf->scan_network_fs ?
-			       NULL :
-			       "network file system, ScanNetworkFs is off";
+		return conf->scan_network_fs
+			       ? NULL
+			       : "network file system, ScanNetworkFs is off";
 	case MOUNT_FUSE:
 		return conf->scan_fuse ? NULL : "FUSE, ScanFuse is off";
 	default:
@@ -181,9 +181,8 @@ static bool wanted(const struct mount *m, bool own,
 	*scope_r = FANGROUP_FILESYSTEM;
 	if (everything)
 		return true;
-	vec_each(e, entries) {
-		if (!at_or_below(m->point, e->path) &&
-		    !(own && m == e->below))
+	vec_each (e, entries) {
+		if (!at_or_below(m->point, e->path) && !(own && m == e->below))
 			continue;
 		if (strcmp(m->root, "/") != 0)
 			*scope_r = FANGROUP_MOUNT;
@@ -197,10 +196,9 @@ static bool told_already(const struct cover_list *list, const struct mount *m)
 {
 	const struct cover_row *row;
 
-	vec_each(row, list) {
+	vec_each (row, list) {
 		if (row->mount && row->mount->dev == m->dev &&
-		    (row->covered ? row->scope == FANGROUP_FILESYSTEM :
-				    true))
+		    (row->covered ? row->scope == FANGROUP_FILESYSTEM : true))
 			return true;
 	}
 	return false;
@@ -230,7 +228,7 @@ static void plan_ns(const struct follow_ns *ns, const struct entries *entries,
 	bool own = ns->pid == 0;
 	const struct mount *m;
 
-	vec_each(m, &ns->mounts) {
+	vec_each (m, &ns->mounts) {
 		enum fangroup_scope scope;
 		const char *why;
 		bool want;
@@ -262,7 +260,7 @@ void cover_plan(struct cover *cover, const struct follow_ns *const *ns,
 	resolve_all(cover, conf, &ns[0]->mounts, &entries);
 	for (i = 0; i < n; i++)
 		plan_ns(ns[i], &entries, conf, ex, list_r);
-	vec_each(e, &entries) {
+	vec_each (e, &entries) {
 		if (e->why_not)
 			add_row(list_r, ns[0], NULL, e->path,
 				FANGROUP_FILESYSTEM, e->why_not);
@@ -285,20 +283,19 @@ json_t *cover_json(const struct cover_list *list)
 	const struct cover_row *row;
 	json_t *out = json_array();
 
-	vec_each(row, list) {
+	vec_each (row, list) {
 		const struct mount *m = row->mount;
 		bool alone = row->scope == FANGROUP_MOUNT;
 
 		json_array_append_new(
-			out,
-			json_pack("{s:o,s:o,s:o,s:b,s:s,s:o,s:i}",
-				  "point", text(row->point),
-				  "fstype", text(m ? m->fstype : ""),
-				  "source", text(m ? m->source : ""),
-				  "covered", row->covered,
-				  "scope", alone ? "mount" : "filesystem",
-				  "reason", text(row->reason),
-				  "namespace", (int)row->ns->pid));
+			out, json_pack("{s:o,s:o,s:o,s:b,s:s,s:o,s:i}", "point",
+				       text(row->point), "fstype",
+				       text(m ? m->fstype : ""), "source",
+				       text(m ? m->source : ""), "covered",
+				       row->covered, "scope",
+				       alone ? "mount" : "filesystem", "reason",
+				       text(row->reason), "namespace",
+				       (int)row->ns->pid));
 	}
 	return out;
 }

@@ -27,8 +27,8 @@
 
 struct place {
 	struct follow_ns ns; /* first: follow_list() hands it out */
-	int fd;              /* its mountinfo, open for good */
-	uint64_t hash;       /* of its text */
+	int fd;		     /* its mountinfo, open for good */
+	uint64_t hash;	     /* of its text */
 	bool seen;
 };
 
@@ -134,7 +134,7 @@ static void reread(struct follow *f, bool all)
 	struct place **p;
 	bool differs = false;
 
-	vec_each(p, &f->places) {
+	vec_each (p, &f->places) {
 		if ((all || !(*p)->ns.pid) && place_read(*p))
 			differs = true;
 	}
@@ -178,7 +178,7 @@ static struct place *place_of(struct follow *f, ino_t id)
 {
 	struct place **p;
 
-	vec_each(p, &f->places) {
+	vec_each (p, &f->places) {
 		if ((*p)->ns.id == id)
 			return *p;
 	}
@@ -217,8 +217,8 @@ static bool drop_unseen(struct follow *f)
 	for (i = f->places.len; i-- > 1;) {
 		struct place *p = f->places.items[i];
 
-		if (p->seen && !(f->skip &&
-				 f->skip(p->ns.pid, p->ns.id, f->arg)))
+		if (p->seen &&
+		    !(f->skip && f->skip(p->ns.pid, p->ns.id, f->arg)))
 			continue;
 		vec_remove(&f->places, i);
 		place_free(p);
@@ -238,7 +238,7 @@ void follow_scan(struct follow *f)
 		log_warn("mounts scan: opendir(/proc): %m");
 		return;
 	}
-	vec_each(p, &f->places)
+	vec_each (p, &f->places)
 		(*p)->seen = false;
 	while ((de = readdir(dir)))
 		if (de->d_name[0] >= '1' && de->d_name[0] <= '9' &&
@@ -296,7 +296,7 @@ void follow_free(struct follow **follow)
 	loop_cancel(&f->wake);
 	loop_cancel(&f->settle);
 	loop_cancel(&f->timer);
-	vec_each(p, &f->places)
+	vec_each (p, &f->places)
 		place_free(*p);
 	vec_free(&f->places);
 	fd_close(&f->epoll);

@@ -176,8 +176,8 @@ static bool read_one(struct gen *gen)
 {
 	static struct gen_msg msg;
 	int fds[FD_PASS_MAX], nfds = 0, i;
-	ssize_t n = fd_recv(gen->sock, &msg, sizeof(msg), fds, &nfds,
-			    MSG_DONTWAIT);
+	ssize_t n =
+		fd_recv(gen->sock, &msg, sizeof(msg), fds, &nfds, MSG_DONTWAIT);
 
 	if (n <= 0)
 		return n < 0 && (errno == EINTR || errno == EMSGSIZE);

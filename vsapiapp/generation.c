@@ -79,8 +79,12 @@ static void give_up(struct generation *g, const char *why)
  * (slot_number()) free. */
 static void keep_descriptors(struct generation *g, int *known)
 {
-	int keep[] = {INHERIT_SCOREBOARD, INHERIT_GROUP, INHERIT_FINDING_TX,
-		      INHERIT_LOG,        g->sock,       g->notify,
+	int keep[] = {INHERIT_SCOREBOARD,
+		      INHERIT_GROUP,
+		      INHERIT_FINDING_TX,
+		      INHERIT_LOG,
+		      g->sock,
+		      g->notify,
 		      *known};
 	int *own[] = {&g->sock, &g->notify, known};
 	size_t i;
@@ -100,8 +104,8 @@ static void become_scan_user(struct generation *g)
 
 	if (proc_user(g->conf->scan_user, &uid, &gid, &err) ||
 	    jail_enter(g->conf, uid, gid, &err) ||
-	    sandbox_become(uid, gid,
-			   1ull << CAP_LEASE | 1ull << CAP_SYS_CHROOT, &err))
+	    sandbox_become(uid, gid, 1ull << CAP_LEASE | 1ull << CAP_SYS_CHROOT,
+			   &err))
 		give_up(g, err.text);
 	/* the kernel forgets it when the user changes */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -254,8 +258,8 @@ static void serve_one(struct generation *g)
 	int nfds = 0, i;
 	ssize_t n = fd_recv(g->sock, &msg, sizeof(msg), fds, &nfds, 0);
 
-	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN &&
-		       errno != EMSGSIZE))
+	if (n == 0 ||
+	    (n < 0 && errno != EINTR && errno != EAGAIN && errno != EMSGSIZE))
 		_exit(0); /* the master is gone; the workers stay */
 	if (n < (ssize_t)offsetof(struct gen_msg, text))
 		goto out;

@@ -74,8 +74,8 @@ static void add_reason(struct interceptor *ic, enum status_code code,
 }
 
 /* Goes down the ladder until `try` works; NULL when nothing does. */
-static const struct interceptor_ops *
-descend(struct interceptor *ic, const struct conf *conf,
+static const struct interceptor_ops *descend(
+	struct interceptor *ic, const struct conf *conf,
 	const struct interceptor_want *want, long *covered_r)
 {
 	size_t i;
@@ -113,9 +113,9 @@ static void entered(struct interceptor *ic, const struct interceptor_ops *now)
 	if (old && old != now && !(now && old->by_marks && now->by_marks))
 		old->disarm(&ic->env);
 	ic->current = now;
-	atomic_store(&ic->env.sb->interceptor,
-		     now ? now->kind :
-		     ic->off ? INTERCEPTOR_OFF : INTERCEPTOR_NONE);
+	atomic_store(&ic->env.sb->interceptor, now	 ? now->kind
+					       : ic->off ? INTERCEPTOR_OFF
+							 : INTERCEPTOR_NONE);
 	if (old == now)
 		return;
 	log_info("interceptor armed name=%s covered=%zu",
@@ -129,7 +129,7 @@ static void all_off(struct cover_list *plan, const char *why)
 {
 	struct cover_row *row;
 
-	vec_each(row, plan) {
+	vec_each (row, plan) {
 		if (row->covered)
 			cover_set_reason(row, "%s", why);
 	}
@@ -153,8 +153,8 @@ int interceptor_arm(struct interceptor *ic, const struct conf *conf,
 		now = descend(ic, conf, &want, &covered);
 	}
 	if (!now)
-		all_off(plan, ic->off ? "real-time scanning is off" :
-					"no interceptor works here");
+		all_off(plan, ic->off ? "real-time scanning is off"
+				      : "no interceptor works here");
 	cover_list_free(&ic->coverage);
 	ic->coverage = *plan;
 	memset(plan, 0, sizeof(*plan));
@@ -162,9 +162,8 @@ int interceptor_arm(struct interceptor *ic, const struct conf *conf,
 	entered(ic, now);
 	if (!now && !ic->off)
 		return err_set(err, 0, "no interceptor works here: %s",
-			       ic->nreasons ?
-				       ic->reasons[ic->nreasons - 1].text :
-				       "");
+			       ic->nreasons ? ic->reasons[ic->nreasons - 1].text
+					    : "");
 	return 0;
 }
 
@@ -201,11 +200,10 @@ void interceptor_tell(const struct interceptor *ic, json_t *state)
 		json_array_append_new(reasons,
 				      json_pack("{s:i,s:s}", "code",
 						(int)ic->reasons[i].code,
-						"text",
-						ic->reasons[i].text));
-	json_object_set_new(state, "interceptor",
-			    json_string(ic->current ? ic->current->name :
-						      "off"));
+						"text", ic->reasons[i].text));
+	json_object_set_new(
+		state, "interceptor",
+		json_string(ic->current ? ic->current->name : "off"));
 	json_object_set_new(state, "reasons", reasons);
 	json_object_set_new(state, "coverage", cover_json(&ic->coverage));
 }

@@ -130,8 +130,7 @@ static int make_tmp(const char *root, uid_t uid, gid_t gid, struct err *err)
 	return 0;
 }
 
-static int show_all(const char *root, const struct conf *conf,
-		    struct err *err)
+static int show_all(const char *root, const struct conf *conf, struct err *err)
 {
 	char **dir;
 	size_t i;
@@ -142,7 +141,7 @@ static int show_all(const char *root, const struct conf *conf,
 	if (show_patterns(root, paths()->builtin_dir, err) ||
 	    show_patterns(root, paths()->pattern_dir, err))
 		return -1;
-	vec_each(dir, &conf->pattern_directory) {
+	vec_each (dir, &conf->pattern_directory) {
 		if (show_patterns(root, *dir, err))
 			return -1;
 	}

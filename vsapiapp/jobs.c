@@ -98,7 +98,7 @@ static void hand_again(struct slots_worker *w, void *arg)
 	struct jobs *jobs = arg;
 	struct job *job;
 
-	vec_each(job, &jobs->open) {
+	vec_each (job, &jobs->open) {
 		if (job->unsent & 1ull << w->slot)
 			hand_over(job, w);
 	}
@@ -138,8 +138,8 @@ static void incoming(int listener, int what, void *arg)
 	slots_each(jobs->slots, SLOT_BACK, hand_new, jobs);
 }
 
-struct jobs *jobs_new(struct loop *loop, const char *path,
-		      struct slots *slots, struct err *err)
+struct jobs *jobs_new(struct loop *loop, const char *path, struct slots *slots,
+		      struct err *err)
 {
 	struct jobs *jobs = xcalloc(1, sizeof(*jobs));
 
@@ -152,8 +152,8 @@ struct jobs *jobs_new(struct loop *loop, const char *path,
 	jobs->slots = slots;
 	/* Numbers of an earlier master are not used again. */
 	jobs->last_id = (uint64_t)(clock_real_ns() / 1000000);
-	jobs->incoming = loop_fd(loop, jobs->listener, LOOP_READ, incoming,
-				 jobs);
+	jobs->incoming =
+		loop_fd(loop, jobs->listener, LOOP_READ, incoming, jobs);
 	return jobs;
 }
 
@@ -165,7 +165,7 @@ void jobs_free(struct jobs **jobs)
 		return;
 	loop_cancel(&(*jobs)->incoming);
 	fd_close(&(*jobs)->listener);
-	vec_each(job, &(*jobs)->open)
+	vec_each (job, &(*jobs)->open)
 		fd_close(&job->fd);
 	vec_free(&(*jobs)->open);
 	free((*jobs)->users.uids);
@@ -177,8 +177,7 @@ void jobs_allow(struct jobs *jobs, const struct jobs_users *users)
 	free(jobs->users.uids);
 	jobs->users.uids = xcalloc(users->n + 1, sizeof(uid_t));
 	if (users->n)
-		memcpy(jobs->users.uids, users->uids,
-		       users->n * sizeof(uid_t));
+		memcpy(jobs->users.uids, users->uids, users->n * sizeof(uid_t));
 	jobs->users.n = users->n;
 }
 
@@ -186,7 +185,7 @@ void jobs_worker_serving(struct jobs *jobs, struct slots_worker *w)
 {
 	struct job *job;
 
-	vec_each(job, &jobs->open)
+	vec_each (job, &jobs->open)
 		hand_over(job, w);
 }
 
@@ -197,7 +196,7 @@ void jobs_worker_gone(struct jobs *jobs, const struct slots_worker *w,
 	uint64_t request = atomic_load(&slot->job_request);
 	struct job *job;
 
-	vec_each(job, &jobs->open) {
+	vec_each (job, &jobs->open) {
 		struct scanjob_reply reply = {
 			.version = SCANJOB_VERSION,
 			.kind = SCANJOB_FILE,
@@ -210,8 +209,8 @@ void jobs_worker_gone(struct jobs *jobs, const struct slots_worker *w,
 		if (job->close_ns || job->id != id || !request)
 			continue;
 		str_copy(reply.virus, sizeof(reply.virus),
-			 w->overdue ? "the scan was past ScanTimeout" :
-				      "the scan worker crashed on it");
+			 w->overdue ? "the scan was past ScanTimeout"
+				    : "the scan worker crashed on it");
 		if (fd_send(job->fd, &reply, sizeof(reply), NULL, 0,
 			    MSG_DONTWAIT | MSG_NOSIGNAL))
 			log_warn("job %llu request %llu answer: %m",

@@ -23,8 +23,8 @@ struct jobs_users {
 	size_t n;
 };
 
-struct jobs *jobs_new(struct loop *loop, const char *path,
-		      struct slots *slots, struct err *err);
+struct jobs *jobs_new(struct loop *loop, const char *path, struct slots *slots,
+		      struct err *err);
 void jobs_free(struct jobs **jobs);
 /* The list is copied. */
 void jobs_allow(struct jobs *jobs, const struct jobs_users *users);

@@ -32,8 +32,8 @@ struct mark {
 	uint64_t id;
 	uint32_t perm;
 	uint32_t notify;
-	bool seen; /* in this plan */
-	bool set;  /* and the kernel went along */
+	bool seen;		/* in this plan */
+	bool set;		/* and the kernel went along */
 	uint64_t mute_until_ns; /* its server did not answer */
 };
 
@@ -112,8 +112,8 @@ void marks_free(struct marks **marks)
 
 static uint64_t row_id(const struct cover_row *row)
 {
-	return row->scope == FANGROUP_MOUNT ? (uint64_t)row->mount->id :
-					      (uint64_t)row->mount->dev;
+	return row->scope == FANGROUP_MOUNT ? (uint64_t)row->mount->id
+					    : (uint64_t)row->mount->dev;
 }
 
 static struct mark *mark_of(struct marks *marks, enum fangroup_scope scope,
@@ -121,7 +121,7 @@ static struct mark *mark_of(struct marks *marks, enum fangroup_scope scope,
 {
 	struct mark *m;
 
-	vec_each(m, &marks->known) {
+	vec_each (m, &marks->known) {
 		if (m->scope == scope && m->id == id)
 			return m;
 	}
@@ -137,8 +137,8 @@ static int set_one(int group, enum fangroup_scope scope, bool permission,
 		return 0;
 	/* An O_PATH descriptor names its object by this link alone. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (want && fangroup_mark(group, scope, want, permission, AT_FDCWD,
-				  path, err))
+	if (want &&
+	    fangroup_mark(group, scope, want, permission, AT_FDCWD, path, err))
 		return -1;
 	if (*have & ~want)
 		fangroup_unmark(group, scope, *have & ~want, permission,
@@ -187,8 +187,9 @@ static int put_marks_apart(struct marks *marks, const struct cover_row *row,
 		return err_set(err, errno, "fork");
 	if (pid == 0) {
 		rc = put_marks(marks, row, m, want, err);
-		_exit(rc < 0 ? (err->code ? err->code : EIO) :
-		      rc > 0 ? APART_HIDDEN : 0);
+		_exit(rc < 0   ? (err->code ? err->code : EIO)
+		      : rc > 0 ? APART_HIDDEN
+			       : 0);
 	}
 	p.fd = pidfd;
 	rc = poll(&p, 1, APART_MS);
@@ -249,7 +250,7 @@ static void unset(struct marks *marks, struct mark *m,
 	const struct marks_want none = {0};
 	const struct cover_row *row;
 
-	vec_each(row, plan) {
+	vec_each (row, plan) {
 		struct cover_row as = *row;
 		struct err err;
 
@@ -312,7 +313,7 @@ size_t marks_apply(struct marks *marks, struct cover_list *plan,
 	size_t i;
 
 	reap_mute(marks);
-	vec_each(m, &marks->known)
+	vec_each (m, &marks->known)
 		m->seen = m->set = false;
 	for (i = 0; i < plan->len; i++) {
 		struct cover_row *row = &plan->items[i];
@@ -321,9 +322,8 @@ size_t marks_apply(struct marks *marks, struct cover_list *plan,
 
 		if (!row->covered)
 			continue;
-		rc = done_already(marks, row) ?
-			     0 :
-			     set_row(marks, row, want, &err);
+		rc = done_already(marks, row) ? 0
+					      : set_row(marks, row, want, &err);
 		if (rc > 0) {
 			drop_row(plan, i--);
 			continue;

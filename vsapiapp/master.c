@@ -62,9 +62,8 @@ static void fill_state(json_t *state, void *arg)
 	struct slots_limits limits;
 
 	if (m->line.gen && gen_describe(m->line.gen))
-		json_object_update(state,
-				   (json_t *)(uintptr_t)gen_describe(
-					   m->line.gen));
+		json_object_update(
+			state, (json_t *)(uintptr_t)gen_describe(m->line.gen));
 	json_object_set_new(
 		state, "generation",
 		json_integer((json_int_t)atomic_load(&m->sb->generation)));
@@ -77,14 +76,12 @@ static void fill_state(json_t *state, void *arg)
 		state, "workers",
 		json_pack("{s:i,s:i,s:i}", "front",
 			  slots_count(m->slots, NULL, SLOT_FRONT, false),
-			  "back",
-			  slots_count(m->slots, NULL, SLOT_BACK, false),
+			  "back", slots_count(m->slots, NULL, SLOT_BACK, false),
 			  "wanted", limits.front_min + limits.back));
 	json_object_set_new(state, "sandbox",
 			    json_pack("{s:b,s:b,s:b}", "seccomp",
 				      worker_has_seccomp(m), "landlock",
-				      kernel_has_landlock(), "namespaces",
-				      1));
+				      kernel_has_landlock(), "namespaces", 1));
 	json_object_set(state, "void_entries", m->void_entries);
 }
 
@@ -159,7 +156,7 @@ static bool skip_namespace(pid_t pid, ino_t ns, void *arg)
 	if (!m->gens.len)
 		return false;
 	parent = parent_of(pid);
-	vec_each(gen, &m->gens) {
+	vec_each (gen, &m->gens) {
 		if (gen_alive(*gen) &&
 		    (gen_pid(*gen) == pid || gen_pid(*gen) == parent))
 			return true;
@@ -303,8 +300,7 @@ static void on_tick(void *arg)
 	scoreboard_beat(m->sb, master);
 	if (m->guard)
 		guard_tick(m->guard);
-	slots_tick(m->slots,
-		   m->line.gen && !m->stopping ? &m->line : NULL);
+	slots_tick(m->slots, m->line.gen && !m->stopping ? &m->line : NULL);
 	jobs_tick(m->jobs);
 	reload_tick(m);
 	if (m->stopping) {
@@ -325,15 +321,16 @@ static void raise_descriptor_limit(void)
 	if (getrlimit(RLIMIT_NOFILE, &lim))
 		return;
 	if (lim.rlim_cur < DESCRIPTORS_WANTED) {
-		lim.rlim_cur = lim.rlim_max < DESCRIPTORS_WANTED ?
-				       lim.rlim_max :
-				       DESCRIPTORS_WANTED;
+		lim.rlim_cur = lim.rlim_max < DESCRIPTORS_WANTED
+				       ? lim.rlim_max
+				       : DESCRIPTORS_WANTED;
 		setrlimit(RLIMIT_NOFILE, &lim);
 	}
 	if (lim.rlim_cur <=
 	    (rlim_t)slot_number(SCOREBOARD_SLOTS - 1) + SLOT_NUMBERS + 64)
 		log_warn("only %llu descriptors are allowed: the last workers "
-			 "cannot start", (unsigned long long)lim.rlim_cur);
+			 "cannot start",
+			 (unsigned long long)lim.rlim_cur);
 }
 
 static void open_groups(struct master *m)
@@ -372,8 +369,8 @@ static int begin_parts(struct master *m)
 	m->cover = cover_new();
 	m->status = status_new(m->loop, m->sb, fill_state, m);
 	m->remember = remember_new(m->loop, m->sb, m->group);
-	m->slots = slots_new(m->loop, m->sb, m->group, m->start, &slots_events,
-			     m);
+	m->slots =
+		slots_new(m->loop, m->sb, m->group, m->start, &slots_events, m);
 	slots_user(m->slots, m->settings->scan_uid);
 	m->jobs = jobs_new(m->loop, paths()->scan_sock, m->slots, &err);
 	if (!m->jobs) {
@@ -382,17 +379,16 @@ static int begin_parts(struct master *m)
 	}
 	jobs_allow(m->jobs, &m->settings->users);
 	slots_adopt(m->slots);
-	m->follow = follow_new(m->loop, skip_namespace, mounts_changed, m,
-			       &err);
+	m->follow =
+		follow_new(m->loop, skip_namespace, mounts_changed, m, &err);
 	if (!m->follow) {
 		log_error("vsapiapp cannot start: %s", err.text);
 		return LSB_FAILED;
 	}
 	if (m->group >= 0)
-		m->guard = guard_new(m->sb, m->group, false,
-				     GUARD_PATIENCE_MS);
-	m->adopt = adopt_watch(m->loop, m->sb, ADOPT_PATIENCE_MS, suite_ends,
-			       m);
+		m->guard = guard_new(m->sb, m->group, false, GUARD_PATIENCE_MS);
+	m->adopt =
+		adopt_watch(m->loop, m->sb, ADOPT_PATIENCE_MS, suite_ends, m);
 	return LSB_OK;
 }
 
@@ -403,8 +399,7 @@ static void begin_signals(struct master *m)
 
 	signal(SIGPIPE, SIG_IGN);
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		m->signals[i] =
-			loop_signal(m->loop, signals[i], on_signal, m);
+		m->signals[i] = loop_signal(m->loop, signals[i], on_signal, m);
 }
 
 static void end_parts(struct master *m)
@@ -465,8 +460,7 @@ int master_run(bool foreground)
 		status = begin_parts(m);
 	if (!status) {
 		begin_signals(m);
-		m->tick = loop_timer(m->loop, MASTER_TICK_MS, true, on_tick,
-				     m);
+		m->tick = loop_timer(m->loop, MASTER_TICK_MS, true, on_tick, m);
 		reload_patterns(m);
 		on_tick(m);
 		loop_run(m->loop);

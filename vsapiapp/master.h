@@ -25,7 +25,7 @@
 enum reload_phase {
 	RELOAD_IDLE,
 	RELOAD_LOADING, /* a new generation loads its engine */
-	RELOAD_TAKING,  /* the generation takes over settings */
+	RELOAD_TAKING,	/* the generation takes over settings */
 	RELOAD_FILLING, /* the new workers are being forked */
 };
 
@@ -58,8 +58,8 @@ struct master {
 	/* reload.c */
 	enum reload_phase phase;
 	uint64_t phase_ns;
-	struct slots_line line; /* that serves; gen NULL: none yet */
-	struct slots_line next; /* that is being made */
+	struct slots_line line;	   /* that serves; gen NULL: none yet */
+	struct slots_line next;	   /* that is being made */
 	struct settings *incoming; /* of `next`; NULL: as they are */
 	struct hand *reading;
 	bool want_patterns, want_settings;

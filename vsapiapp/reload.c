@@ -103,8 +103,8 @@ static void start_generation(struct master *m)
 	struct err err;
 
 	m->want_patterns = false;
-	slots_user(m->slots, m->incoming ? m->incoming->scan_uid :
-					   m->settings->scan_uid);
+	slots_user(m->slots,
+		   m->incoming ? m->incoming->scan_uid : m->settings->scan_uid);
 	remember_configure(m->remember, setup.conf);
 	setup.known = remember_fd(m->remember);
 	m->next.gen = gen_start(m->loop, &setup, &gen_events, m, &err);
@@ -128,8 +128,8 @@ static uint64_t hash_of(const char *s)
 
 static uint64_t epoch_of(const struct master *m, const struct gen *gen)
 {
-	const char *engine = json_string_value(
-		json_object_get(gen_describe(gen), "engine"));
+	const char *engine =
+		json_string_value(json_object_get(gen_describe(gen), "engine"));
 
 	return known_epoch(gen_pattern_id(gen) ^ hash_of(engine),
 			   settings_policy_id(next_conf(m)));
@@ -264,7 +264,7 @@ void reload_compile(struct master *m)
 	m->exclude = exclude_new(m->settings->conf, &problems);
 	json_decref(m->void_entries);
 	m->void_entries = json_array();
-	vec_each(p, &problems)
+	vec_each (p, &problems)
 		json_array_append_new(m->void_entries,
 				      json_pack("{s:s,s:s,s:s}", "key", p->key,
 						"entry", p->entry, "reason",
@@ -321,8 +321,7 @@ static void on_forked(struct gen *gen, int slot, pid_t pid, int pidfd,
 	slots_forked(m->slots, gen, slot, pid, pidfd, why);
 }
 
-static void on_died(struct gen *gen, int slot, pid_t pid, int status,
-		    void *arg)
+static void on_died(struct gen *gen, int slot, pid_t pid, int status, void *arg)
 {
 	struct master *m = arg;
 
@@ -370,10 +369,10 @@ static void check_waiting(struct master *m, uint64_t now)
 {
 	struct gen **gen;
 
-	vec_each(gen, &m->gens) {
+	vec_each (gen, &m->gens) {
 		uint64_t since = gen_waiting_since(*gen);
-		uint64_t limit = gen_is_ready(*gen) ? FORK_LIMIT_MS :
-						      LOAD_LIMIT_MS;
+		uint64_t limit =
+			gen_is_ready(*gen) ? FORK_LIMIT_MS : LOAD_LIMIT_MS;
 
 		if (!since || now < since ||
 		    now - since < limit * CLOCK_NS_PER_MS)
@@ -395,8 +394,7 @@ static void start_next(struct master *m, uint64_t now)
 		if (!m->reading)
 			status_fault(m->status, STATUS_CONF_BROKEN, "%s",
 				     err.text);
-	} else if (m->want_patterns && !m->reading &&
-		   now >= m->not_before_ns) {
+	} else if (m->want_patterns && !m->reading && now >= m->not_before_ns) {
 		start_generation(m);
 	}
 }
@@ -418,8 +416,7 @@ void reload_tick(struct master *m)
 		switch_over(m);
 	else if (m->line.gen &&
 		 now - m->phase_ns > FILL_LIMIT_MS * CLOCK_NS_PER_MS)
-		give_up(m, STATUS_WORKERS_FEW,
-			"the new workers do not start");
+		give_up(m, STATUS_WORKERS_FEW, "the new workers do not start");
 }
 
 void reload_stop(struct master *m)
@@ -429,7 +426,7 @@ void reload_stop(struct master *m)
 	hand_cancel(&m->reading);
 	settings_free(&m->incoming);
 	m->line.gen = m->next.gen = NULL;
-	vec_each(gen, &m->gens)
+	vec_each (gen, &m->gens)
 		gen_free(gen);
 	vec_free(&m->gens);
 }

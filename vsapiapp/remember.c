@@ -66,9 +66,9 @@ void remember_free(struct remember **r)
 
 void remember_configure(struct remember *r, const struct conf *conf)
 {
-	size_t entries = conf->known_clean == CONF_KNOWN_OFF ?
-				 0 :
-				 (size_t)conf->known_clean_entries;
+	size_t entries = conf->known_clean == CONF_KNOWN_OFF
+				 ? 0
+				 : (size_t)conf->known_clean_entries;
 	struct err err;
 
 	r->persistent = conf->known_clean == CONF_KNOWN_PERSISTENT;

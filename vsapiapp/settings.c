@@ -17,19 +17,22 @@
 
 /* Settings on which it depends whether a file is called clean. */
 static const char *const verdict_keys[] = {
-	"MaxFileSize",   "MaxScanSize", "MaxRecursion", "MaxFiles",
-	"ScanArchives",  "ScanDocuments", "DetectPUA",  "Heuristics",
+	"MaxFileSize",	"MaxScanSize",	 "MaxRecursion", "MaxFiles",
+	"ScanArchives", "ScanDocuments", "DetectPUA",	 "Heuristics",
 };
 /* Settings that a generation takes over at its start alone. */
 static const char *const engine_keys[] = {
-	"DetectPUA", "PatternDirectory", "ScanUser", "ScratchSize",
+	"DetectPUA",
+	"PatternDirectory",
+	"ScanUser",
+	"ScratchSize",
 };
 
 static void add_users(struct jobs_users *users, const struct conf_list *list)
 {
 	char **name;
 
-	vec_each(name, list) {
+	vec_each (name, list) {
 		struct err err;
 		uid_t uid;
 		gid_t gid;
@@ -38,8 +41,8 @@ static void add_users(struct jobs_users *users, const struct conf_list *list)
 			log_warn("settings: %s", err.text);
 			continue;
 		}
-		users->uids = xreallocarray(users->uids, users->n + 1,
-					    sizeof(uid_t));
+		users->uids =
+			xreallocarray(users->uids, users->n + 1, sizeof(uid_t));
 		users->uids[users->n++] = uid;
 	}
 }
@@ -116,8 +119,8 @@ int settings_write(int out, const struct settings *s)
 	for (i = 0; !rc && i < s->users.n; i++)
 		if (dprintf(out, " %u", s->users.uids[i]) < 0)
 			rc = -1;
-	if (!rc && (dprintf(out, "\n") < 0 ||
-		    fd_write_all(out, text, strlen(text))))
+	if (!rc &&
+	    (dprintf(out, "\n") < 0 || fd_write_all(out, text, strlen(text))))
 		rc = -1;
 	free(text);
 	return rc;

@@ -15,7 +15,7 @@ struct settings {
 	struct conf *conf;
 	uid_t scan_uid;
 	struct jobs_users users; /* AdminUsers and OperatorUsers, as uids */
-	char from[256];          /* the file */
+	char from[256];		 /* the file */
 };
 
 /*

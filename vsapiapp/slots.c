@@ -24,10 +24,10 @@
 #define BACK_NICE 10
 #define BUSY_NICE 10
 #define BUSY_MS 30
-#define FRESH_MS 1500     /* a sign of life that counts as idle */
+#define FRESH_MS 1500	  /* a sign of life that counts as idle */
 #define LIFELESS_MS 10000 /* no sign of life, no scan: killed */
 #define START_MS 10000
-#define SCAN_GRACE_MS 500 /* the engine's own limit comes first */
+#define SCAN_GRACE_MS 500  /* the engine's own limit comes first */
 #define DRAIN_IDLE_MS 8000 /* it may try to deliver findings for 5 s */
 #define PAUSE_MAX_MS 5000
 #define ORPHAN_MS 500
@@ -43,7 +43,7 @@ struct slots {
 	void *arg;
 	struct slots_limits limits;
 	uint64_t surplus_since;
-	uint64_t pause_ms;    /* after failed starts */
+	uint64_t pause_ms; /* after failed starts */
 	uint64_t resume_ns;
 	struct slots_worker workers[SCOREBOARD_SLOTS];
 	struct log_limit crash_limit, fork_limit, trust_limit;
@@ -58,9 +58,9 @@ void slots_limits_from(struct slots_limits *limits, const struct conf *conf,
 	limits->front_max = have_group ? conf_workers_max(conf, cpus) : 0;
 	if (limits->front_max < limits->front_min)
 		limits->front_max = limits->front_min;
-	limits->back = cpus < BACK_MIN ? BACK_MIN :
-		       cpus > BACK_MAX ? BACK_MAX :
-					 cpus;
+	limits->back = cpus < BACK_MIN	 ? BACK_MIN
+		       : cpus > BACK_MAX ? BACK_MAX
+					 : cpus;
 	limits->scan_timeout_ms = conf->scan_timeout;
 	limits->allow_on_error = conf_allows(conf, CONF_POLICY_DEFAULT);
 	limits->allow_on_timeout = conf_allows(conf, conf->on_timeout);
@@ -152,8 +152,7 @@ static void pause_starts(struct slots *slots)
 	slots->pause_ms = slots->pause_ms ? slots->pause_ms * 2 : 100;
 	if (slots->pause_ms > PAUSE_MAX_MS)
 		slots->pause_ms = PAUSE_MAX_MS;
-	slots->resume_ns =
-		clock_mono_ns() + slots->pause_ms * CLOCK_NS_PER_MS;
+	slots->resume_ns = clock_mono_ns() + slots->pause_ms * CLOCK_NS_PER_MS;
 }
 
 /* What is told and counted of one that ended without having been told to. */
@@ -179,11 +178,10 @@ static void account(struct slots_worker *w, bool asked)
 		atomic_fetch_add(&slots->sb->counters[COUNTER_WORKER_CRASHES],
 				 1);
 		if (!w->told_why)
-			log_limited(&slots->crash_limit, 10, 60000,
-				    LOG_LVL_WARN,
-				    "worker slot=%d pid=%d ended by itself%s",
-				    w->slot, w->pid,
-				    scanning ? " in a scan" : "");
+			log_limited(
+				&slots->crash_limit, 10, 60000, LOG_LVL_WARN,
+				"worker slot=%d pid=%d ended by itself%s",
+				w->slot, w->pid, scanning ? " in a scan" : "");
 	}
 }
 
@@ -191,17 +189,15 @@ static void account(struct slots_worker *w, bool asked)
 static void bury(struct slots_worker *w)
 {
 	struct slots *slots = w->slots;
-	bool asked = atomic_load(&board(w)->drain) ||
-		     w->state == SLOTS_KILLED;
+	bool asked = atomic_load(&board(w)->drain) || w->state == SLOTS_KILLED;
 
 	account(w, asked);
 	if (slots->group >= 0)
 		guard_answer_slot(slots->sb, slots->group, w->slot,
-				  w->overdue ? COUNTER_POLICY_SCANTIME :
-					       COUNTER_POLICY_CRASH,
-				  w->overdue ?
-					  slots->limits.allow_on_timeout :
-					  slots->limits.allow_on_error);
+				  w->overdue ? COUNTER_POLICY_SCANTIME
+					     : COUNTER_POLICY_CRASH,
+				  w->overdue ? slots->limits.allow_on_timeout
+					     : slots->limits.allow_on_error);
 	slots->events.gone(w, slots->arg);
 	forget(w);
 }
@@ -221,8 +217,8 @@ static void worker_readable(int fd, int what, void *arg)
 	int fds[FD_PASS_MAX], nfds = 0, i;
 	ssize_t n = fd_recv(fd, &msg, sizeof(msg), fds, &nfds, MSG_DONTWAIT);
 
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR &&
-		       errno != EMSGSIZE)) {
+	if (n == 0 ||
+	    (n < 0 && errno != EAGAIN && errno != EINTR && errno != EMSGSIZE)) {
 		/* it ended, or closed its end; its pidfd tells which */
 		loop_cancel(&w->readable);
 		return;
@@ -279,8 +275,8 @@ static bool fork_one(struct slots *slots, const struct slots_line *line,
 		return false;
 	}
 	fd_close(&pair[1]);
-	w->readable = loop_fd(slots->loop, w->sock, LOOP_READ, worker_readable,
-			      w);
+	w->readable =
+		loop_fd(slots->loop, w->sock, LOOP_READ, worker_readable, w);
 	return true;
 }
 
@@ -338,7 +334,8 @@ void slots_forked(struct slots *slots, struct gen *gen, int slot, pid_t pid,
 			log_limited(&slots->trust_limit, 3, 60000,
 				    LOG_LVL_ERROR,
 				    "worker slot=%d pid=%d is not the scan "
-				    "user's", slot, pid);
+				    "user's",
+				    slot, pid);
 			w->pid = 0;
 			forget(w);
 			return;
@@ -347,8 +344,7 @@ void slots_forked(struct slots *slots, struct gen *gen, int slot, pid_t pid,
 			set_nice(pid, BACK_NICE);
 	}
 	enter(w, SLOTS_STARTING);
-	w->exited = loop_fd(slots->loop, w->pidfd, LOOP_READ, worker_exited,
-			    w);
+	w->exited = loop_fd(slots->loop, w->pidfd, LOOP_READ, worker_exited, w);
 }
 
 void slots_died(struct slots *slots, struct gen *gen, int slot, pid_t pid,
@@ -362,9 +358,9 @@ void slots_died(struct slots *slots, struct gen *gen, int slot, pid_t pid,
 		log_limited(&slots->crash_limit, 10, 60000, LOG_LVL_WARN,
 			    "worker slot=%d pid=%d ended by signal=%d%s", slot,
 			    pid, WTERMSIG(status),
-			    WTERMSIG(status) == SIGSYS ?
-				    " (a system call that is not allowed)" :
-				    "");
+			    WTERMSIG(status) == SIGSYS
+				    ? " (a system call that is not allowed)"
+				    : "");
 	else if (WEXITSTATUS(status))
 		log_limited(&slots->crash_limit, 10, 60000, LOG_LVL_WARN,
 			    "worker slot=%d pid=%d ended status=%d", slot, pid,
@@ -486,8 +482,7 @@ void slots_fill(struct slots *slots, const struct slots_line *line)
 	back = slots->limits.back - count_line(slots, line, SLOT_BACK, false);
 	/* One of each first: with few free slots both kinds have to work. */
 	while (front > 0 || back > 0) {
-		if (front > 0 && front-- &&
-		    !fork_one(slots, line, SLOT_FRONT))
+		if (front > 0 && front-- && !fork_one(slots, line, SLOT_FRONT))
 			return;
 		if (back > 0 && back-- && !fork_one(slots, line, SLOT_BACK))
 			return;
@@ -570,8 +565,8 @@ static void tick_number(struct slots *slots, const struct slots_line *line,
 	};
 	int i;
 
-	view.starting = count_line(slots, line, SLOT_FRONT, false) -
-			view.serving;
+	view.starting =
+		count_line(slots, line, SLOT_FRONT, false) - view.serving;
 	for (i = 0; i < SCOREBOARD_SLOTS; i++)
 		if (slots->workers[i].role == SLOT_FRONT &&
 		    slots_in_line(&slots->workers[i], line) &&
@@ -636,8 +631,8 @@ static bool seize(struct slots_worker *w)
 		w->pidfd = proc_pidfd(&id);
 	if (w->pidfd < 0)
 		return false;
-	w->exited = loop_fd(w->slots->loop, w->pidfd, LOOP_READ,
-			    worker_exited, w);
+	w->exited =
+		loop_fd(w->slots->loop, w->pidfd, LOOP_READ, worker_exited, w);
 	return true;
 }
 

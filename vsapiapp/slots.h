@@ -30,11 +30,11 @@ struct slots_line {
 
 enum slots_state {
 	SLOTS_FREE,
-	SLOTS_FORKING,  /* asked for */
+	SLOTS_FORKING,	/* asked for */
 	SLOTS_STARTING, /* a process, no sign of life yet */
 	SLOTS_SERVING,
 	SLOTS_DRAINING, /* told to end */
-	SLOTS_KILLED,   /* its end is awaited */
+	SLOTS_KILLED,	/* its end is awaited */
 };
 
 struct slots_worker {
@@ -46,12 +46,12 @@ struct slots_worker {
 	pid_t pid;
 	uint64_t start; /* with pid: its identity */
 	int pidfd;
-	int sock;           /* SEQPACKET, -1 for an earlier master's */
-	uint64_t since_ns;  /* of this state */
+	int sock;	     /* SEQPACKET, -1 for an earlier master's */
+	uint64_t since_ns;   /* of this state */
 	uint64_t first_beat; /* what the slot's beat was before it lived */
-	bool lowered;       /* in priority, for a long scan */
-	bool overdue;       /* killed for its scan time */
-	bool told_why;      /* its death is accounted for in the log */
+	bool lowered;	     /* in priority, for a long scan */
+	bool overdue;	     /* killed for its scan time */
+	bool told_why;	     /* its death is accounted for in the log */
 	struct slots *slots;
 	struct loop_event *readable;
 	struct loop_event *exited;
@@ -139,8 +139,9 @@ struct slots_view {
 	int serving, idle, starting;
 	int min, max;
 	int free_slots;
-	int reserve;      /* slots kept free for the next line */
-	uint64_t idle_ms; /* how long more than the minimum have been too many */
+	int reserve; /* slots kept free for the next line */
+	uint64_t
+		idle_ms; /* how long more than the minimum have been too many */
 };
 enum slots_advice { SLOTS_STAY, SLOTS_GROW, SLOTS_RETIRE };
 #define SLOTS_RETIRE_MS 30000

@@ -53,7 +53,7 @@ void status_free(struct status **status)
 	if (!*status)
 		return;
 	hand_cancel(&(*status)->writing);
-	vec_each(f, &(*status)->faults)
+	vec_each (f, &(*status)->faults)
 		free(f->text);
 	vec_free(&(*status)->faults);
 	xfree(status);
@@ -63,15 +63,15 @@ static struct fault *fault_of(struct status *status, enum status_code code)
 {
 	struct fault *f;
 
-	vec_each(f, &status->faults) {
+	vec_each (f, &status->faults) {
 		if (f->code == code)
 			return f;
 	}
 	return NULL;
 }
 
-void status_fault(struct status *status, enum status_code code,
-		  const char *fmt, ...)
+void status_fault(struct status *status, enum status_code code, const char *fmt,
+		  ...)
 {
 	struct fault *f = fault_of(status, code);
 	va_list ap;
@@ -103,8 +103,7 @@ void status_well(struct status *status, enum status_code code)
 		return;
 	log_info("status %s is over", status_name(code));
 	free(f->text);
-	vec_remove(&status->faults,
-		   (size_t)(f - status->faults.items));
+	vec_remove(&status->faults, (size_t)(f - status->faults.items));
 	status->changed = true;
 }
 
@@ -119,12 +118,12 @@ static json_t *describe(struct status *status)
 	char safe[4096];
 	struct fault *f;
 
-	vec_each(f, &status->faults) {
+	vec_each (f, &status->faults) {
 		json_t *text = json_string(f->text);
 
 		if (!text)
-			text = json_string(log_escape(safe, sizeof(safe),
-						      f->text));
+			text = json_string(
+				log_escape(safe, sizeof(safe), f->text));
 		json_array_append_new(errors,
 				      json_pack("{s:i,s:o,s:I}", "code",
 						(int)f->code, "text", text,

@@ -20,8 +20,8 @@ struct status *status_new(struct loop *loop, struct scoreboard *sb,
 void status_free(struct status **status);
 
 /* Something is wrong (the same code again: its newest text and time). */
-void status_fault(struct status *status, enum status_code code,
-		  const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void status_fault(struct status *status, enum status_code code, const char *fmt,
+		  ...) __attribute__((format(printf, 3, 4)));
 /* It is well again. */
 void status_well(struct status *status, enum status_code code);
 /* Something of what fill() tells has changed. */

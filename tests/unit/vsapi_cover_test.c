@@ -29,8 +29,8 @@ static void table(int i, const char *text)
 
 	mounts_free(&ns[i].mounts);
 	while ((at = strstr(s, "@D"))) {
-		char *more = xasprintf("%.*s%s%s", (int)(at - s), s, dir,
-				       at + 2);
+		char *more =
+			xasprintf("%.*s%s%s", (int)(at - s), s, dir, at + 2);
 
 		free(s);
 		s = more;
@@ -68,7 +68,7 @@ static const struct cover_row *row_at(const char *point)
 		snprintf(full, sizeof(full), "%s%s", dir, point + 2);
 	else
 		snprintf(full, sizeof(full), "%s", point);
-	vec_each(row, &plan) {
+	vec_each (row, &plan) {
 		if (!strcmp(row->point, full))
 			return row;
 	}
@@ -105,15 +105,15 @@ static int teardown(void **state)
 	return 0;
 }
 
-static const char usual[] =
-	"20 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
-	"21 20 0:5 / /proc rw - proc proc rw\n"
-	"22 20 0:6 / /tmp rw - tmpfs tmpfs rw\n"
-	"23 20 0:7 / /mnt/n rw - nfs4 srv:/x rw\n"
-	"24 20 0:8 / /mnt/f rw - fuse.sshfs h: rw\n"
-	"25 20 8:1 /srv /mnt/bind rw - ext4 /dev/sda1 rw\n";
+static const char usual[] = "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+			    "21 20 0:5 / /proc rw - proc proc rw\n"
+			    "22 20 0:6 / /tmp rw - tmpfs tmpfs rw\n"
+			    "23 20 0:7 / /mnt/n rw - nfs4 srv:/x rw\n"
+			    "24 20 0:8 / /mnt/f rw - fuse.sshfs h: rw\n"
+			    "25 20 8:1 /srv /mnt/bind rw - ext4 /dev/sda1 rw\n";
 
-static void test_without_include_every_local_file_system_is_covered(void **state)
+static void test_without_include_every_local_file_system_is_covered(
+	void **state)
 {
 	table(0, usual);
 	reckon();
@@ -245,7 +245,7 @@ static void test_bind_mounts_are_covered_in_each_namespace(void **state)
 		 "32 30 8:1 /tmp/x @D rw - ext4 /dev/sda1 rw\n");
 	include("");
 	reckon();
-	vec_each(row, &plan) {
+	vec_each (row, &plan) {
 		if (row->covered && row->scope == FANGROUP_MOUNT)
 			n++;
 	}
