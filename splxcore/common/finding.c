@@ -11,7 +11,7 @@
 int finding_send(int sock, const struct finding *f, int fd, struct err *err)
 {
 	if (fd_send(sock, f, sizeof(*f), &fd, fd >= 0 ? 1 : 0,
-		    MSG_DONTWAIT | MSG_NOSIGNAL) == 0)
+		    MSG_DONTWAIT) == 0)
 		return 0;
 	/* ETOOMANYREFS: too many of this user's descriptors are under way;
 	 * that ends, like the others, when the receiver reads. */

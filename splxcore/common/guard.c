@@ -14,6 +14,7 @@
 
 #define TIMEOUT_UNSET_MS 5000 /* before the master has told the setting */
 #define IDLE_FRESH_NS (1000 * CLOCK_NS_PER_MS)
+#define TRANSIT_NS (200 * CLOCK_NS_PER_MS)
 #define STALE_AGAIN_NS (1000 * CLOCK_NS_PER_MS)
 #define DRAIN_MAX 4096 /* in one tick; the caller has other work too */
 
@@ -29,9 +30,11 @@ struct snap {
 
 /* What the guard remembers of a hold between ticks. */
 struct watch {
-	uint64_t ticket;      /* of which question */
+	uint64_t start_ns;    /* of which question, 0: of none */
 	uint64_t since_ns;    /* since when its opener has waited */
 	uint64_t answered_ns; /* when it was first seen answered, 0: not yet */
+	bool counted;	      /* it is among those taken, as of the next look */
+	bool queued;	      /* since_ns holds its time in the queue */
 	bool repeated;	      /* the guard has written for it */
 };
 
@@ -43,6 +46,7 @@ struct guard {
 	uint64_t patience_ns;
 	uint64_t now;
 	uint64_t taken;	 /* how many were taken; never goes back */
+	uint64_t transit; /* how many more may just be taken */
 	uint64_t before; /* end of the queue at the last tick */
 	struct watch watch[SCOREBOARD_SLOTS][SLOT_NUMBERS];
 	uint64_t stale_ns[SCOREBOARD_SLOTS]; /* last answered blindly */
@@ -235,25 +239,40 @@ static bool win(struct hold *hold, uint32_t *state)
 	return false;
 }
 
+/*
+ * Each question has a start_ns of its own. Its time in the queue is looked up
+ * one tick after it was first seen with an opener: only then is it surely
+ * among those taken, and an older number would stand for an older wait.
+ */
+static void watch_hold(struct guard *guard, struct watch *watch,
+		       const struct hold *hold, uint64_t start)
+{
+	if (watch->start_ns != start) {
+		memset(watch, 0, sizeof(*watch));
+		watch->start_ns = watch->since_ns = start;
+	} else if (watch->counted && !watch->queued) {
+		uint64_t queued = in_queue_since(
+			guard, guard->taken + guard->transit);
+
+		watch->queued = true;
+		if (queued < start)
+			watch->since_ns = queued;
+	}
+	watch->counted = hold->pid != 0;
+}
+
 static void hold_tick(struct guard *guard, int slot, int n, uint64_t limit)
 {
 	struct hold *hold = &guard->sb->slots[slot].holds[n];
 	struct watch *watch = &guard->watch[slot][n];
-	uint32_t state = atomic_load(&hold->state);
-	uint64_t ticket = atomic_load(&hold->ticket);
 	uint64_t start = atomic_load(&hold->start_ns);
+	uint32_t state = atomic_load(&hold->state);
 
 	if (state == HOLD_FREE) {
 		memset(watch, 0, sizeof(*watch));
 		return;
 	}
-	if (!watch->since_ns || watch->ticket != ticket) {
-		uint64_t queued = in_queue_since(guard, guard->taken);
-
-		memset(watch, 0, sizeof(*watch));
-		watch->ticket = ticket;
-		watch->since_ns = queued < start ? queued : start;
-	}
+	watch_hold(guard, watch, hold, start);
 	if (state == HOLD_ANSWERED && !watch->answered_ns)
 		watch->answered_ns = guard->now;
 	if (age(guard->now, watch->since_ns) <= limit)
@@ -261,7 +280,10 @@ static void hold_tick(struct guard *guard, int slot, int n, uint64_t limit)
 	if (state != HOLD_ANSWERED) {
 		bool alone = state == HOLD_SCANNING;
 
-		if (!win(hold, &state))
+		/* The next question may have come under our hands; then it
+		 * is its worker's, or ours when its own time is over. */
+		if (!win(hold, &state) ||
+		    atomic_load(&hold->start_ns) != start)
 			return;
 		if (answer_number(guard, slot, n, hold->pid) && alone)
 			timed_out(guard);
@@ -393,10 +415,9 @@ static bool somebody_lives(const struct guard *guard)
 static void queue_tick(struct guard *guard, uint64_t pending)
 {
 	struct scoreboard *sb = guard->sb;
+	uint64_t taken = guard->taken + guard->transit;
 	uint64_t overdue = end_before(guard, limit_ns(guard));
-	uint64_t left = guard->before > guard->taken
-				? guard->before - guard->taken
-				: 0;
+	uint64_t left = guard->before > taken ? guard->before - taken : 0;
 
 	if (pending == 0)
 		return;
@@ -414,12 +435,37 @@ static void queue_tick(struct guard *guard, uint64_t pending)
 		      atomic_load(&sb->allow_on_timeout));
 		return;
 	}
-	if (overdue > guard->taken) {
-		overdue -= guard->taken;
+	if (overdue > taken) {
+		overdue -= taken;
 		drain(guard, overdue < pending ? overdue : pending,
 		      COUNTER_POLICY_QUEUE,
 		      atomic_load(&sb->allow_on_timeout));
 	}
+}
+
+/*
+ * Events that a worker is just about to take, or has taken and not counted:
+ * its hold has no opener yet. One that stands so for longer is stopped.
+ */
+static uint64_t in_transit(const struct guard *guard)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < SCOREBOARD_SLOTS; i++) {
+		const struct slot *s = &guard->sb->slots[i];
+
+		if (atomic_load(&s->role) != SLOT_FRONT)
+			continue;
+		for (int k = 0; k < SLOT_NUMBERS; k++) {
+			const struct hold *hold = &s->holds[k];
+
+			n += atomic_load(&hold->state) == HOLD_SCANNING &&
+			     hold->pid == 0 &&
+			     age(guard->now, atomic_load(&hold->start_ns)) <
+				     TRANSIT_NS;
+		}
+	}
+	return n;
 }
 
 static void look(struct guard *guard, uint64_t *pending_r)
@@ -430,6 +476,7 @@ static void look(struct guard *guard, uint64_t *pending_r)
 	/* A worker may have spoilt its counter: time does not go back. */
 	if (taken > guard->taken)
 		guard->taken = taken;
+	guard->transit = in_transit(guard);
 	*pending_r = pending > 0 ? (uint64_t)pending : 0;
 }
 

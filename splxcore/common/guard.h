@@ -33,9 +33,11 @@
  * Exempt processes are always allowed. Everything is counted.
  *
  * Who answers what (struct hold):
- *  - A worker keeps its slot's beat_ns fresh (scoreboard.h). It takes an
- *    event, adds 1 to COUNTER_QUESTIONS, fills in the hold (start_ns, ticket,
- *    pid, key) and last of all its state, HOLD_SCANNING or HOLD_PARKED.
+ *  - A worker keeps its slot's beat_ns fresh (scoreboard.h). Before it reads
+ *    an event it enters the hold that the event will have: pid 0, a start_ns
+ *    that no question before had, HOLD_SCANNING. Then it reads, adds 1 to
+ *    COUNTER_QUESTIONS, fills in the opener's pid, start_ns again and the
+ *    rest, and HOLD_SCANNING or HOLD_PARKED.
  *  - Whoever wants to answer, worker or guard, takes the state from there to
  *    HOLD_ANSWERED by compare-and-exchange. The one who succeeds writes the
  *    answer, nobody else. The worker closes the descriptor when the state is
@@ -45,8 +47,8 @@
  *    question answered since GUARD_GRACE_MS, whose descriptor is still kept,
  *    after VerdictTimeout is over writes the answer (OnTimeout) once more:
  *    if the opener was answered the kernel says ENOENT and nothing happens.
- *  - It may be stopped before it has entered what it took. When the beat of a
- *    front worker that scans nothing is older than VerdictTimeout and
+ *  - Should one not have entered what it took: when the beat of a front
+ *    worker that scans nothing is older than VerdictTimeout and
  *    GUARD_GRACE_MS, every number of its slot without a hold is answered in
  *    the same way, once a second.
  *  - Two guards (supervisor and master) may do all this at once.

@@ -80,10 +80,8 @@ static bool entry_valid(const uint64_t w[ENTRY_WORDS])
 
 static void entry_write(struct entry *e, const uint64_t w[ENTRY_WORDS])
 {
-	atomic_store(&e->word[WORD_CHECK], 0);
-	for (int i = 0; i < WORD_CHECK; i++)
-		atomic_store(&e->word[i], w[i]);
-	atomic_store(&e->word[WORD_CHECK], w[WORD_CHECK]);
+	for (int i = 0; i < ENTRY_WORDS; i++)
+		atomic_store_explicit(&e->word[i], w[i], memory_order_relaxed);
 }
 
 /*

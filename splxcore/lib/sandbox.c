@@ -79,8 +79,6 @@ int sandbox_jail_enter(const char *dir, struct err *err)
 		return err_set(err, errno, "chdir(%s)", dir);
 	if (chroot(".") < 0)
 		return err_set(err, errno, "chroot(%s)", dir);
-	if (chdir("/") < 0)
-		return err_set(err, errno, "chdir(/) after chroot(%s)", dir);
 	return 0;
 }
 

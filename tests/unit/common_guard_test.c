@@ -26,17 +26,25 @@ enum manner {
 	WORKER_ANSWERS,	    /* at once, as after a finished scan */
 	WORKER_HOLDS,	    /* scans for ever, taking one event only */
 	WORKER_PARKS,	    /* holds all it gets, the first scanned */
-	WORKER_STOPS_BLIND, /* stops between taking and entering */
+	WORKER_STOPS_BLIND, /* takes without entering, and stops */
+	WORKER_STOPS_TAKEN, /* stops when it has taken and not counted */
 	WORKER_STOPS_WON,   /* stops between winning and answering */
 };
+
+/* Before reading; how many are held already tells which hold it will be. */
+static void worker_prepare(struct hold *hold)
+{
+	hold->pid = 0;
+	atomic_store(&hold->start_ns, clock_mono_ns());
+	atomic_store(&hold->state, HOLD_SCANNING);
+}
 
 static void worker_enter(struct slot *slot, struct hold *hold, pid_t pid,
 			 enum hold_state state)
 {
 	atomic_fetch_add(&slot->counters[COUNTER_QUESTIONS], 1);
-	atomic_store(&hold->start_ns, clock_mono_ns());
-	atomic_store(&hold->ticket, atomic_fetch_add(&sb->next_ticket, 1) + 1);
 	hold->pid = pid;
+	atomic_store(&hold->start_ns, clock_mono_ns());
 	atomic_store(&hold->state, state);
 }
 
@@ -67,7 +75,7 @@ static void worker_event(int no, enum manner manner, struct fangroup_event *ev)
 	    ev->fd >= slot_number(no) + SLOT_NUMBERS)
 		abort();
 	hold = &slot->holds[ev->fd - slot_number(no)];
-	if (manner == WORKER_STOPS_BLIND)
+	if (manner == WORKER_STOPS_BLIND || manner == WORKER_STOPS_TAKEN)
 		raise(SIGSTOP);
 	worker_enter(slot, hold, ev->pid,
 		     manner == WORKER_PARKS && !first ? HOLD_PARKED
@@ -75,6 +83,7 @@ static void worker_event(int no, enum manner manner, struct fangroup_event *ev)
 	switch (manner) {
 	case WORKER_ANSWERS:
 	case WORKER_STOPS_BLIND:
+	case WORKER_STOPS_TAKEN:
 	case WORKER_STOPS_WON:
 		worker_answer(slot, hold, ev, manner == WORKER_STOPS_WON);
 		break;
@@ -107,11 +116,19 @@ static pid_t worker_start(enum manner manner, int *slot_r)
 		for (;;) {
 			struct pollfd p = {.fd = group, .events = POLLIN};
 			struct fangroup_event ev;
+			int n = 0;
 
 			atomic_store(&slot->beat_ns, clock_mono_ns());
-			if (poll(&p, 1, 100) > 0 &&
-			    fangroup_read(group, &ev) == 1)
+			if (poll(&p, 1, 100) <= 0)
+				continue;
+			while (atomic_load(&slot->holds[n].state) != HOLD_FREE)
+				n++;
+			if (manner != WORKER_STOPS_BLIND)
+				worker_prepare(&slot->holds[n]);
+			if (fangroup_read(group, &ev) == 1)
 				worker_event(no, manner, &ev);
+			else
+				atomic_store(&slot->holds[n].state, HOLD_FREE);
 		}
 	}
 	while (atomic_load(ready) == 0)
@@ -300,6 +317,83 @@ static void worker_stopped_before_entering_what_it_took_holds_nobody(void **stat
 	assert_waited(0, TIMEOUT, TIMEOUT + GUARD_GRACE_MS + SLACK, 0);
 	assert_int_equal(counted(POLICY_TIMEOUT), 1);
 	bed_kill(w);
+}
+
+static void worker_stopped_before_counting_what_it_took_holds_nobody(void **state)
+{
+	pid_t w = worker_start(WORKER_STOPS_TAKEN, NULL);
+
+	(void)state;
+	bed_opener(&bed, 0);
+	wait_stopped(w);
+	tick_until_back(0, 1);
+	assert_waited(0, TIMEOUT - 1, TIMEOUT + GUARD_GRACE_MS, 0);
+	assert_int_equal(counted(POLICY_TIMEOUT), 1);
+	/* Nor does it disturb the reckoning of the queue. */
+	bed_opener(&bed, 1);
+	tick_until_back(1, 2);
+	assert_waited(1, TIMEOUT, TIMEOUT + SLACK, 0);
+	assert_int_equal(counted(POLICY_QUEUE), 1);
+	bed_kill(w);
+}
+
+/* Opens files again and again for some time. */
+static pid_t busy_opener(int i, int ms)
+{
+	struct opener *o = &bed.openers[i];
+	uint64_t end = clock_mono_ns() + (uint64_t)ms * CLOCK_NS_PER_MS;
+	pid_t pid;
+
+	memset(o, 0, sizeof(*o));
+	pid = bed_fork();
+	o->pid = pid ? pid : getpid();
+	if (pid)
+		return pid;
+	while (clock_mono_ns() < end) {
+		int fd = open(bed_file(&bed, i), O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			o->error = errno;
+		close(fd);
+		o->waited_ms++;
+	}
+	atomic_store(&o->done, 1);
+	_exit(0);
+}
+
+/*
+ * Any look of the guard falls somewhere into the handling of a question; a
+ * short limit, and deny, so that one wrong answer is seen.
+ */
+static void busy_workers_lose_no_question_to_the_guard(void **state)
+{
+	pid_t w[2] = {worker_start(WORKER_ANSWERS, NULL),
+		      worker_start(WORKER_ANSWERS, NULL)};
+	uint64_t end;
+
+	(void)state;
+	sb->verdict_timeout_ms = 100;
+	sb->allow_on_timeout = sb->allow_on_error = 0;
+	bed_opener(&bed, 9); /* one long ago */
+	tick_until_back(9, 10);
+	tick_for(300);
+	for (int i = 0; i < 3; i++)
+		busy_opener(i, 1500);
+	end = clock_mono_ns() + 1400 * CLOCK_NS_PER_MS;
+	while (clock_mono_ns() < end) {
+		guard_tick(guard);
+		usleep(300);
+	}
+	tick_until_back(0, 3);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(bed.openers[i].error, 0);
+		assert_true(bed.openers[i].waited_ms > 100);
+	}
+	assert_int_equal(counted(POLICY_TIMEOUT), 0);
+	assert_int_equal(counted(POLICY_QUEUE), 0);
+	assert_int_equal(counted(POLICY_GONE), 0);
+	bed_kill(w[0]);
+	bed_kill(w[1]);
 }
 
 static void time_in_the_queue_counts_for_a_held_question(void **state)
@@ -626,6 +720,8 @@ int main(void)
 		T(held_question_of_an_exempt_process_is_allowed_under_deny),
 		T(worker_stopped_between_winning_and_answering_holds_nobody),
 		T(worker_stopped_before_entering_what_it_took_holds_nobody),
+		T(worker_stopped_before_counting_what_it_took_holds_nobody),
+		T(busy_workers_lose_no_question_to_the_guard),
 		T(time_in_the_queue_counts_for_a_held_question),
 		T(two_guards_count_a_timeout_once),
 		T(parked_questions_time_out_but_are_no_row),

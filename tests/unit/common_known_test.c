@@ -36,6 +36,12 @@ static int down(void **state)
 	known_free(&known);
 	assert_null(known);
 	fd_close(&known_fd);
+	snprintf(path, sizeof(path), "%s.img", dir);
+	unlink(path);
+	/* Left over where a test failed. */
+	while (umount2(dir, MNT_DETACH) == 0)
+		;
+	snprintf(path, sizeof(path), "%s/table", dir);
 	unlink(path);
 	return rmdir(dir);
 }

@@ -80,13 +80,18 @@ static void nobody_can_shrink_it_under_the_others(void **state)
 static void what_is_no_scoreboard_is_not_mapped(void **state)
 {
 	int null = open("/dev/null", O_RDWR), plain;
+	static char page[4096];
 
 	(void)state;
 	assert_null(scoreboard_map(null, &err));
 	close(null);
 	plain = memfd_create("plain", MFD_ALLOW_SEALING);
 	assert_int_equal(ftruncate(plain, sizeof(*sb)), 0);
+	assert_int_equal(pwrite(plain, sb, 4096, 0), 4096);
 	assert_null(scoreboard_map(plain, &err)); /* could shrink */
+	assert_non_null(strstr(err.text, "shrink"));
+	memset(page, 0, sizeof(page));
+	assert_int_equal(pwrite(plain, page, 4096, 0), 4096);
 	assert_int_equal(fcntl(plain, F_ADD_SEALS, F_SEAL_SHRINK), 0);
 	assert_null(scoreboard_map(plain, &err)); /* no magic */
 	close(plain);
