@@ -383,7 +383,7 @@ int holding_back(struct holding *h, struct err *err)
 	int rc = holding_out(h, h->name, false, &why);
 
 	for (int i = 1; rc < 0 && why.code == EEXIST && i < NAMES_MAX; i++) {
-		snprintf(name, sizeof(name), "%.*s.splx-%d", NAME_MAX - 12,
+		snprintf(name, sizeof(name), "%.*s.splx-%d", NAME_MAX - 20,
 			 h->name, i);
 		if (holding_out(h, name, false, &why) < 0)
 			continue;

@@ -7,6 +7,7 @@
 
 #include "common/pass.h"
 #include "common/scoreboard.h"
+#include "lib/clock.h"
 
 #define VIRUS "infected content of the test\n"
 #define OTHER "an innocent file that nobody may touch\n"
@@ -548,8 +549,13 @@ static void killed_at_random_instants(void **state)
 {
 	const char *path = sb_path("victim");
 	struct kill_case k = {.path = path};
+	uint64_t start, whole_us;
 	int in_place = 0;
 
+	sb_puts(path, VIRUS);
+	start = clock_mono_ns();
+	sb_killed_at(0, do_put, &k);
+	whole_us = (clock_mono_ns() - start) / 1000 + 1;
 	for (int i = 0; i < 60; i++) {
 		pid_t pid;
 
@@ -560,7 +566,7 @@ static void killed_at_random_instants(void **state)
 			do_put(&k);
 			_exit(0);
 		}
-		usleep((useconds_t)(random() % 12000));
+		usleep((useconds_t)((uint64_t)random() % whole_us));
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		do_recover(NULL);
