@@ -127,7 +127,8 @@ static bool told_patterns_broken(void)
 static bool told_nothing(void)
 {
 	json_t *state = state_read(NULL);
-	bool nothing = json_array_size(json_object_get(state, "errors")) == 0;
+	bool nothing =
+		state && json_array_size(json_object_get(state, "errors")) == 0;
 
 	json_decref(state);
 	return nothing;
