@@ -13,15 +13,20 @@
 
 /*
  * Events of the notify group: files that were written and closed, and in
- * async mode files that are opened. Nobody waits, so each is kept back until
- * its ctime is older than a clock tick: only then can its clean verdict be
- * remembered (common/known.h), and the first opener has no scan to wait for.
- * A file that is closed again and again meanwhile is scanned once.
+ * async mode files that are opened. Nobody waits.
+ *
+ * A large file is kept back until its ctime is older than a clock tick: only
+ * then can its clean verdict be remembered (common/known.h), so that the first
+ * opener has no scan to wait for; closed again and again meanwhile it is
+ * scanned once. A small one is scanned at once and let go: as long as we have
+ * a file open its file system cannot be unmounted and nobody gets a write
+ * lease on it, and a second scan of it costs less than that.
  */
+#define DEFER_SIZE (1 << 20)
 #define DEFERRED_MAX 128
 #define SETTLE_MS 30
-/* Events taken, and files scanned, in one turn. */
-#define TAKE_MAX 32
+/* Events taken, and deferred files scanned, in one turn. */
+#define TAKE_MAX 8
 #define SCAN_MAX 4
 
 struct event {
@@ -55,15 +60,11 @@ static bool is_deferred(struct deferred *d, const struct stat *st)
 	return false;
 }
 
-static void scan_first(struct worker *w)
+static void examine(struct worker *w, struct event *ev)
 {
-	struct deferred *d = w->deferred;
-	struct event *ev = event_at(d, 0);
 	struct file *f = &current;
 	enum counter_id counter;
 
-	d->first = (d->first + 1) % DEFERRED_MAX;
-	d->count--;
 	f->fd = ev->fd;
 	f->pid = ev->pid;
 	f->source = ev->source;
@@ -80,29 +81,46 @@ static void scan_first(struct worker *w)
 	fd_close(&ev->fd);
 }
 
-static void defer(struct worker *w, const struct fangroup_event *ev)
+static void examine_first(struct worker *w)
 {
 	struct deferred *d = w->deferred;
-	struct event *e;
-	struct stat st;
-	int fd = ev->fd;
+	struct event ev = *event_at(d, 0);
 
-	if (scoreboard_is_exempt(w->sb, ev->pid) || fstat(fd, &st) < 0 ||
-	    !S_ISREG(st.st_mode) || is_deferred(d, &st)) {
-		fd_close(&fd);
+	d->first = (d->first + 1) % DEFERRED_MAX;
+	d->count--;
+	examine(w, &ev);
+}
+
+static void defer(struct worker *w, struct event *ev)
+{
+	struct deferred *d = w->deferred;
+
+	if (d->count == DEFERRED_MAX)
+		examine_first(w);
+	ev->due_ns = clock_mono_ns() + SETTLE_MS * CLOCK_NS_PER_MS;
+	*event_at(d, d->count++) = *ev;
+}
+
+static void take_event(struct worker *w, const struct fangroup_event *fe)
+{
+	struct event ev = {.fd = fe->fd, .pid = fe->pid};
+	struct stat st;
+
+	if (scoreboard_is_exempt(w->sb, fe->pid) || fstat(ev.fd, &st) < 0 ||
+	    !S_ISREG(st.st_mode) || is_deferred(w->deferred, &st)) {
+		fd_close(&ev.fd);
 		return;
 	}
-	if (ev->what & FANGROUP_CLOSE)
+	if (fe->what & FANGROUP_CLOSE)
 		worker_count(w, COUNTER_CLOSE_EVENTS);
-	if (d->count == DEFERRED_MAX)
-		scan_first(w);
-	e = event_at(d, d->count++);
-	e->fd = fd;
-	e->pid = ev->pid;
-	e->source = ev->what & FANGROUP_CLOSE ? SOURCE_CLOSE : SOURCE_ASYNC;
-	e->due_ns = clock_mono_ns() + SETTLE_MS * CLOCK_NS_PER_MS;
-	e->dev = st.st_dev;
-	e->ino = st.st_ino;
+	/* In async mode whoever wants may have it open by now. */
+	ev.source = w->s.async ? SOURCE_ASYNC : SOURCE_CLOSE;
+	ev.dev = st.st_dev;
+	ev.ino = st.st_ino;
+	if (st.st_size >= DEFER_SIZE)
+		defer(w, &ev);
+	else
+		examine(w, &ev);
 }
 
 /* Takes what the kernel has, as long as there is room for it. */
@@ -122,7 +140,7 @@ static void take_events(struct worker *w)
 		if (ev.overflow)
 			worker_count(w, COUNTER_OVERFLOWS);
 		if (ev.fd >= 0)
-			defer(w, &ev);
+			take_event(w, &ev);
 	}
 }
 
@@ -149,7 +167,7 @@ void back_turn(struct worker *w)
 	if (w->s.notify >= 0 && !w->draining)
 		take_events(w);
 	for (int i = 0; i < SCAN_MAX && is_due(w); i++)
-		scan_first(w);
+		examine_first(w);
 	if (!w->draining)
 		jobs_turn(w);
 }
@@ -173,7 +191,7 @@ void back_end(struct worker *w)
 {
 	while (w->deferred->count > 0) {
 		atomic_store(&w->slot->beat_ns, clock_mono_ns());
-		scan_first(w);
+		examine_first(w);
 	}
 	jobs_end(w);
 	xfree(&w->deferred);

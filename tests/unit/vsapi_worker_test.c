@@ -891,8 +891,8 @@ static void written_files_are_examined_when_closed(void **state)
 	struct work_msg msg;
 	int slot = start_worker(SLOT_BACK);
 
-	run("printf 'a text' >%s", in_fs("good"));
-	/* Scanned when its time is settled, hence remembered. */
+	run("head -c 2000000 /dev/zero >%s", in_fs("good"));
+	/* A large one is scanned when its time is settled, hence remembered. */
 	assert_true(message_of(slot, &msg, NULL));
 	assert_int_equal(msg.kind, WORK_REMEMBER);
 	run("printf '%%s%%s' '%.20s' '%s' >%s", marker(), marker() + 20,
