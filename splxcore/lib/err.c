@@ -28,7 +28,7 @@ void err_clear(struct err *err)
 
 /* Both functions format beside *err: its old text may be an argument. */
 
-int err_set(struct err *err, int code, const char *fmt, ...)
+int(err_set)(struct err *err, int code, const char *fmt, ...)
 {
 	char text[sizeof(err->text)];
 	size_t n;
@@ -48,7 +48,7 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 	return -1;
 }
 
-int err_add(struct err *err, const char *fmt, ...)
+int(err_add)(struct err *err, const char *fmt, ...)
 {
 	char text[2 * sizeof(err->text) + 2];
 	size_t n;

@@ -26,4 +26,10 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 int err_add(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* For static analysis: that failing functions return -1, told at each call. */
+#ifdef __clang_analyzer__
+#define err_set(...) ((err_set)(__VA_ARGS__), -1)
+#define err_add(...) ((err_add)(__VA_ARGS__), -1)
+#endif
+
 #endif

@@ -1,0 +1,153 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+# check.sh PART...: runs tests that are built and counts their cases.
+#   unit DIR     every DIR/*_test, a cmocka program
+#   fuzz DIR     every DIR/NAME_replay over tests/fuzz/corpus/NAME
+#   system       tests/system by pytest; PYTEST_ARGS, CHECK_SYSTEM (which
+#                files) narrow it
+# Each failure and each skip is told with its reason. The last line is
+# "N passed, N failed, N skipped"; the status is 1 when anything failed or
+# nothing passed.
+set -eu
+
+LIMIT=${CHECK_LIMIT:-300} # seconds for one program
+out=build/check
+mkdir -p $out
+rm -f $out/*.log
+: >$out/counts
+
+# count NAME PASSED FAILED SKIPPED
+count() {
+	echo "$2 $3 $4" >>$out/counts
+	printf '  %-34s %s passed' "$1" "$2"
+	[ "$3" = 0 ] || printf ', %s FAILED' "$3"
+	[ "$4" = 0 ] || printf ', %s skipped' "$4"
+	echo
+}
+
+# A cmocka program's cases as "PASSED FAILED SKIPPED" on standard output, what
+# is to be said of them on descriptor 3. A test that skips says why before in
+# a line "skip: why". Cases that were announced and never ended failed.
+tap() {
+	awk -v name="$1" -v status="$2" '
+		function say(text) { print "    " text >"/dev/fd/3" }
+		/^1\.\.[0-9]+$/ { plan = substr($0, 4) + 0; next }
+		/^skip: / { why = substr($0, 7); next }
+		/^(not )?ok [0-9]+/ {
+			test = $0
+			sub(/^(not )?ok [0-9]+ (- )?(# SKIP )?/, "", test)
+			number = $0
+			sub(/^(not )?ok /, "", number)
+			sub(/ .*/, "", number)
+			failing = 0
+			if (number in seen)
+				next
+			seen[number] = 1
+			if (/^(not )?ok [0-9]+ # SKIP/) {
+				skipped++
+				say("skipped: " name ": " test ": " \
+					(why ? why : "no reason given"))
+			} else if (/^not /) {
+				failed++
+				failing = 1
+				say("FAILED: " name ": " test)
+			} else {
+				passed++
+			}
+			why = ""
+			next
+		}
+		failing && /^#/ { say("  " $0); next }
+		END {
+			lost = plan - passed - failed - skipped
+			if (lost > 0 || (status != 0 && failed == 0)) {
+				if (lost < 1)
+					lost = 1
+				failed += lost
+				say("FAILED: " name ": ended with status " \
+					status " before " lost " of its cases did")
+			}
+			print passed + 0, failed + 0, skipped + 0
+		}'
+}
+
+run_unit() {
+	for program in "$1"/*_test; do
+		name=$(basename "$program")
+		# A program may lie there whose test is gone.
+		[ -e "tests/unit/$name.c" ] || continue
+		log=$out/$(echo "$program" | tr / -).log
+		status=0
+		CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$LIMIT" \
+			"$program" >"$log" 2>&1 </dev/null || status=$?
+		numbers=$(tap "$name" $status <"$log" 3>$out/said)
+		# shellcheck disable=SC2086 # three numbers
+		count "$program" $numbers
+		cat $out/said
+		[ "$status" = 0 ] || {
+			echo "    the end of $log:"
+			tail -n 30 "$log" | sed 's/^/    | /'
+		}
+	done
+}
+
+run_fuzz() {
+	for program in "$1"/*_replay; do
+		name=$(basename "$program" _replay)
+		[ -e "tests/fuzz/${name}_fuzz.c" ] || continue
+		log=$out/$(echo "$program" | tr / -).log
+		if timeout -k 10 "$LIMIT" "$program" "tests/fuzz/corpus/$name" \
+			>"$log" 2>&1 </dev/null; then
+			count "$program" 1 0 0
+		else
+			count "$program" 0 1 0
+			echo "    FAILED: the end of $log:"
+			tail -n 30 "$log" | sed 's/^/    | /'
+		fi
+	done
+}
+
+# pytest's own output as it goes; the cases are counted from its report.
+run_system() {
+	if [ "$(id -u)" -ne 0 ]; then
+		count tests/system 0 0 1
+		echo '    skipped: tests/system: needs root (fanotify, mounts)'
+		return
+	fi
+	status=0
+	rm -f $out/system.xml
+	# shellcheck disable=SC2086 # lists of words
+	/usr/bin/python3 -m pytest -p no:cacheprovider -v --tb=short \
+		--junitxml=$out/system.xml ${PYTEST_ARGS:-} \
+		${CHECK_SYSTEM:-tests/system} </dev/null || status=$?
+	numbers=$(/usr/bin/python3 tests/build/junit.py $out/system.xml \
+		$status 3>$out/said)
+	# shellcheck disable=SC2086 # three numbers
+	count tests/system $numbers
+	cat $out/said
+}
+
+while [ $# -gt 0 ]; do
+	part=$1
+	shift
+	case $part in
+	unit | fuzz)
+		"run_$part" "$1"
+		shift
+		;;
+	system)
+		run_system
+		;;
+	*)
+		echo "check.sh: unknown part $part" >&2
+		exit 2
+		;;
+	esac
+done
+
+awk '
+	{ p += $1; f += $2; s += $3 }
+	END {
+		printf "%d passed, %d failed, %d skipped\n", p, f, s
+		exit f > 0 || p == 0
+	}' $out/counts

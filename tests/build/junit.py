@@ -1,0 +1,50 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""junit.py FILE STATUS: counts the cases of a pytest report as "PASSED FAILED
+SKIPPED" and tells failures and skips with their reasons on descriptor 3. A
+run that ended otherwise than its report says is a failure of its own."""
+
+import os
+import sys
+import xml.etree.ElementTree as ET
+
+
+def first_line(text):
+    lines = [line for line in (text or "").splitlines() if line.strip()]
+    return lines[0].strip() if lines else "no reason given"
+
+
+def main():
+    path, status = sys.argv[1], int(sys.argv[2])
+    passed = failed = skipped = 0
+    with os.fdopen(3, "w") as say:
+        try:
+            cases = list(ET.parse(path).iter("testcase"))
+        except (OSError, ET.ParseError) as e:
+            cases = []
+            print(f"    FAILED: no report of pytest: {e}", file=say)
+            failed += 1
+        for case in cases:
+            name = f"{case.get('classname')}.{case.get('name')}"
+            bad = case.find("failure")
+            if bad is None:
+                bad = case.find("error")
+            skip = case.find("skipped")
+            if bad is not None:
+                failed += 1
+                print(f"    FAILED: {name}: {first_line(bad.get('message'))}",
+                      file=say)
+            elif skip is not None:
+                skipped += 1
+                why = first_line(skip.get("message"))
+                print(f"    skipped: {name}: {why}", file=say)
+            else:
+                passed += 1
+        if status not in (0, 5) and not failed:
+            failed += 1
+            print(f"    FAILED: pytest ended with status {status}", file=say)
+    print(passed, failed, skipped)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+# make check [CHECK_SYSTEM=FILE...]: all tests; check-unit and check-system a
+# part. Unit tests run twice: as built, and with the sanitizers.
+# make lint [LINT="layers tidy ..."]: all static checks, or those named.
+# make format: brings the C sources into our form.
+LINT =
+CHECK_UNIT = unit build/tests/unit unit build/san/tests/unit \
+             fuzz build/san/tests/fuzz
+
+.PHONY: check check-unit check-system check-programs fuzz-programs
+.PHONY: lint format
+check: all check-programs
+	@sh tests/build/check.sh $(CHECK_UNIT) system
+
+check-unit: check-programs
+	@sh tests/build/check.sh $(CHECK_UNIT)
+
+check-system: all
+	@sh tests/build/deps.sh test
+	@sh tests/build/check.sh system
+
+check-programs:
+	@sh tests/build/deps.sh build test
+	+@$(MAKE) --no-print-directory unit-programs
+	+@$(MAKE) --no-print-directory SAN=1 unit-programs fuzz-programs
+
+fuzz-programs: $(patsubst tests/fuzz/%_fuzz.c,$(B)/tests/fuzz/%_replay,\
+		$(wildcard tests/fuzz/*_fuzz.c))
+
+lint: check-tables
+	@sh tests/build/deps.sh build test
+	@sh tests/build/lint.sh $(LINT)
+
+format:
+	@sh tests/build/deps.sh test
+	@git ls-files -co --exclude-standard '*.[ch]' | xargs -r clang-format -i
