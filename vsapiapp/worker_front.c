@@ -74,27 +74,6 @@ static bool write_answer(struct worker *w, int number, bool allow)
 	return rc == 0;
 }
 
-static void release(struct worker *w, struct hold *hold)
-{
-	close(number_of(w, hold));
-	park_free(w->slot, hold);
-	w->busy--;
-}
-
-/*
- * Frees a hold that somebody else took to answer it. Should that process have
- * died before it wrote, the opener still waits: so it is answered once more,
- * which finds nobody otherwise.
- */
-static void confirm(struct worker *w, struct hold *hold)
-{
-	const struct taken *t = &taken[hold - w->slot->holds];
-
-	if (fangroup_answer(w->s.group, number_of(w, hold), t->allow) == 0)
-		worker_count(w, t->counter);
-	release(w, hold);
-}
-
 /* Remembers that somebody else has a hold, and what it should have got. */
 static void note_taken(struct worker *w, struct hold *hold,
 		       enum counter_id counter, bool allow)
@@ -106,19 +85,56 @@ static void note_taken(struct worker *w, struct hold *hold,
 	};
 }
 
-/* Answers one of our own, unless somebody was faster. */
-static void answer(struct worker *w, struct hold *hold, enum counter_id counter,
-		   bool allow)
+/* The descriptor of a hold is closed: the number may be given out again. */
+static void set_free(struct worker *w, struct hold *hold)
+{
+	park_free(w->slot, hold);
+	w->busy--;
+}
+
+/*
+ * Answers a hold of ours that is being looked at; false, and the descriptor
+ * stays open, when somebody was faster. Unless it is to stay open anyhow it
+ * goes before the answer is written (the kernel knows the question by the
+ * number alone): an opener that goes on shall not meet us on its file, where
+ * we stand in the way of write leases and umount.
+ */
+static bool answer_own(struct worker *w, struct hold *hold,
+		       enum counter_id counter, bool allow, bool stay_open)
 {
 	if (!park_take(hold, HOLD_SCANNING)) {
 		note_taken(w, hold, counter, allow);
-		return;
+		return false;
 	}
+	if (!stay_open)
+		close(number_of(w, hold));
 	write_answer(w, number_of(w, hold), allow);
 	worker_count(w, counter);
 	hist_add(&w->slot->wait,
 		 clock_mono_ns() - atomic_load(&hold->start_ns));
-	release(w, hold);
+	return true;
+}
+
+static void answer(struct worker *w, struct hold *hold, enum counter_id counter,
+		   bool allow)
+{
+	if (answer_own(w, hold, counter, allow, false))
+		set_free(w, hold);
+}
+
+/*
+ * Frees a hold that somebody else took to answer it. Should that process have
+ * died before it wrote, the opener still waits: so it is answered once more,
+ * which finds nobody otherwise.
+ */
+static void confirm(struct worker *w, struct hold *hold)
+{
+	const struct taken *t = &taken[hold - w->slot->holds];
+
+	close(number_of(w, hold));
+	if (write_answer(w, number_of(w, hold), t->allow))
+		worker_count(w, t->counter);
+	set_free(w, hold);
 }
 
 /* What the parked get with the verdict of the one that was scanned. */
@@ -139,26 +155,18 @@ static void answer_parked(struct hold *hold, int number, void *arg)
 		 clock_mono_ns() - atomic_load(&hold->start_ns));
 }
 
-/*
- * Answers a hold whose scan this worker had entered, and all that are parked
- * on it. True when it was in time. The descriptor stays open until release().
- */
+/* Answers a hold whose scan this worker had entered, and all that are parked
+ * on it. As answer_own(). */
 static bool answer_all(struct worker *w, struct hold *hold,
-		       enum counter_id counter, bool allow)
+		       enum counter_id counter, bool allow, bool stay_open)
 {
 	struct shared_answer sa = {
 		.w = w,
 		.counter = counter,
 		.allow = allow,
 	};
-	bool in_time = park_take(hold, HOLD_SCANNING);
+	bool in_time = answer_own(w, hold, counter, allow, stay_open);
 
-	if (in_time) {
-		write_answer(w, number_of(w, hold), allow);
-		worker_count(w, counter);
-		hist_add(&w->slot->wait,
-			 clock_mono_ns() - atomic_load(&hold->start_ns));
-	}
 	if (counter == COUNTER_ALLOWED_CLEAN)
 		sa.counter = COUNTER_COALESCED;
 	park_finish(w->sb, w->s.slot, hold, answer_parked, &sa);
@@ -174,35 +182,41 @@ static bool answer_all(struct worker *w, struct hold *hold,
 	return in_time;
 }
 
-/* Scans for a hold: openers are answered first, all else comes behind. */
-static void scan(struct worker *w, struct hold *hold, struct file *f)
+static void conclude(struct worker *w, struct hold *hold, struct file *f)
 {
-	uint64_t start = atomic_load(&hold->start_ns), wait;
-	enum counter_id counter = COUNTER_POLICY_POISON;
-	bool allow = file_policy(w, counter), in_time;
+	uint64_t wait = clock_mono_ns() - atomic_load(&hold->start_ns);
+	bool report = f->result.verdict == VERDICT_INFECTED && !f->passed;
+	bool allow, in_time;
+	enum counter_id counter = file_outcome(w, f, &allow);
 
-	/* Looked at anew: it may have ended the worker that it awaited. */
-	if (file_is_poison(w, f)) {
-		in_time = answer_all(w, hold, counter, allow);
-		goto out;
-	}
-	file_scan(w, f, clock_mono_ns() - start);
-	wait = clock_mono_ns() - start;
-	counter = file_outcome(w, f, &allow);
-	in_time = answer_all(w, hold, counter, allow);
-	if (in_time && atomic_load(&w->sb->timeouts_in_row) != 0)
-		atomic_store(&w->sb->timeouts_in_row, 0);
 	if (f->result.verdict == VERDICT_CLEAN)
 		file_remember(w, f);
-	else if (f->result.verdict == VERDICT_INFECTED && !f->passed)
+	in_time = answer_all(w, hold, counter, allow, report);
+	if (in_time && atomic_load(&w->sb->timeouts_in_row) != 0)
+		atomic_store(&w->sb->timeouts_in_row, 0);
+	if (report)
 		report_finding(w, f, !allow && in_time, !in_time, wait,
 			       conf_action(w->s.conf, "FirstAction"),
 			       conf_action(w->s.conf, "SecondAction"));
-out:
-	if (in_time)
-		release(w, hold);
-	else
-		note_taken(w, hold, counter, allow);
+	if (!in_time)
+		return;
+	if (report)
+		close(number_of(w, hold));
+	set_free(w, hold);
+}
+
+static void scan(struct worker *w, struct hold *hold, struct file *f)
+{
+	enum counter_id counter = COUNTER_POLICY_POISON;
+
+	/* Looked at anew: it may have ended the worker that it awaited. */
+	if (!file_is_poison(w, f)) {
+		file_scan(w, f, clock_mono_ns() - atomic_load(&hold->start_ns));
+		conclude(w, hold, f);
+	} else if (answer_all(w, hold, counter, file_policy(w, counter),
+			      false)) {
+		set_free(w, hold);
+	}
 }
 
 /* What has to be seen to now that a hold stands so. */
@@ -219,7 +233,8 @@ static void follow(struct worker *w, struct hold *hold, struct file *f,
 	case PARK_PARKED:
 		return;
 	case PARK_DONE:
-		release(w, hold);
+		close(number_of(w, hold));
+		set_free(w, hold);
 		return;
 	case PARK_ANSWERED:
 		grace_ms = GUARD_GRACE_MS;
@@ -403,7 +418,8 @@ static void let_go(struct worker *w, struct hold *hold)
 	if (park_take(hold, HOLD_PARKED) &&
 	    write_answer(w, number_of(w, hold), allow))
 		worker_count(w, COUNTER_POLICY_GONE);
-	release(w, hold);
+	close(number_of(w, hold));
+	set_free(w, hold);
 }
 
 void front_end(struct worker *w)
