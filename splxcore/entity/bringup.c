@@ -102,9 +102,8 @@ int bringup_descriptors(struct err *err)
 	/* Slots of workers reach far up, see scoreboard.h. */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
 	    limit.rlim_cur < FILES_WANTED) {
-		limit.rlim_cur = limit.rlim_max < FILES_WANTED
-					 ? limit.rlim_max
-					 : FILES_WANTED;
+		limit.rlim_cur = limit.rlim_max < FILES_WANTED ? limit.rlim_max
+							       : FILES_WANTED;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
 	return fd_fill(INHERIT_COUNT, err) ? LSB_FAILED : 0;

@@ -81,12 +81,12 @@ static void audit_event(struct core *core, const struct verb *verb,
 	char wire[64];
 
 	verbs_wire(verb, wire, sizeof(wire));
-	store_event(core->store, EVENT_audit,
-		    strcmp(result, "ok") ? EVENT_SEVERITY_LOW : EVENT_SEVERITY_INFO,
-		    json_pack("{s:I, s:s, s:s, s:s}", "uid",
-			      (json_int_t)peer->uid, "verb", wire, "args", args,
-			      "result", result),
-		    "%s by uid %u: %s", wire, (unsigned int)peer->uid, result);
+	store_event(
+		core->store, EVENT_audit,
+		strcmp(result, "ok") ? EVENT_SEVERITY_LOW : EVENT_SEVERITY_INFO,
+		json_pack("{s:I, s:s, s:s, s:s}", "uid", (json_int_t)peer->uid,
+			  "verb", wire, "args", args, "result", result),
+		"%s by uid %u: %s", wire, (unsigned int)peer->uid, result);
 	log_info("audit %s uid=%u pid=%d args=%s result=%s", wire,
 		 (unsigned int)peer->uid, (int)peer->pid, args, result);
 }

@@ -104,12 +104,11 @@ int dispatch_role(const struct core *core, const struct ipc_peer *peer);
  * config.get: one of these. config.set, config.reset, config.reload,
  *   exclusion.add, exclusion.remove: {"applied","note","changed":[keys],
  *   "void":[{"key","entry","reason"}]}; applied is false when vsapiapp runs and
- *   has not taken it over, and note says why; an exclusion that was there (or was
- *   not there) already has "changed":[].
- * exclusion.list: [{"type","value","void","reason"}]
- * pattern.show: generation, engine, signatures, pattern_id, pattern_time,
- *   builtin_only, patterns as in common/state.h
- * pattern.reload: {"applied","note","generation"}
+ *   has not taken it over, and note says why; an exclusion that was there (or
+ * was not there) already has "changed":[]. exclusion.list:
+ * [{"type","value","void","reason"}] pattern.show: generation, engine,
+ * signatures, pattern_id, pattern_time, builtin_only, patterns as in
+ * common/state.h pattern.reload: {"applied","note","generation"}
  */
 
 #endif

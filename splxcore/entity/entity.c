@@ -13,12 +13,12 @@
 #include "lib/proc.h"
 #include "supervisor.h"
 
-static const char usage[] =
-	"usage: entity [-R ROOT] [-f] [-a]\n"
-	"  -R, --root=ROOT   everything lies below ROOT\n"
-	"  -f, --foreground  stay in the foreground, log to standard error too\n"
-	"  -a, --all         start vsapiapp too\n"
-	"  -V, --version     print the version\n";
+static const char usage[] = "usage: entity [-R ROOT] [-f] [-a]\n"
+			    "  -R, --root=ROOT   everything lies below ROOT\n"
+			    "  -f, --foreground  stay in the foreground, log "
+			    "to standard error too\n"
+			    "  -a, --all         start vsapiapp too\n"
+			    "  -V, --version     print the version\n";
 
 enum role { ROLE_SUPERVISOR, ROLE_CORE, ROLE_ADOPT };
 

@@ -39,7 +39,7 @@ void health_deinit(struct core *core)
 
 	if (!core->health)
 		return;
-	vec_each(f, &core->health->faults)
+	vec_each (f, &core->health->faults)
 		free(f->text);
 	vec_free(&core->health->faults);
 	xfree(&core->health);
@@ -78,7 +78,7 @@ void health_faults(const struct health *health,
 {
 	const struct fault *f;
 
-	vec_each(f, &health->faults)
+	vec_each (f, &health->faults)
 		fn(f->code, f->text, arg);
 }
 
@@ -183,11 +183,11 @@ static json_t *settings_json(struct core *core)
 {
 	const char *broken = settings_broken(core->settings);
 
-	return json_pack(
-		"{s:s, s:I, s:o}", "origin", settings_origin(core->settings),
-		"policy_generation",
-		(json_int_t)atomic_load(&core->sb->policy_generation), "broken",
-		broken ? dispatch_text(broken) : json_null());
+	return json_pack("{s:s, s:I, s:o}", "origin",
+			 settings_origin(core->settings), "policy_generation",
+			 (json_int_t)atomic_load(&core->sb->policy_generation),
+			 "broken",
+			 broken ? dispatch_text(broken) : json_null());
 }
 
 static json_t *classes_json(struct core *core)
@@ -252,8 +252,7 @@ json_t *health_json(struct core *core)
 	service_look(core);
 	health_check(core, &r);
 	json_object_set_new(data, "overall", json_string(overall(&r)));
-	json_object_set_new(data, "operational",
-			    json_string(operational(&r)));
+	json_object_set_new(data, "operational", json_string(operational(&r)));
 	json_object_set_new(data, "healthy",
 			    json_boolean(r.worst == STATUS_LEVEL_INFO));
 	add_fields(data, &r);

@@ -187,8 +187,9 @@ static bool check_master(const struct core *core, struct report *r,
 		degraded(r, STATUS_SCANNER_STALLED, "vsapiapp",
 			 "vsapiapp (process %d) does not answer: %s",
 			 (int)p.id.pid,
-			 proc_stopped(&p.id) ? "it was stopped by a signal"
-					     : "it gets no processor, or hangs");
+			 proc_stopped(&p.id)
+				 ? "it was stopped by a signal"
+				 : "it gets no processor, or hangs");
 	if (state != MASTER_READY && w->front == 0)
 		health_issue(r, STATUS_STARTING, "vsapiapp", "%s",
 			     status_text(STATUS_STARTING));
@@ -235,8 +236,7 @@ static void check_classes(const struct core *core, struct report *r)
 			     "RealtimeScan is 0");
 	else if ((classes & held) != held)
 		health_issue(r, STATUS_CLASSES_OFF, "interceptor",
-			     "RealtimeScan is %lld: %s",
-			     (long long)classes,
+			     "RealtimeScan is %lld: %s", (long long)classes,
 			     classes & CONF_CLASS_OUTGOING
 				     ? "executions are not examined"
 				     : "opens are not examined");
@@ -251,8 +251,8 @@ static void check_reasons(const struct core *core, struct report *r,
 	size_t i;
 	int code;
 
-	json_array_foreach(json_object_get(service_state(core), "reasons"), i,
-			   reason) {
+	json_array_foreach (json_object_get(service_state(core), "reasons"), i,
+			    reason) {
 		code = (int)json_integer_value(json_object_get(reason, "code"));
 		text = json_string_value(json_object_get(reason, "text"));
 		if (status_field(code) == STATUS_FIELD_KERNEL &&
@@ -304,7 +304,8 @@ static const char *text_of(json_t *object, const char *name)
 static bool chosen(const char *reason)
 {
 	return !strcmp(reason, "not in Include") ||
-	       str_starts(reason, "excluded by ") || str_ends(reason, " is off");
+	       str_starts(reason, "excluded by ") ||
+	       str_ends(reason, " is off");
 }
 
 static void check_coverage(const struct core *core, struct report *r)
@@ -314,7 +315,7 @@ static void check_coverage(const struct core *core, struct report *r)
 	size_t i, n = 0;
 
 	coverage = json_object_get(service_state(core), "coverage");
-	json_array_foreach(coverage, i, row) {
+	json_array_foreach (coverage, i, row) {
 		if (json_is_true(json_object_get(row, "covered")) ||
 		    chosen(text_of(row, "reason")))
 			continue;
@@ -374,7 +375,7 @@ static void check_voids(const struct core *core, struct report *r)
 	json_t *voids = settings_void(core->settings), *v;
 	size_t i, n = json_array_size(voids);
 
-	json_array_foreach(voids, i, v) {
+	json_array_foreach (voids, i, v) {
 		if (i == VOIDS_TOLD)
 			break;
 		health_issue(r, STATUS_CONF_ENTRY, "entity", "%s \"%s\": %s",
@@ -391,7 +392,7 @@ static void check_sandbox(const struct core *core, struct report *r)
 	json_t *box = json_object_get(service_state(core), "sandbox"), *value;
 	const char *name;
 
-	json_object_foreach(box, name, value)
+	json_object_foreach (box, name, value)
 		if (json_is_false(value))
 			health_issue(r, STATUS_SANDBOX_WEAK, "worker",
 				     "the scan workers run without %s", name);
@@ -403,8 +404,8 @@ static void check_state_errors(const struct core *core, struct report *r)
 	size_t i;
 	int code;
 
-	json_array_foreach(json_object_get(service_state(core), "errors"), i,
-			   e) {
+	json_array_foreach (json_object_get(service_state(core), "errors"), i,
+			    e) {
 		code = (int)json_integer_value(json_object_get(e, "code"));
 		if (code != STATUS_OK)
 			health_issue(r, (enum status_code)code, "vsapiapp",
@@ -423,8 +424,9 @@ static void check_supervisor(const struct core *core, struct report *r)
 		degraded(r, STATUS_SUPERVISOR_GONE, "supervisor",
 			 "the supervisor (process %d) does not answer: %s",
 			 (int)p.id.pid,
-			 proc_stopped(&p.id) ? "it was stopped by a signal"
-					     : "it gets no processor, or hangs");
+			 proc_stopped(&p.id)
+				 ? "it was stopped by a signal"
+				 : "it gets no processor, or hangs");
 }
 
 static void check_restarts(const struct core *core, struct report *r)

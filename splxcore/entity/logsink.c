@@ -116,16 +116,16 @@ int logsink_init(struct core *core, struct err *err)
 	logsink_reopen(core);
 	if (sink->fd < 0)
 		log_error("open(%s): %m", paths()->log_file);
-	sink->rx = loop_fd(core->loop, INHERIT_LOG_RX, LOOP_READ, rx_ready,
-			   core);
+	sink->rx =
+		loop_fd(core->loop, INHERIT_LOG_RX, LOOP_READ, rx_ready, core);
 	sink->look = loop_timer(core->loop, LOOK_MS, true, look, core);
 	return 0;
 }
 
 void logsink_deinit(struct core *core)
 {
-	struct log_sinks sinks = {.to_stderr = core->foreground, .fd = -1,
-				  .file_fd = -1};
+	struct log_sinks sinks = {
+		.to_stderr = core->foreground, .fd = -1, .file_fd = -1};
 	struct logsink *sink = core->logsink;
 
 	if (!sink)

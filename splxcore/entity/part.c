@@ -25,7 +25,7 @@
 #define START_STUCK_TICKS (60000 / SUPERVISOR_TICK_MS)
 
 /* Pauses before a start, by how often it ended within WELL_NS. */
-static const unsigned int pause_ms[] = {0,    200,  500,   1000, 2000,
+static const unsigned int pause_ms[] = {0,    200,   500,   1000, 2000,
 					5000, 10000, 20000, 30000};
 
 void part_init(struct part *part, struct supervisor *sup, const char *name,

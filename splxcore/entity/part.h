@@ -19,7 +19,7 @@ struct supervisor;
  * held by a pidfd.
  */
 enum part_state {
-	PART_STOPPED,  /* and is to stay so */
+	PART_STOPPED, /* and is to stay so */
 	PART_RUNNING,
 	PART_PAUSING,  /* ended; is started again after a pause */
 	PART_STOPPING, /* was told to end */
@@ -46,8 +46,8 @@ struct part {
 	int pidfd;
 	struct loop_event *ended;
 	uint64_t started_ns;
-	uint64_t resume_ns;   /* PART_PAUSING: when to start it */
-	uint64_t kill_ns;     /* PART_STOPPING: when patience ends */
+	uint64_t resume_ns; /* PART_PAUSING: when to start it */
+	uint64_t kill_ns;   /* PART_STOPPING: when patience ends */
 	uint64_t last_beat;
 	unsigned int beatless; /* our ticks since it last beat */
 	unsigned int pauses;   /* how often it ended soon after its start */

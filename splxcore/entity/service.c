@@ -83,8 +83,8 @@ static void look_stale(struct core *core, const struct proc_id *id,
 		       enum status_code code)
 {
 	uint64_t now = clock_mono_ns();
-	bool stale = beat_ns && now > beat_ns + SERVICE_STALE_NS &&
-		     proc_alive(id);
+	bool stale =
+		beat_ns && now > beat_ns + SERVICE_STALE_NS && proc_alive(id);
 
 	if (stale == *was)
 		return;
@@ -249,7 +249,7 @@ static bool told_before(json_t *list, json_t *entry)
 	json_t *e;
 	size_t i;
 
-	json_array_foreach(list, i, e)
+	json_array_foreach (list, i, e)
 		if (json_equal(e, entry))
 			return true;
 	return false;
@@ -262,7 +262,7 @@ static void new_errors(struct core *core, json_t *old, json_t *now)
 	size_t i;
 	int code;
 
-	json_array_foreach(json_object_get(now, "errors"), i, e) {
+	json_array_foreach (json_object_get(now, "errors"), i, e) {
 		if (told_before(before, e))
 			continue;
 		text = json_string_value(json_object_get(e, "text"));
@@ -308,8 +308,8 @@ static void look_patterns(struct core *core)
 	if ((uint64_t)told != now)
 		return;
 	sv->generation = now;
-	signatures = json_integer_value(json_object_get(sv->state,
-							"signatures"));
+	signatures =
+		json_integer_value(json_object_get(sv->state, "signatures"));
 	engine = json_string_value(json_object_get(sv->state, "engine"));
 	store_event(core->store, EVENT_update, EVENT_SEVERITY_INFO,
 		    json_pack("{s:I, s:I, s:s}", "generation", (json_int_t)now,

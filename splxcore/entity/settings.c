@@ -76,7 +76,7 @@ static void resolve(struct uids *uids, const struct conf_list *names,
 	char **name;
 
 	vec_free(uids);
-	vec_each(name, names) {
+	vec_each (name, names) {
 		if (proc_user(*name, &uid, &gid, &err) == 0)
 			vec_push(uids, uid);
 		else
@@ -94,7 +94,7 @@ int settings_role(const struct settings *s, uid_t uid)
 	int role;
 
 	for (role = VERB_ADMIN; role >= 0; role--)
-		vec_each(u, &s->users[role])
+		vec_each (u, &s->users[role])
 			if (*u == uid)
 				return role;
 	return -1;
@@ -107,13 +107,11 @@ static json_t *void_exclusions(const struct conf *conf)
 	struct exclude_problem *p;
 	json_t *list = json_array();
 
-	vec_each(p, &problems)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:o, s:o}", "key",
-						p->key, "entry",
-						dispatch_text(p->entry),
-						"reason",
-						dispatch_text(p->reason)));
+	vec_each (p, &problems)
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:o}", "key", p->key,
+					"entry", dispatch_text(p->entry),
+					"reason", dispatch_text(p->reason)));
 	exclude_problems_free(&problems);
 	exclude_free(&ex);
 	return list;
@@ -179,7 +177,8 @@ static int check(const struct conf *conf, struct err *err)
 	if (proc_user(conf->scan_user, &uid, &gid, err))
 		return err_add(err, "ScanUser");
 	if (uid == 0)
-		return err_set(err, 0, "ScanUser: scan workers may not be root");
+		return err_set(err, 0,
+			       "ScanUser: scan workers may not be root");
 	return 0;
 }
 
@@ -312,8 +311,8 @@ static json_t *differences(const struct conf *a, const struct conf *b)
 		va = conf_get(a, conf_options[i].key);
 		vb = conf_get(b, conf_options[i].key);
 		if (strcmp(va, vb))
-			json_array_append_new(
-				keys, json_string(conf_options[i].key));
+			json_array_append_new(keys,
+					      json_string(conf_options[i].key));
 		free(va);
 		free(vb);
 	}

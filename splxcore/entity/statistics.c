@@ -107,13 +107,12 @@ static json_t *table_json(const struct table *t, const char *key, int top)
 	qsort(rows, (size_t)t->count, sizeof(*rows), by_cost);
 	for (i = 0; i < t->count && i < top; i++)
 		json_array_append_new(
-			list,
-			json_pack("{s:o, s:I, s:I, s:I, s:I}", key,
-				  dispatch_text(rows[i].name), "scans",
-				  (json_int_t)rows[i].scans, "scan_ns",
-				  (json_int_t)rows[i].scan_ns, "wait_ns",
-				  (json_int_t)rows[i].wait_ns, "bytes",
-				  (json_int_t)rows[i].bytes));
+			list, json_pack("{s:o, s:I, s:I, s:I, s:I}", key,
+					dispatch_text(rows[i].name), "scans",
+					(json_int_t)rows[i].scans, "scan_ns",
+					(json_int_t)rows[i].scan_ns, "wait_ns",
+					(json_int_t)rows[i].wait_ns, "bytes",
+					(json_int_t)rows[i].bytes));
 	free(rows);
 	return list;
 }
@@ -293,8 +292,8 @@ int statistics_init(struct core *core, struct err *err)
 	(void)err;
 	core->statistics = st;
 	begin_at_zero(core);
-	st->timer = loop_timer(core->loop, STATISTICS_DRAIN_MS, true, drain,
-			       core);
+	st->timer =
+		loop_timer(core->loop, STATISTICS_DRAIN_MS, true, drain, core);
 	return 0;
 }
 

@@ -77,8 +77,8 @@ static void log_to_core(void)
 /* What hinders the start is for the log, and for whoever started us. */
 static void start_error(const char *text)
 {
-	struct log_sinks sinks = {.to_stderr = true, .fd = INHERIT_LOG,
-				  .file_fd = -1};
+	struct log_sinks sinks = {
+		.to_stderr = true, .fd = INHERIT_LOG, .file_fd = -1};
 
 	log_init("entity", &sinks, LOG_LVL_INFO);
 	log_error("%s", text);
@@ -91,8 +91,8 @@ static void started(struct supervisor *sup)
 	struct err err;
 
 	sup->start_limit_ns = 0;
-	log_info("supervisor %s pid=%d",
-		 sup->adopted ? "took over" : "started", (int)getpid());
+	log_info("supervisor %s pid=%d", sup->adopted ? "took over" : "started",
+		 (int)getpid());
 	bringup_detach(sup, LSB_OK);
 	if (sup->start_all && supervisor_start_master(sup, &err))
 		log_error("vsapiapp start: %s", err.text);
@@ -414,8 +414,8 @@ int supervisor_run(const struct supervisor_options *options)
 	struct err err;
 
 	log_init("entity", &sinks, LOG_LVL_INFO);
-	sup.exit_status = options->adopt ? adopt(&sup, &err)
-					 : begin(&sup, &err);
+	sup.exit_status =
+		options->adopt ? adopt(&sup, &err) : begin(&sup, &err);
 	if (sup.exit_status && options->adopt && err.code == EEXIST) {
 		/* Another one was faster. */
 		scoreboard_unexempt(sup.sb, getpid());

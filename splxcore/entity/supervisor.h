@@ -32,17 +32,17 @@ struct supervisor {
 	struct part master;
 	bool foreground;
 	bool start_all; /* vsapiapp too, as soon as core is ready */
-	bool adopted;   /* took over from one that was killed */
-	bool terminal;  /* SIGHUP tells that it is gone */
+	bool adopted;	/* took over from one that was killed */
+	bool terminal;	/* SIGHUP tells that it is gone */
 	bool quitting;
 	int exit_status;
 
 	int pid_fd;
-	int life_tx;  /* its end tells the others that we are gone */
+	int life_tx; /* its end tells the others that we are gone */
 	int null_fd;
-	int ready_fd; /* of proc_daemonize(), until core is ready */
+	int ready_fd;		 /* of proc_daemonize(), until core is ready */
 	uint64_t start_limit_ns; /* until when core must be ready */
-	uint64_t remains_ns;     /* vsapiapp was stopped then, but its workers
+	uint64_t remains_ns;	 /* vsapiapp was stopped then, but its workers
 				    may still live; 0: they are gone too */
 	struct loop_event *tick;
 	struct loop_event *signals[6];

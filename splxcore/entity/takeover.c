@@ -49,7 +49,7 @@ static bool was_there(json_t *list, json_t *entry)
 	json_t *e;
 	size_t i;
 
-	json_array_foreach(list, i, e)
+	json_array_foreach (list, i, e)
 		if (json_equal(e, entry))
 			return true;
 	return false;
@@ -63,7 +63,7 @@ static bool new_error(struct takeover *t, char *out, size_t size)
 	bool found = false;
 	size_t i;
 
-	json_array_foreach(errors, i, e) {
+	json_array_foreach (errors, i, e) {
 		if (was_there(t->errors, e))
 			continue;
 		text = json_string_value(json_object_get(e, "text"));

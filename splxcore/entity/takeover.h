@@ -14,7 +14,7 @@
 enum takeover_what { TAKEOVER_SETTINGS, TAKEOVER_PATTERNS };
 enum takeover_result {
 	TAKEOVER_DONE,
-	TAKEOVER_LATER,  /* it does not run, or starts: it will find them */
+	TAKEOVER_LATER,	 /* it does not run, or starts: it will find them */
 	TAKEOVER_FAILED, /* it has said why not */
 	TAKEOVER_SILENT, /* it has said nothing in time */
 };

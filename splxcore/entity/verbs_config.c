@@ -17,9 +17,9 @@ static const struct {
 	const char *type;
 	const char *key;
 } exclusions[] = {
-	{"directory", "ExcludeDirectory"}, {"file", "ExcludeFile"},
-	{"extension", "ExcludeExtension"}, {"pattern", "ExcludePattern"},
-	{"regex", "ExcludeRegex"},	   {"fstype", "ExcludeFsType"},
+	{"directory", "ExcludeDirectory"},   {"file", "ExcludeFile"},
+	{"extension", "ExcludeExtension"},   {"pattern", "ExcludePattern"},
+	{"regex", "ExcludeRegex"},	     {"fstype", "ExcludeFsType"},
 	{"executable", "ExcludeExecutable"},
 };
 #define EXCLUSIONS (sizeof(exclusions) / sizeof(exclusions[0]))
@@ -29,9 +29,9 @@ static const struct {
 static const char *type_name(enum conf_type type)
 {
 	static const char *const names[] = {
-		[CONF_BOOL] = "bool",	  [CONF_INT] = "int",
-		[CONF_SIZE] = "size",	  [CONF_DURATION] = "duration",
-		[CONF_ENUM] = "enum",	  [CONF_STRING] = "string",
+		[CONF_BOOL] = "bool", [CONF_INT] = "int",
+		[CONF_SIZE] = "size", [CONF_DURATION] = "duration",
+		[CONF_ENUM] = "enum", [CONF_STRING] = "string",
 		[CONF_LIST] = "list",
 	};
 
@@ -48,7 +48,8 @@ static json_t *describe(const struct core *core, const struct conf *defaults,
 
 	row = json_pack("{s:s, s:s, s:o, s:o, s:s, s:b, s:s, s:s, s:s}",
 			"group", opt->group, "key", opt->key, "value",
-			dispatch_text(value), "default", dispatch_text(def), "origin",
+			dispatch_text(value), "default", dispatch_text(def),
+			"origin",
 			changed ? settings_origin(core->settings) : "default",
 			"changed", changed, "type", type_name(opt->type),
 			"unit", opt->unit, "text", opt->text);
@@ -66,8 +67,8 @@ void verb_config_show(struct core *core, struct ipc_call *call, json_t *args)
 
 	for (i = 0; i < conf_option_count; i++) {
 		row = describe(core, defaults, &conf_options[i]);
-		if (changed_only && !json_is_true(json_object_get(row,
-								  "changed")))
+		if (changed_only &&
+		    !json_is_true(json_object_get(row, "changed")))
 			json_decref(row);
 		else
 			json_array_append_new(list, row);
@@ -150,8 +151,8 @@ static void unchanged(struct core *core, struct ipc_call *call)
 {
 	json_t *none = json_array();
 
-	dispatch_reply(core, call, answer(core, true, "nothing to change",
-					  none));
+	dispatch_reply(core, call,
+		       answer(core, true, "nothing to change", none));
 	json_decref(none);
 }
 
@@ -296,9 +297,8 @@ static char *void_reason(const struct conf *conf, const char *key,
 	struct exclude_problem *p;
 	char *reason = NULL;
 
-	vec_each(p, &problems)
-		if (!reason && !strcmp(p->key, key) &&
-		    !strcmp(p->entry, entry))
+	vec_each (p, &problems)
+		if (!reason && !strcmp(p->key, key) && !strcmp(p->entry, entry))
 			reason = xstrdup(p->reason);
 	exclude_problems_free(&problems);
 	exclude_free(&ex);
@@ -363,7 +363,7 @@ static const char *listed_reason(json_t *voids, const char *key,
 	json_t *v;
 	size_t i;
 
-	json_array_foreach(voids, i, v)
+	json_array_foreach (voids, i, v)
 		if (!strcmp(json_string_value(json_object_get(v, "key")),
 			    key) &&
 		    !strcmp(json_string_value(json_object_get(v, "entry")),
@@ -385,12 +385,13 @@ void verb_exclusion_list(struct core *core, struct ipc_call *call, json_t *args)
 		items = (const void *)((const char *)core_conf(core) +
 				       conf_option_find(exclusions[i].key)
 					       ->offset);
-		vec_each(item, items) {
+		vec_each (item, items) {
 			reason = listed_reason(settings_void(core->settings),
 					       exclusions[i].key, *item);
 			row = json_pack("{s:s, s:o, s:b, s:s}", "type",
 					exclusions[i].type, "value",
-					dispatch_text(*item), "void", reason != NULL, "reason",
+					dispatch_text(*item), "void",
+					reason != NULL, "reason",
 					reason ? reason : "");
 			json_array_append_new(list, row);
 		}
@@ -439,13 +440,12 @@ static void patterns_done(enum takeover_result result, const char *note,
 	else if (result == TAKEOVER_LATER)
 		dispatch_fail(core, c->call, "unavailable", "%s", note);
 	else
-		dispatch_reply(
-			core, c->call,
-			json_pack("{s:b, s:s, s:I}", "applied",
-				  result == TAKEOVER_DONE, "note", note,
-				  "generation",
-				  (json_int_t)atomic_load(
-					  &core->sb->generation)));
+		dispatch_reply(core, c->call,
+			       json_pack("{s:b, s:s, s:I}", "applied",
+					 result == TAKEOVER_DONE, "note", note,
+					 "generation",
+					 (json_int_t)atomic_load(
+						 &core->sb->generation)));
 	free(c);
 }
 

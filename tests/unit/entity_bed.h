@@ -330,7 +330,8 @@ BED pid_t bed_pid(const struct bed *b, const char *part, const char *state)
 	if (bed_control_in(b, "status", reply, sizeof(reply), 500))
 		return -1;
 	line = strstr(reply, part);
-	if (!line || sscanf(line, "%31s pid=%d state=%31s", word, &pid, st) != 3)
+	if (!line ||
+	    sscanf(line, "%31s pid=%d state=%31s", word, &pid, st) != 3)
 		return -1;
 	return state && strcmp(st, state) ? 0 : pid;
 }

@@ -154,7 +154,7 @@ static int audits(const struct bed *b, const char *verb, const char *result,
 	int n = 0;
 	size_t i;
 
-	json_array_foreach(json_object_get(data, "events"), i, e) {
+	json_array_foreach (json_object_get(data, "events"), i, e) {
 		const char *v = json_string_value(json_object_get(e, "verb"));
 		const char *r = json_string_value(json_object_get(e, "result"));
 
@@ -171,7 +171,8 @@ static int audits(const struct bed *b, const char *verb, const char *result,
 static void what_changes_something_is_audited_with_its_result(void **state)
 {
 	struct bed *b = *state;
-	json_t *bad = json_pack("{s:s, s:s}", "key", "Workers", "value", "lots");
+	json_t *bad =
+		json_pack("{s:s, s:s}", "key", "Workers", "value", "lots");
 
 	assert_ask(b, ADMIN, "config.set", set_args(), "");
 	assert_int_equal(audits(b, "config.set", "ok", ADMIN), 1);

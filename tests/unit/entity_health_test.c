@@ -20,14 +20,14 @@ struct world {
 
 static json_t *sound_state(void)
 {
-	return json_pack(
-		"{s:i, s:i, s:s, s:[], s:b, s:i, s:{s:i, s:i, s:i},"
-		" s:{s:b, s:b}, s:[], s:[{s:s, s:s, s:b, s:s}]}",
-		"generation", 1, "signatures", 9, "engine", "1.4", "reasons",
-		"builtin_only", 0, "pattern_time", (int)time(NULL), "workers",
-		"front", 2, "back", 1, "wanted", 2, "sandbox", "seccomp", 1,
-		"landlock", 1, "errors", "coverage", "point", "/", "fstype",
-		"ext4", "covered", 1, "reason", "");
+	return json_pack("{s:i, s:i, s:s, s:[], s:b, s:i, s:{s:i, s:i, s:i},"
+			 " s:{s:b, s:b}, s:[], s:[{s:s, s:s, s:b, s:s}]}",
+			 "generation", 1, "signatures", 9, "engine", "1.4",
+			 "reasons", "builtin_only", 0, "pattern_time",
+			 (int)time(NULL), "workers", "front", 2, "back", 1,
+			 "wanted", 2, "sandbox", "seccomp", 1, "landlock", 1,
+			 "errors", "coverage", "point", "/", "fstype", "ext4",
+			 "covered", 1, "reason", "");
 }
 
 static void tell_state(json_t *state)
@@ -109,7 +109,7 @@ static bool has_issue(json_t *data, int code)
 	json_t *e;
 	size_t i;
 
-	json_array_foreach(json_object_get(data, "health_issues"), i, e)
+	json_array_foreach (json_object_get(data, "health_issues"), i, e)
 		if (json_integer_value(json_object_get(e, "code")) == code) {
 			assert_string_not_equal(
 				json_string_value(json_object_get(e, "text")),
@@ -266,15 +266,15 @@ static void a_missing_kernel_module_is_a_reason_and_no_illness(void **state)
 	struct world *w = *state;
 	json_t *st = sound_state(), *data;
 
-	json_array_append_new(json_object_get(st, "reasons"),
-			      json_pack("{s:i, s:s}", "code", 20021, "text",
-					"none"));
+	json_array_append_new(
+		json_object_get(st, "reasons"),
+		json_pack("{s:i, s:s}", "code", 20021, "text", "none"));
 	tell_state(st);
 	assert_health(w, "Protected", "Functional", 0);
 	data = health_json(&w->core);
-	assert_int_equal(json_integer_value(
-				 json_object_get(data, "kernelStatus")),
-			 20021);
+	assert_int_equal(
+		json_integer_value(json_object_get(data, "kernelStatus")),
+		20021);
 	json_decref(data);
 }
 
@@ -344,9 +344,9 @@ static void what_vsapiapp_calls_an_error_is_an_issue(void **state)
 	tell_state(st);
 	assert_health(w, "Protected", "Functional", STATUS_PATTERNS_BROKEN);
 	data = health_json(&w->core);
-	assert_int_equal(json_integer_value(
-				 json_object_get(data, "patternStatus")),
-			 20032);
+	assert_int_equal(
+		json_integer_value(json_object_get(data, "patternStatus")),
+		20032);
 	json_decref(data);
 }
 
@@ -394,12 +394,12 @@ static void the_worst_issue_stands_first(void **state)
 	assert_string_equal(json_string_value(json_object_get(
 				    json_array_get(list, 2), "severity")),
 			    "info");
-	assert_int_equal(json_integer_value(
-				 json_object_get(data, "antimalwareStatus")),
-			 STATUS_SWITCHED_OFF);
-	assert_int_equal(json_integer_value(
-				 json_object_get(data, "generalStatus")),
-			 STATUS_STORE_FAILED);
+	assert_int_equal(
+		json_integer_value(json_object_get(data, "antimalwareStatus")),
+		STATUS_SWITCHED_OFF);
+	assert_int_equal(
+		json_integer_value(json_object_get(data, "generalStatus")),
+		STATUS_STORE_FAILED);
 	json_decref(data);
 }
 

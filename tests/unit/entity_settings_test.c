@@ -31,8 +31,8 @@ static json_t *set(const struct bed *b, const char *key, const char *value,
 static void assert_setting(const struct bed *b, const char *key,
 			   const char *member, const char *want)
 {
-	json_t *row = bed_call(b, "config.get", json_pack("{s:s}", "key", key),
-			       NULL);
+	json_t *row =
+		bed_call(b, "config.get", json_pack("{s:s}", "key", key), NULL);
 
 	assert_non_null(row);
 	assert_string_equal(json_string_value(json_object_get(row, member)),
@@ -42,8 +42,8 @@ static void assert_setting(const struct bed *b, const char *key,
 
 static json_t *health(const struct bed *b, const char *field)
 {
-	json_t *data = bed_call(b, "health", json_pack("{s:s}", "field", field),
-				NULL);
+	json_t *data =
+		bed_call(b, "health", json_pack("{s:s}", "field", field), NULL);
 	json_t *value = json_incref(json_object_get(data, "value"));
 
 	json_decref(data);
@@ -57,11 +57,11 @@ static char *issue(const struct bed *b, int code)
 	char *text = NULL;
 	size_t i;
 
-	json_array_foreach(list, i, e)
-		if (!text && json_integer_value(json_object_get(e, "code")) ==
-				     code)
-			text = strdup(json_string_value(
-				json_object_get(e, "text")));
+	json_array_foreach (list, i, e)
+		if (!text &&
+		    json_integer_value(json_object_get(e, "code")) == code)
+			text = strdup(
+				json_string_value(json_object_get(e, "text")));
 	json_decref(list);
 	return text;
 }
@@ -86,17 +86,15 @@ static void a_change_is_written_in_force_and_taken_over(void **state)
 	data = set(b, "VerdictTimeout", "7s", NULL);
 	assert_non_null(data);
 	assert_true(json_is_true(json_object_get(data, "applied")));
-	assert_string_equal(
-		json_string_value(json_array_get(
-			json_object_get(data, "changed"), 0)),
-		"VerdictTimeout");
+	assert_string_equal(json_string_value(json_array_get(
+				    json_object_get(data, "changed"), 0)),
+			    "VerdictTimeout");
 	json_decref(data);
 	assert_setting(b, "VerdictTimeout", "value", "7s");
 	assert_setting(b, "VerdictTimeout", "origin", "file");
 	assert_file_has(b, "etc/splx/splx.conf", "# kept", true);
 	assert_file_has(b, "etc/splx/splx.conf", "VerdictTimeout = 7s", true);
-	assert_file_has(b, "run/splx/active.conf", "VerdictTimeout = 7s",
-			true);
+	assert_file_has(b, "run/splx/active.conf", "VerdictTimeout = 7s", true);
 	assert_file_has(b, "var/lib/splx/last-good.conf", "VerdictTimeout = 7s",
 			true);
 	data = bed_call(b, "config.reset",
@@ -280,8 +278,8 @@ static void exclusions_are_added_listed_removed_and_bad_ones_refused(
 	char code[32];
 
 #define EXCLUSION(verb, type, value)                                           \
-	bed_call(b, verb, json_pack("{s:s, s:s}", "type", type, "value", value),\
-		 code)
+	bed_call(b, verb,                                                      \
+		 json_pack("{s:s, s:s}", "type", type, "value", value), code)
 	bed_start(b, NULL);
 	data = EXCLUSION("exclusion.add", "directory", "/srv/big");
 	assert_int_equal(json_array_size(json_object_get(data, "changed")), 1);
@@ -320,10 +318,10 @@ static void a_void_entry_is_told_and_the_others_hold(void **state)
 	free(text);
 	data = bed_call(b, "exclusion.list", NULL, NULL);
 	assert_int_equal(json_array_size(data), 2);
-	assert_false(json_is_true(
-		json_object_get(json_array_get(data, 0), "void")));
-	assert_true(json_is_true(
-		json_object_get(json_array_get(data, 1), "void")));
+	assert_false(
+		json_is_true(json_object_get(json_array_get(data, 0), "void")));
+	assert_true(
+		json_is_true(json_object_get(json_array_get(data, 1), "void")));
 	json_decref(data);
 }
 

@@ -132,9 +132,8 @@ static void samples_that_were_overwritten_are_counted_as_lost(void **state)
 	for (i = 0; i < SLOT_SAMPLES + 10; i++)
 		leave(w, 3, 0, "/a", 1);
 	data = statistics_json(&w->core, 5);
-	assert_int_equal(json_integer_value(
-				 json_object_get(data, "samples_lost")),
-			 10);
+	assert_int_equal(
+		json_integer_value(json_object_get(data, "samples_lost")), 10);
 	assert_int_equal(number(data, "top_files", 0, "scans"), SLOT_SAMPLES);
 	json_decref(data);
 }
@@ -150,9 +149,8 @@ static void a_sample_that_is_being_written_is_not_believed(void **state)
 	data = statistics_json(&w->core, 5);
 	assert_int_equal(json_array_size(json_object_get(data, "top_files")),
 			 1);
-	assert_int_equal(json_integer_value(
-				 json_object_get(data, "samples_lost")),
-			 1);
+	assert_int_equal(
+		json_integer_value(json_object_get(data, "samples_lost")), 1);
 	json_decref(data);
 }
 

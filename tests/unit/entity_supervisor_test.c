@@ -48,7 +48,8 @@ static void output_of_whoever_started_it_is_let_go(void **state)
 
 	/* The shell's pipe ends when nobody holds its other end. */
 	snprintf(command, sizeof(command),
-		 "x=$(%s/usr/lib/splx/entity -R %s 2>&1)", b->root, b->root);
+		 "timeout 10 sh -c 'x=$(%s/usr/lib/splx/entity -R %s 2>&1)'",
+		 b->root, b->root);
 	assert_int_equal(system(command), 0);
 	assert_true(clock_mono_ns() - begun < 10 * CLOCK_NS_PER_S);
 }
@@ -152,9 +153,9 @@ static void a_stop_kills_what_does_not_end_by_itself(void **state)
 	bed_write(b, "fake", "stubborn");
 	bed_start(b, "-a");
 	begun = clock_mono_ns();
-	assert_int_equal(bed_control_in(b, "stop vsapiapp", reply,
-					sizeof(reply), 20000),
-			 0);
+	assert_int_equal(
+		bed_control_in(b, "stop vsapiapp", reply, sizeof(reply), 20000),
+		0);
 	assert_in_range(clock_mono_ns() - begun, 9 * CLOCK_NS_PER_S,
 			14 * CLOCK_NS_PER_S);
 	assert_int_equal(bed_pid(b, "vsapiapp", "stopped"), 0);
@@ -295,8 +296,7 @@ static void a_part_that_dies_at_once_is_started_with_growing_pauses(
 
 	bed_write(b, "fake", "die");
 	bed_start(b, NULL);
-	assert_int_equal(bed_control(b, "start vsapiapp", reply,
-				     sizeof(reply)),
+	assert_int_equal(bed_control(b, "start vsapiapp", reply, sizeof(reply)),
 			 -1);
 	assert_non_null(strstr(reply, "exit status 3"));
 	sleep(3);
@@ -320,13 +320,11 @@ static void start_vsapiapp_is_answered_when_it_blocks(void **state)
 
 	bed_start(b, NULL);
 	assert_int_equal(bed_pid(b, "vsapiapp", "stopped"), 0);
-	assert_int_equal(bed_control(b, "start vsapiapp", reply,
-				     sizeof(reply)),
+	assert_int_equal(bed_control(b, "start vsapiapp", reply, sizeof(reply)),
 			 0);
 	assert_true(bed_pid(b, "vsapiapp", "running") > 0);
 	/* again: it runs already */
-	assert_int_equal(bed_control(b, "start vsapiapp", reply,
-				     sizeof(reply)),
+	assert_int_equal(bed_control(b, "start vsapiapp", reply, sizeof(reply)),
 			 0);
 	assert_int_equal(bed_control(b, "stop vsapiapp", reply, sizeof(reply)),
 			 0);
