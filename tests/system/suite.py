@@ -4,6 +4,7 @@ tmpfs that it protects. Nothing else of the machine is ever held: Include
 names that mount alone, and a watchdog process ends everything that is left
 when a test takes too long or dies."""
 
+import collections
 import contextlib
 import ctypes
 import errno
@@ -245,9 +246,9 @@ class Suite:
         found = [p for p, t in self.titles().items() if match(t)]
         return found[0] if found else None
 
-    def workers(self, kind="worker"):
+    def workers(self, kind="front"):
         return [p for p, t in self.titles().items()
-                if f"vsapiapp: {kind}" in t]
+                if f"vsapiapp: {kind} worker" in t]
 
     def ctl(self, *args, check=True, seconds=60, text=None):
         r = subprocess.run([str(self.root / "bin/splxctl"), *map(str, args)],
@@ -270,9 +271,10 @@ class Suite:
     def counters(self):
         return self.json("statistics")["counters"]
 
-    def events(self, kind="virus", **kw):
+    def events(self, kind="virus"):
+        """Newest first; a column without a value reads as ''."""
         got = self.json("events", "list", "--kind=" + kind, "--limit=1000")
-        return got["events"] if isinstance(got, dict) else got
+        return [collections.defaultdict(str, e) for e in got["events"]]
 
     # -- files in the protected place
 

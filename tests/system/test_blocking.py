@@ -2,6 +2,7 @@
 """An infected file in the protected place cannot be opened, however it is
 tried and whoever tries; clean files work."""
 
+import contextlib
 import ctypes
 import errno
 import gzip
@@ -320,7 +321,11 @@ def test_a_write_lease_hangs_nobody(shared):
     import fcntl
     p = shared.clean("leased.txt")
     fd = os.open(p, os.O_RDWR)
-    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+
+    def leased():
+        with contextlib.suppress(BlockingIOError):  # still being scanned
+            return fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK) == 0
+    wait_for(leased)
     try:
         start = time.monotonic()
         r = subprocess.Popen(["timeout", "20", "cat", str(p)],
