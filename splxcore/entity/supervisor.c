@@ -51,7 +51,15 @@ static void exec_master(struct supervisor *sup)
 	const char *argv[] = {"vsapiapp", NULL, NULL, NULL};
 	char program[PATH_MAX];
 
-	(void)sup;
+	/* It may start while we still have the terminal's descriptors to say
+	 * why core does not; it logs by its socket alone. */
+	if (!sup->foreground) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		close(null);
+	}
 	snprintf(program, sizeof(program), "%s/vsapiapp", paths()->libexec_dir);
 	if (paths()->root[0]) {
 		argv[1] = "-R";

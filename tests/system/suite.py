@@ -63,6 +63,19 @@ def wait_for(what, seconds=10.0, step=0.05):
         time.sleep(step)
 
 
+def kill_all(processes):
+    """Ends them all, though each that lives starts the others anew: they
+    are frozen first."""
+    def none_left():
+        pids = processes()
+        for sig in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, sig)
+        return not pids
+    wait_for(none_left, 10)
+
+
 class Suite:
     """One stage, one protected tmpfs. Settings are given before start()."""
 
@@ -106,15 +119,14 @@ class Suite:
             "while time.monotonic() < end and os.path.exists(root) \\\n"
             "        and os.path.exists(f'/proc/{parent}'):\n"
             "    time.sleep(0.5)\n"
-            "if not os.path.exists(root):\n"
-            "    sys.exit(0)\n"
-            "for p in pathlib.Path('/proc').glob('[0-9]*'):\n"
-            "    try:\n"
-            "        exe = os.readlink(p / 'exe')\n"
-            "    except OSError:\n"
-            "        continue\n"
-            "    if exe.startswith(root + '/'):\n"
-            "        os.kill(int(p.name), signal.SIGKILL)\n")
+            "for sig in [signal.SIGSTOP, signal.SIGKILL] * 5:\n"
+            "    for p in pathlib.Path('/proc').glob('[0-9]*'):\n"
+            "        try:\n"
+            "            if os.readlink(p / 'exe').startswith(root + '/'):\n"
+            "                os.kill(int(p.name), sig)\n"
+            "        except OSError:\n"
+            "            pass\n"
+            "    time.sleep(0.2)\n")
         return subprocess.Popen([sys.executable, "-c", script],
                                 start_new_session=True,
                                 stdin=subprocess.DEVNULL)
@@ -166,6 +178,14 @@ class Suite:
         with contextlib.suppress(OSError):
             probe.unlink()
 
+    def wait_armed(self, interceptor="fanotify", seconds=30):
+        """Where nothing is refused: until it says that it works."""
+        wait_for(lambda: self.ctl("status", check=False).returncode < 2
+                 and self.health().get("interceptor") == interceptor
+                 and self.health()["antimalwareStatus"] == 0
+                 or interceptor == "async"
+                 and self.health().get("interceptor") == "async", seconds)
+
     def stop(self, seconds=30):
         if self.entity and self.entity.poll() is None:
             self.entity.terminate()
@@ -178,11 +198,7 @@ class Suite:
         """Ends whatever of this root still runs, by pid."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.stop(15)
-        for pid in self.processes():
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGCONT)
-                os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not self.processes(), 10)
+        kill_all(self.processes)
         for m in reversed(self._mounts):
             umount(m)
         if self._log:

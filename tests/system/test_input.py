@@ -21,7 +21,7 @@ def connect(path, kind=socket.SOCK_STREAM):
 
 
 @pytest.mark.parametrize("line", [
-    b"\n", b"{}\n", b"[]\n", b"{\"id\":1}\n", b"nonsense\n",
+    b"{}\n", b"[]\n", b"{\"id\":1}\n", b"nonsense\n",
     b"{\"id\":1,\"verb\":\"no.such\"}\n",
     b"{\"id\":1,\"verb\":\"events.list\",\"args\":{\"limit\":[]}}\n",
     b"{\"id\":1,\"verb\":\"events.list\",\"args\":{\"what\":\"x\"}}\n",
@@ -89,9 +89,13 @@ def test_a_full_disk_under_the_store_leaves_protection_at_work(make_suite):
     wait_for(lambda: any("store" in str(i).lower()
                          for i in s.health()["health_issues"]), 20)
     hog.unlink()
-    wait_for(lambda: (s.infected("after.com", MARKER + b"after"),
-                      [e for e in s.events()
-                       if e["path"].endswith("after.com")])[1], 30, 1)
+
+    def kept():
+        name = f"after-{time.monotonic_ns()}.com"
+        s.infected(name, MARKER + name.encode())
+        time.sleep(0.5)
+        return any(e["path"].endswith(name) for e in s.events())
+    wait_for(kept, 30, 1)
     wait_for(lambda: not any("store" in str(i).lower()
                              for i in s.health()["health_issues"]), 30, 1)
 

@@ -95,7 +95,10 @@ def test_a_loop_mounted_file_system_is_followed(shared, fstype):
         c.write_bytes(b"fine")
         assert opens(c) == 0
     finally:
-        subprocess.run(["umount", str(at)], check=True)
+        # a worker may still be reading; a moment later it must be free
+        wait_for(lambda: subprocess.run(["umount", str(at)],
+                                        capture_output=True).returncode == 0,
+                 5)
         img.unlink()
 
 
