@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 
 #include "common/pass.h"
@@ -668,22 +669,41 @@ struct swapper {
 	unsigned long turns;
 };
 
+/* What the swapper itself does shall never cost a file. */
+static void move(const char *from, const char *to)
+{
+	syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* NOREPLACE */);
+}
+
+static void take_link_away(const struct swapper *s)
+{
+	char away[PATH_MAX + 8];
+	struct stat st;
+
+	snprintf(away, sizeof(away), "%s.away", s->path);
+	move(s->path, away);
+	if (lstat(away, &st) == 0 && S_ISLNK(st.st_mode))
+		unlink(away);
+	else
+		move(away, s->path);
+}
+
 /* Gives the victim's name to the innocent file, or to a link, and back. */
 static void *swap_run(void *arg)
 {
 	struct swapper *s = arg;
 
 	while (!atomic_load(&s->stop)) {
-		rename(s->path, s->aside);
+		move(s->path, s->aside);
 		if (s->with_link)
 			(void)!symlink(s->other, s->path);
 		else
-			rename(s->other, s->path);
+			move(s->other, s->path);
 		if (s->with_link)
-			unlink(s->path);
+			take_link_away(s);
 		else
-			rename(s->path, s->other);
-		rename(s->aside, s->path);
+			move(s->path, s->other);
+		move(s->aside, s->path);
 		s->turns++;
 	}
 	return NULL;
