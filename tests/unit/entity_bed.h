@@ -46,6 +46,7 @@
 
 struct bed {
 	char root[64];
+	int alive; /* its end tells the watchdog that the test has ended */
 	pid_t pid; /* what bed_start() started */
 };
 
@@ -192,27 +193,6 @@ BED void bed_copy(const char *from, const char *to)
 	free(data);
 }
 
-BED void bed_new(struct bed *b)
-{
-	char path[PATH_MAX];
-
-	memset(b, 0, sizeof(*b));
-	strcpy(b->root, "/tmp/splx-entity-XXXXXX");
-	assert_non_null(mkdtemp(b->root));
-	chmod(b->root, 0755);
-	snprintf(path, sizeof(path), "%s/usr/lib/splx", b->root);
-	assert_int_equal(fd_mkdirs(path, 0755, NULL), 0);
-	snprintf(path, sizeof(path), "%s/etc/splx", b->root);
-	assert_int_equal(fd_mkdirs(path, 0755, NULL), 0);
-	snprintf(path, sizeof(path), "%s/usr/lib/splx/entity", b->root);
-	bed_copy("/proc/self/exe", path);
-	snprintf(path, sizeof(path), "%s/usr/lib/splx/vsapiapp", b->root);
-	bed_copy("/proc/self/exe", path);
-	bed_write(b, "etc/splx/splx.conf",
-		  "# kept\nInclude = {\"/nowhere\"}\nScanUser = \"61184\"\n"
-		  "LogSyslog = no\n");
-}
-
 /* Pids of this root's programs; at most max. */
 BED int bed_pids(const struct bed *b, pid_t *pids, int max)
 {
@@ -239,9 +219,8 @@ BED int bed_pids(const struct bed *b, pid_t *pids, int max)
 	return count;
 }
 
-BED void bed_free(struct bed *b)
+BED void bed_kill_all(struct bed *b)
 {
-	char command[128];
 	pid_t pids[64];
 	int i, n, round;
 
@@ -255,8 +234,75 @@ BED void bed_free(struct bed *b)
 			break;
 		usleep(20000);
 	}
+}
+
+BED void bed_remove(const struct bed *b)
+{
+	char command[128];
+
 	snprintf(command, sizeof(command), "rm -rf %s", b->root);
-	assert_int_equal(system(command), 0);
+	if (system(command))
+		fprintf(stderr, "%s is left\n", b->root);
+}
+
+BED void bed_free(struct bed *b)
+{
+	bed_kill_all(b);
+	bed_remove(b);
+	fd_close(&b->alive);
+}
+
+/* A test that is killed leaves daemons behind: then somebody has to end them.
+ */
+BED void bed_guard(struct bed *b)
+{
+	int ends[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	b->alive = ends[1];
+	pid = fork();
+	if (pid > 0) {
+		close(ends[0]);
+		waitpid(pid, NULL, 0);
+		return;
+	}
+	if (fork() > 0)
+		_exit(0);
+	setsid();
+	close(ends[1]);
+	dup2(open("/dev/null", O_RDWR), 1);
+	dup2(1, 2);
+	while (read(ends[0], &c, 1) < 0 && errno == EINTR)
+		;
+	if (access(b->root, F_OK) == 0) {
+		bed_kill_all(b);
+		bed_remove(b);
+	}
+	_exit(0);
+}
+
+BED void bed_new(struct bed *b)
+{
+	char path[PATH_MAX];
+
+	memset(b, 0, sizeof(*b));
+	strcpy(b->root, "/tmp/splx-entity-XXXXXX");
+	assert_non_null(mkdtemp(b->root));
+	chmod(b->root, 0755);
+	snprintf(path, sizeof(path), "%s/usr/lib/splx", b->root);
+	assert_int_equal(fd_mkdirs(path, 0755, NULL), 0);
+	snprintf(path, sizeof(path), "%s/etc/splx", b->root);
+	assert_int_equal(fd_mkdirs(path, 0755, NULL), 0);
+	snprintf(path, sizeof(path), "%s/usr/lib/splx/entity", b->root);
+	bed_copy("/proc/self/exe", path);
+	snprintf(path, sizeof(path), "%s/usr/lib/splx/vsapiapp", b->root);
+	bed_copy("/proc/self/exe", path);
+	bed_write(b, "etc/splx/splx.conf",
+		  "# kept\nInclude = {\"/nowhere\"}\nScanUser = \"61184\"\n"
+		  "LogSyslog = no\n");
+	bed_guard(b);
 }
 
 /* Runs `entity -R ROOT options...`, its output into ROOT/out. */
