@@ -18,7 +18,7 @@ enum gen_kind {
 	GEN_READY,    /* <- engine works; text = JSON of engine_describe() */
 	GEN_FAILED,   /* <- text = why; the process exits */
 	GEN_FORK,     /* -> role, slot, flags, policy_generation, epoch; 1 fd:
-	                 the worker's end of its socket */
+			 the worker's end of its socket */
 	GEN_FORKED,   /* <- slot, pid, 1 fd: pidfd; pid 0 = it failed, text */
 	GEN_DIED,     /* <- slot, pid, status as of waitpid(2) */
 	GEN_SETTINGS, /* -> 1 or 2 fds: settings as text, the known table */
@@ -42,16 +42,16 @@ struct gen_msg {
 enum work_kind {
 	WORK_REMEMBER, /* <- key, epoch: was clean; no answer */
 	WORK_MARK,     /* <- key, 1 fd: put an ignore mark (the worker may
-	                  not), and take it off again if the file's key is not
-	                  this one afterwards; no answer */
+			  not), and take it off again if the file's key is not
+			  this one afterwards; no answer */
 	WORK_ASK_EXE,  /* <- pid; answered by WORK_EXE (executable exclusion) */
 	WORK_EXE,      /* -> pid; dev, ino (both 0 when it cannot be told);
-	                  job: 1 when an ExcludeExecutable names that file,
-	                  which a worker in its jail cannot look up itself */
+			  job: 1 when an ExcludeExecutable names that file,
+			  which a worker in its jail cannot look up itself */
 	WORK_CLIENT,   /* -> BACK: job, 1 fd: a client's connection to serve */
 	WORK_DRAIN,    /* -> finish and exit (also set in the slot) */
 	WORK_BUSY,     /* <- a scan goes on for long: master may lower its
-	                  priority and fork another worker */
+			  priority and fork another worker */
 	WORK_NICE,     /* <- asks for normal priority; -> when done */
 };
 struct work_msg {
