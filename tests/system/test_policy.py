@@ -18,7 +18,7 @@ def test_oversize_files_follow_OnOversize(make_suite):
     s.start()
     big = s.clean("big.bin", b"x" * 70000)
     assert denied(big)
-    assert s.counters()["policyOversize"] >= 1
+    wait_for(lambda: s.counters()["policyOversize"] >= 1)
     s.ctl("config", "set", "OnOversize", "allow")
     assert opens(big) == 0
     assert opens(s.clean("small.bin", b"x" * 60000)) == 0
@@ -34,7 +34,7 @@ def test_encrypted_archives_follow_OnEncrypted(make_suite):
     subprocess.run(["zip", "-q", "-j", "-P", "secret", str(s.dir / "e.zip"),
                     str(src)], check=True)
     assert denied(s.dir / "e.zip")
-    assert s.counters()["policyEncrypted"] >= 1
+    wait_for(lambda: s.counters()["policyEncrypted"] >= 1)
     s.ctl("config", "set", "OnEncrypted", "allow")
     assert opens(s.dir / "e.zip") == 0
 
