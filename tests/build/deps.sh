@@ -21,7 +21,7 @@ packages() {
 			fuse3 libfuse3-dev strace
 		;;
 	bench)
-		echo clamav clamav-daemon
+		echo clamav clamav-daemon clamdscan
 		;;
 	*)
 		echo "deps.sh: unknown set $1" >&2
