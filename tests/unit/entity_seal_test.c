@@ -246,6 +246,24 @@ static void frames_exchanged_left_out_or_repeated_are_refused(void **state)
 	free(data);
 }
 
+static void the_same_text_twice_in_a_file_is_encrypted_differently(void **state)
+{
+	char *meta = xmalloc(200001);
+	size_t len, one, two, three;
+	uint8_t *file;
+
+	memset(meta, 'm', 200000);
+	meta[200000] = '\0';
+	file = sealed("x", 1, meta, &len);
+	one = frame_at(file, 1);
+	two = frame_at(file, 2);
+	three = frame_at(file, 3);
+	assert_int_equal(two - one, three - two);
+	assert_memory_not_equal(file + one + 4, file + two + 4, 1024);
+	free(file);
+	free(meta);
+}
+
 static void a_frame_of_another_file_is_refused(void **state)
 {
 	size_t a_len, b_len;
@@ -349,6 +367,8 @@ int main(void)
 		cmocka_unit_test(a_file_that_goes_on_after_its_end_is_refused),
 		cmocka_unit_test(
 			frames_exchanged_left_out_or_repeated_are_refused),
+		cmocka_unit_test(
+			the_same_text_twice_in_a_file_is_encrypted_differently),
 		cmocka_unit_test(a_frame_of_another_file_is_refused),
 		cmocka_unit_test(another_key_opens_nothing),
 		cmocka_unit_test(a_file_larger_than_the_limit_is_refused),
