@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/control.h"
+#include "common/hostmounts.h"
 #include "common/paths.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -87,6 +88,25 @@ static void fill_state(json_t *state, void *arg)
 
 /* --- coverage ----------------------------------------------------------- */
 
+/* Tells workers which mounts are seen under the paths of our settings. */
+static void publish_mounts(struct master *m, const struct follow_ns *own)
+{
+	static struct log_limit limit;
+	struct {
+		VEC(uint32_t);
+	} ids = {0};
+	const struct mount *mount;
+
+	vec_each(mount, &own->mounts)
+		vec_push(&ids, (uint32_t)mount->id);
+	if (!hostmounts_publish(m->sb, ids.items, ids.len))
+		log_limited(&limit, 1, 3600000, LOG_LVL_WARN,
+			    "mounts=%zu are more than %d: exclusions do not "
+			    "hold on the rest",
+			    ids.len, SCOREBOARD_MOUNTS);
+	vec_free(&ids);
+}
+
 int master_arm(struct master *m)
 {
 	struct cover_list plan = {0};
@@ -96,6 +116,7 @@ int master_arm(struct master *m)
 	bool filter;
 	int rc;
 
+	publish_mounts(m, ns[0]);
 	cover_plan(m->cover, ns, n, m->settings->conf, m->exclude, &plan);
 	filter = cover_needs_filter(m->cover);
 	/* While marks change rather too much is scanned than too little. */

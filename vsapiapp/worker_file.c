@@ -4,6 +4,7 @@
 #include <sys/vfs.h>
 
 #include "common/exclude.h"
+#include "common/hostmounts.h"
 #include "common/known.h"
 #include "common/pass.h"
 #include "lib/fangroup.h"
@@ -104,12 +105,14 @@ bool file_judge(struct worker *w, struct file *f, enum counter_id *counter_r)
 		return true;
 	}
 	if (atomic_load(&w->sb->path_filter) && *file_path(f) == '/' &&
-	    !exclude_included(ex, file_path(f))) {
+	    !exclude_included(ex, file_path(f)) &&
+	    hostmounts_has_fd(w->sb, f->fd)) {
 		*counter_r = COUNTER_ALLOWED_SPECIAL;
 		return true;
 	}
 	if ((exclude_needs_path(ex) && *file_path(f) == '/' &&
-	     exclude_path(ex, file_path(f), NULL)) ||
+	     exclude_path(ex, file_path(f), NULL) &&
+	     hostmounts_has_fd(w->sb, f->fd)) ||
 	    (exclude_has_executables(ex) && worker_ask_excluded(w, f->pid))) {
 		*counter_r = COUNTER_ALLOWED_EXCLUDED;
 		return true;

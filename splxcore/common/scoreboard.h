@@ -31,6 +31,7 @@
 #define NUMBER_BASE 64
 #define SCOREBOARD_EXEMPT 64
 #define SCOREBOARD_POISON 64
+#define SCOREBOARD_MOUNTS 8192
 #define SCOREBOARD_PASS 256
 #define SLOT_SAMPLES 64
 
@@ -157,6 +158,14 @@ struct scoreboard {
 
 	/* Processes that are never held: ours, and tools that administer us. */
 	_Atomic int32_t exempt[SCOREBOARD_EXEMPT];
+
+	/* Ids of our own namespace's mounts, see common/hostmounts.h; written
+	 * by the master alone, seq odd meanwhile. */
+	struct {
+		_Atomic uint32_t seq;
+		uint32_t count;
+		uint32_t ids[SCOREBOARD_MOUNTS];
+	} mounts;
 
 	/* Files that ended workers; written by the master alone. */
 	struct {

@@ -130,6 +130,27 @@ def test_a_mount_in_another_mount_namespace_is_followed(shared):
     assert not os.path.ismount(at)
 
 
+def test_a_foreign_mount_cannot_pose_as_an_excluded_directory(shared):
+    """Who may mount in a namespace of his own could give any file the path
+    of an excluded directory there."""
+    excluded, evil = shared.dir / "excluded", shared.dir / "evil"
+    excluded.mkdir()
+    evil.mkdir()
+    (evil / "bad.com").write_bytes(EICAR)
+    (excluded / "real.com").write_bytes(EICAR)
+    shared.ctl("exclusion", "add", "directory", excluded)
+    try:
+        assert opens(excluded / "real.com") == 0
+        r = subprocess.run(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+             'mount --bind "$0" "$1" && cat "$1/bad.com"', str(evil),
+             str(excluded)], capture_output=True)
+        assert r.returncode != 0 and EICAR not in r.stdout
+        assert b"Operation not permitted" in r.stderr
+    finally:
+        shared.ctl("exclusion", "remove", "directory", excluded)
+
+
 def test_uncovered_file_systems_are_named_with_a_reason(make_suite):
     s = make_suite(FirstAction="deny", ExcludeFsType=["ramfs"])
     s.start()
