@@ -261,9 +261,8 @@ int main(void)
 	bool skip = false;
 	char *line = NULL;
 	size_t size = 0;
-	ssize_t n;
 
-	while ((n = getline(&line, &size, stdin)) > 0) {
+	while (getline(&line, &size, stdin) > 0) {
 		if (strncmp(line, end, strlen(end)) == 0)
 			skip = false;
 		if (!skip)

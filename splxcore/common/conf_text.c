@@ -282,7 +282,8 @@ static int read_stmt(struct reader *r)
 		return -1;
 	stmt.value = r->at;
 	stmt.first = r->scan->lines.len;
-	r->key = stmt.opt->key;
+	/* fail() returned -1 otherwise. */
+	r->key = stmt.opt->key; // NOLINT(clang-analyzer-core.NullDereference)
 	if (!peek(r, 0) || peek(r, 0) == '\n')
 		return fail(r, r->line, "has no value");
 	if (peek(r, 0) != '{')

@@ -235,6 +235,8 @@ static void look_up(struct program *p)
 {
 	struct stat st;
 
+	/* normal_path() gave a path or said why not.
+	 * NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
 	if (stat(p->path, &st) == 0) {
 		p->found = S_ISREG(st.st_mode);
 		p->dev = st.st_dev;

@@ -98,7 +98,7 @@ static char *audit_args(json_t *args)
 	if (!text)
 		return xstrdup("{}");
 	if (strlen(text) > AUDIT_ARGS_MAX)
-		strcpy(text + AUDIT_ARGS_MAX, "...");
+		memcpy(text + AUDIT_ARGS_MAX - 3, "...", 4);
 	return text;
 }
 

@@ -23,9 +23,9 @@ void str_addf(struct str *b, const char *fmt, ...)
 void str_vaddf(struct str *b, const char *fmt, va_list ap)
 	__attribute__((format(printf, 2, 0)));
 /* Never NULL: "" for an empty one. */
-const char *str_get(const struct str *b);
+const char *str_get(const struct str *b) __attribute__((returns_nonnull));
 /* Hands the string over to the caller, who frees it; *b is empty again. */
-char *str_take(struct str *b);
+char *str_take(struct str *b) __attribute__((returns_nonnull));
 void str_clear(struct str *b); /* empty, memory kept */
 void str_free(struct str *b);
 

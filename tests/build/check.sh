@@ -19,7 +19,7 @@ rm -f $out/*.log
 # count NAME PASSED FAILED SKIPPED
 count() {
 	echo "$2 $3 $4" >>$out/counts
-	printf '  %-34s %s passed' "$1" "$2"
+	printf '  %-44s %s passed' "$1" "$2"
 	[ "$3" = 0 ] || printf ', %s FAILED' "$3"
 	[ "$4" = 0 ] || printf ', %s skipped' "$4"
 	echo
