@@ -66,14 +66,20 @@ void cover_set_reason(struct cover_row *row, const char *fmt, ...)
 	row->covered = !*s;
 }
 
+void cover_row_free(struct cover_row *row)
+{
+	free(row->point);
+	free(row->fstype);
+	free(row->source);
+	free(row->reason);
+}
+
 void cover_list_free(struct cover_list *list)
 {
 	struct cover_row *row;
 
-	vec_each (row, list) {
-		free(row->point);
-		free(row->reason);
-	}
+	vec_each (row, list)
+		cover_row_free(row);
 	vec_free(list);
 }
 
@@ -212,6 +218,9 @@ static void add_row(struct cover_list *list, const struct follow_ns *ns,
 		.ns = ns,
 		.mount = m,
 		.point = xstrdup(point),
+		.fstype = xstrdup(m ? m->fstype : ""),
+		.source = xstrdup(m ? m->source : ""),
+		.pid = ns->pid,
 		.scope = scope,
 		.covered = !reason,
 		.reason = xstrdup(reason ? reason : ""),
@@ -284,18 +293,17 @@ json_t *cover_json(const struct cover_list *list)
 	json_t *out = json_array();
 
 	vec_each (row, list) {
-		const struct mount *m = row->mount;
 		bool alone = row->scope == FANGROUP_MOUNT;
 
 		json_array_append_new(
-			out, json_pack("{s:o,s:o,s:o,s:b,s:s,s:o,s:i}", "point",
-				       text(row->point), "fstype",
-				       text(m ? m->fstype : ""), "source",
-				       text(m ? m->source : ""), "covered",
-				       row->covered, "scope",
-				       alone ? "mount" : "filesystem", "reason",
-				       text(row->reason), "namespace",
-				       (int)row->ns->pid));
+			out,
+			json_pack("{s:o,s:o,s:o,s:b,s:s,s:o,s:i}", "point",
+				  text(row->point), "fstype", text(row->fstype),
+				  "source", text(row->source), "covered",
+				  row->covered, "scope",
+				  alone ? "mount" : "filesystem", "reason",
+				  text(row->reason), "namespace",
+				  (int)row->pid));
 	}
 	return out;
 }

@@ -19,10 +19,15 @@
  * interceptor.
  */
 struct cover_row {
-	const struct follow_ns *ns; /* borrowed */
-	const struct mount *mount;  /* borrowed; NULL: an Include entry that
-				       names nothing */
+	/* Borrowed from the follower: only while the plan is carried out.
+	 * mount is NULL for an Include entry that names nothing. */
+	const struct follow_ns *ns;
+	const struct mount *mount;
+	/* Its own, for those who ask later. */
 	char *point;
+	char *fstype;
+	char *source;
+	pid_t pid; /* a process in the namespace, 0: our own */
 	bool covered;
 	enum fangroup_scope scope;
 	char *reason; /* "" when covered */
@@ -55,6 +60,7 @@ bool cover_needs_filter(const struct cover *cover);
 
 void cover_set_reason(struct cover_row *row, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+void cover_row_free(struct cover_row *row);
 void cover_list_free(struct cover_list *list);
 /* As "coverage" in common/state.h. New reference. */
 json_t *cover_json(const struct cover_list *list);

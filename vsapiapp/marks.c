@@ -284,8 +284,7 @@ static void forget_unseen(struct marks *marks, const struct cover_list *plan)
 /* Takes out what is hidden below other mounts. */
 static void drop_row(struct cover_list *plan, size_t i)
 {
-	free(plan->items[i].point);
-	free(plan->items[i].reason);
+	cover_row_free(&plan->items[i]);
 	vec_remove(plan, i);
 }
 
