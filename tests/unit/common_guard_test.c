@@ -28,6 +28,7 @@ enum manner {
 	WORKER_PARKS,	    /* holds all it gets, the first scanned */
 	WORKER_STOPS_BLIND, /* takes without entering, and stops */
 	WORKER_STOPS_TAKEN, /* stops when it has taken and not counted */
+	WORKER_DAWDLES,	    /* answers, but is slow to count what it took */
 	WORKER_STOPS_WON,   /* stops between winning and answering */
 };
 
@@ -77,11 +78,14 @@ static void worker_event(int no, enum manner manner, struct fangroup_event *ev)
 	hold = &slot->holds[ev->fd - slot_number(no)];
 	if (manner == WORKER_STOPS_BLIND || manner == WORKER_STOPS_TAKEN)
 		raise(SIGSTOP);
+	if (manner == WORKER_DAWDLES)
+		usleep(150000);
 	worker_enter(slot, hold, ev->pid,
 		     manner == WORKER_PARKS && !first ? HOLD_PARKED
 						      : HOLD_SCANNING);
 	switch (manner) {
 	case WORKER_ANSWERS:
+	case WORKER_DAWDLES:
 	case WORKER_STOPS_BLIND:
 	case WORKER_STOPS_TAKEN:
 	case WORKER_STOPS_WON:
@@ -396,6 +400,22 @@ static void busy_workers_lose_no_question_to_the_guard(void **state)
 	bed_kill(w[1]);
 }
 
+static void question_not_counted_yet_is_not_taken_for_an_older_one(void **state)
+{
+	pid_t w = worker_start(WORKER_DAWDLES, NULL);
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		bed_opener(&bed, i);
+		tick_until_back(i, i + 1);
+		/* Far longer ago than the limit, when the next one comes. */
+		tick_for(TIMEOUT + 100);
+	}
+	assert_int_equal(counted(POLICY_TIMEOUT), 0);
+	assert_int_equal(counted(ALLOWED_CLEAN), 3);
+	bed_kill(w);
+}
+
 static void time_in_the_queue_counts_for_a_held_question(void **state)
 {
 	pid_t w = worker_start(WORKER_HOLDS, NULL);
@@ -500,6 +520,46 @@ static void what_workers_take_meanwhile_is_not_drained(void **state)
 	assert_waited(4, TIMEOUT, TIMEOUT + SLACK, 0);
 	assert_int_equal(counted(ALLOWED_CLEAN), 4);
 	assert_int_equal(counted(POLICY_QUEUE), 1);
+	bed_kill(w);
+}
+
+static void question_not_counted_yet_is_not_drained_in_the_next_ones_place(void **state)
+{
+	pid_t w = worker_start(WORKER_DAWDLES, NULL);
+
+	(void)state;
+	sb->verdict_timeout_ms = 1000;
+	worker_stop(w);
+	bed_opener(&bed, 0);
+	wait_pending(1);
+	tick_for(930);
+	kill(w, SIGCONT);
+	wait_pending(0);
+	bed_opener(&bed, 1);
+	tick_until_back(0, 2);
+	assert_int_equal(counted(POLICY_QUEUE), 0);
+	bed_kill(w);
+}
+
+static void worker_stopped_while_taking_delays_no_draining(void **state)
+{
+	pid_t w = worker_start(WORKER_STOPS_TAKEN, NULL);
+
+	(void)state;
+	sb->verdict_timeout_ms = 1000;
+	worker_stop(w);
+	bed_opener(&bed, 0);
+	bed_opener(&bed, 1);
+	wait_pending(2);
+	tick_for(600);
+	kill(w, SIGCONT);
+	wait_stopped(w);
+	assert_int_equal(fangroup_pending(group), 1);
+	tick_until_back(0, 2);
+	assert_int_equal(counted(POLICY_QUEUE), 1);
+	/* One was drained when due, the other held until its limit. */
+	assert_true(bed.openers[0].waited_ms < 1350 ||
+		    bed.openers[1].waited_ms < 1350);
 	bed_kill(w);
 }
 
@@ -635,6 +695,37 @@ static void open_breaker_leaves_files_to_a_worker_that_is_well(void **state)
 	bed_kill(well);
 }
 
+static void open_breaker_gives_an_idle_worker_a_tick(void **state)
+{
+	struct slot *idle = &sb->slots[scoreboard_claim(sb, SLOT_FRONT)];
+	struct proc_id self;
+
+	(void)state;
+	assert_int_equal(proc_identify(getpid(), &self), 0);
+	atomic_store(&idle->start, self.start);
+	atomic_store(&idle->pid, self.pid);
+	sb->breaker_retry_ms = 60000;
+	atomic_store(&sb->timeouts_in_row, 5);
+	atomic_store(&sb->breaker_since_ns, clock_mono_ns());
+	atomic_store(&sb->breaker_open, 1);
+	guard_tick(guard);
+	bed_opener(&bed, 0);
+	wait_pending(1);
+	atomic_store(&idle->beat_ns, clock_mono_ns());
+	guard_tick(guard);
+	assert_int_equal(fangroup_pending(group), 1);
+	guard_tick(guard);
+	assert_int_equal(fangroup_pending(group), 0);
+	/* With nobody idle nothing is put off. */
+	bed_opener(&bed, 1);
+	wait_pending(1);
+	atomic_store(&idle->scan_start_ns, clock_mono_ns());
+	guard_tick(guard);
+	assert_int_equal(fangroup_pending(group), 0);
+	tick_until_back(0, 2);
+	assert_int_equal(counted(POLICY_BREAKER), 2);
+}
+
 static void without_any_worker_nobody_waits(void **state)
 {
 	pid_t w = worker_start(WORKER_ANSWERS, NULL);
@@ -722,17 +813,21 @@ int main(void)
 		T(worker_stopped_before_entering_what_it_took_holds_nobody),
 		T(worker_stopped_before_counting_what_it_took_holds_nobody),
 		T(busy_workers_lose_no_question_to_the_guard),
+		T(question_not_counted_yet_is_not_taken_for_an_older_one),
 		T(time_in_the_queue_counts_for_a_held_question),
 		T(two_guards_count_a_timeout_once),
 		T(parked_questions_time_out_but_are_no_row),
 		T(overdue_in_the_queue_are_drained_and_no_others),
 		T(what_workers_take_meanwhile_is_not_drained),
+		T(question_not_counted_yet_is_not_drained_in_the_next_ones_place),
+		T(worker_stopped_while_taking_delays_no_draining),
 		T(draining_denies_by_policy_but_never_the_exempt),
 		T(guard_that_may_not_read_leaves_the_queue),
 		T(event_under_a_wrong_number_is_answered_too),
 		T(breaker_lets_nobody_wait_and_closes_when_scans_finish),
 		T(breaker_tries_the_scanner_again_and_opens_at_one_timeout),
 		T(open_breaker_leaves_files_to_a_worker_that_is_well),
+		T(open_breaker_gives_an_idle_worker_a_tick),
 		T(without_any_worker_nobody_waits),
 		T(dead_workers_slot_is_answered_whole),
 		T(what_a_killed_worker_had_not_entered_is_answered_too),
