@@ -10,8 +10,8 @@
 
 int finding_send(int sock, const struct finding *f, int fd, struct err *err)
 {
-	if (fd_send(sock, f, sizeof(*f), &fd, fd >= 0 ? 1 : 0,
-		    MSG_DONTWAIT) == 0)
+	if (fd_send(sock, f, sizeof(*f), &fd, fd >= 0 ? 1 : 0, MSG_DONTWAIT) ==
+	    0)
 		return 0;
 	/* ETOOMANYREFS: too many of this user's descriptors are under way;
 	 * that ends, like the others, when the receiver reads. */

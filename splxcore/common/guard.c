@@ -45,9 +45,9 @@ struct guard {
 	bool inert; /* no fanotify here */
 	uint64_t patience_ns;
 	uint64_t now;
-	uint64_t taken;	 /* how many were taken; never goes back */
+	uint64_t taken;	  /* how many were taken; never goes back */
 	uint64_t transit; /* how many more may just be taken */
-	uint64_t before; /* end of the queue at the last tick */
+	uint64_t before;  /* end of the queue at the last tick */
 	struct watch watch[SCOREBOARD_SLOTS][SLOT_NUMBERS];
 	uint64_t stale_ns[SCOREBOARD_SLOTS]; /* last answered blindly */
 	unsigned int first, count; /* of snaps, a ring, the oldest first */
@@ -251,8 +251,8 @@ static void watch_hold(struct guard *guard, struct watch *watch,
 		memset(watch, 0, sizeof(*watch));
 		watch->start_ns = watch->since_ns = start;
 	} else if (watch->counted && !watch->queued) {
-		uint64_t queued = in_queue_since(
-			guard, guard->taken + guard->transit);
+		uint64_t queued =
+			in_queue_since(guard, guard->taken + guard->transit);
 
 		watch->queued = true;
 		if (queued < start)
@@ -282,8 +282,7 @@ static void hold_tick(struct guard *guard, int slot, int n, uint64_t limit)
 
 		/* The next question may have come under our hands; then it
 		 * is its worker's, or ours when its own time is over. */
-		if (!win(hold, &state) ||
-		    atomic_load(&hold->start_ns) != start)
+		if (!win(hold, &state) || atomic_load(&hold->start_ns) != start)
 			return;
 		if (answer_number(guard, slot, n, hold->pid) && alone)
 			timed_out(guard);
@@ -438,14 +437,14 @@ static void queue_tick(struct guard *guard, uint64_t pending)
 	if (overdue > taken) {
 		overdue -= taken;
 		drain(guard, overdue < pending ? overdue : pending,
-		      COUNTER_POLICY_QUEUE,
-		      atomic_load(&sb->allow_on_timeout));
+		      COUNTER_POLICY_QUEUE, atomic_load(&sb->allow_on_timeout));
 	}
 }
 
 /*
  * Events that a worker is just about to take, or has taken and not counted:
- * its hold has no opener yet. One that stands so for longer is stopped.
+ * its hold has no opener yet. One that stands so for longer is stopped, or its
+ * opener has no pid in our namespace.
  */
 static uint64_t in_transit(const struct guard *guard)
 {
@@ -516,6 +515,8 @@ int guard_answer_slot(struct scoreboard *sb, int group, int slot,
 		if (fangroup_answer(group, slot_number(slot) + n,
 				    exempt || allow) != 0)
 			continue;
+		if (state == HOLD_FREE || hold->pid == 0)
+			count(sb, COUNTER_QUESTIONS); /* it did not get to it */
 		count(sb, exempt ? COUNTER_ALLOWED_EXEMPT : counter);
 		answered++;
 	}

@@ -172,8 +172,8 @@ struct known *known_map(int fd, struct err *err)
 	if (!known)
 		return NULL;
 	n = known->table->entries;
-	if (known->table->magic != TABLE_MAGIC || n < WAYS ||
-	    n > MAX_ENTRIES || (n & (n - 1)) != 0 ||
+	if (known->table->magic != TABLE_MAGIC || n < WAYS || n > MAX_ENTRIES ||
+	    (n & (n - 1)) != 0 ||
 	    size != sizeof(struct table) + n * sizeof(struct entry)) {
 		err_set(err, 0, "descriptor %d is no table of known files", fd);
 		known_free(&known);
@@ -215,8 +215,7 @@ static uint64_t spare(const struct known *known, const uint64_t w[ENTRY_WORDS],
 	memcpy(&old, w, sizeof(old));
 	if (!entry_valid(w))
 		return UINT64_MAX - 1;
-	if (old.fsid == key->fsid && old.dev == key->dev &&
-	    old.ino == key->ino)
+	if (old.fsid == key->fsid && old.dev == key->dev && old.ino == key->ino)
 		return UINT64_MAX;
 	if (w[WORD_EPOCH] != epoch)
 		return UINT64_MAX - 2;
@@ -281,9 +280,8 @@ static uint64_t head_check(const struct file_head *head)
 int known_save(const struct known *known, const char *path, uint64_t epoch,
 	       struct err *err)
 {
-	struct file_head head = {.magic = FILE_MAGIC,
-				 .version = FILE_VERSION,
-				 .epoch = epoch};
+	struct file_head head = {
+		.magic = FILE_MAGIC, .version = FILE_VERSION, .epoch = epoch};
 	size_t room = known_count(known, epoch);
 	size_t size = sizeof(head) + room * sizeof(struct entry);
 	char *data = xmalloc(size);

@@ -2,7 +2,6 @@
 #include "scoreboard.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -163,8 +162,8 @@ void scoreboard_release(struct scoreboard *sb, int slot)
 
 uint64_t scoreboard_count(const struct scoreboard *sb, enum counter_id id)
 {
-	uint64_t sum = atomic_load(&sb->counters[id]) +
-		       atomic_load(&sb->retired[id]);
+	uint64_t sum =
+		atomic_load(&sb->counters[id]) + atomic_load(&sb->retired[id]);
 
 	for (int i = 0; i < SCOREBOARD_SLOTS; i++)
 		sum += atomic_load(&sb->slots[i].counters[id]);
@@ -175,14 +174,15 @@ uint64_t scoreboard_taken(const struct scoreboard *sb)
 {
 	uint64_t sum = 0;
 
-	/* Retiring takes microseconds; one who died in it is not waited for. */
-	for (int tries = 0; tries < 200; tries++) {
+	/* Retiring takes microseconds; one who was killed in it is not waited
+	 * for longer than some milliseconds. */
+	for (int tries = 0; tries < 50; tries++) {
 		uint32_t before = atomic_load(&sb->retire_seq);
 
 		sum = scoreboard_count(sb, COUNTER_QUESTIONS);
 		if (!(before & 1u) && atomic_load(&sb->retire_seq) == before)
 			break;
-		sched_yield();
+		usleep(50);
 	}
 	return sum;
 }

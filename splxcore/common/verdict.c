@@ -7,12 +7,13 @@
 #include "lib/clock.h"
 
 #define NAME_OF(table, i)                                                      \
-	((size_t)(i) < sizeof(table) / sizeof(*(table)) ? (table)[i] : "unknown")
+	((size_t)(i) < sizeof(table) / sizeof(*(table)) ? (table)[i]           \
+							: "unknown")
 
 static const char *const verdict_names[] = {
-	[VERDICT_CLEAN] = "clean",	   [VERDICT_INFECTED] = "infected",
-	[VERDICT_OVERSIZE] = "oversize",   [VERDICT_ENCRYPTED] = "encrypted",
-	[VERDICT_TIMEOUT] = "timeout",	   [VERDICT_ERROR] = "error",
+	[VERDICT_CLEAN] = "clean",	 [VERDICT_INFECTED] = "infected",
+	[VERDICT_OVERSIZE] = "oversize", [VERDICT_ENCRYPTED] = "encrypted",
+	[VERDICT_TIMEOUT] = "timeout",	 [VERDICT_ERROR] = "error",
 };
 
 static const char *const source_names[] = {

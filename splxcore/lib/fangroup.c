@@ -108,9 +108,9 @@ static int change_mark(int group, unsigned int verb, enum fangroup_scope scope,
 		       uint32_t what, bool permission, int dirfd,
 		       const char *path, struct err *err)
 {
-	unsigned int flags = verb | (scope == FANGROUP_FILESYSTEM
-					     ? FAN_MARK_FILESYSTEM
-					     : FAN_MARK_MOUNT);
+	unsigned int flags =
+		verb | (scope == FANGROUP_FILESYSTEM ? FAN_MARK_FILESYSTEM
+						     : FAN_MARK_MOUNT);
 
 	if (fanotify_mark(group, flags, event_mask(what, permission), dirfd,
 			  path) == 0)
@@ -122,8 +122,7 @@ static int change_mark(int group, unsigned int verb, enum fangroup_scope scope,
 }
 
 int fangroup_mark(int group, enum fangroup_scope scope, uint32_t what,
-		  bool permission, int dirfd, const char *path,
-		  struct err *err)
+		  bool permission, int dirfd, const char *path, struct err *err)
 {
 	return change_mark(group, FAN_MARK_ADD, scope, what, permission, dirfd,
 			   path, err);

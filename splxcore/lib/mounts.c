@@ -84,8 +84,8 @@ static bool parse_line(char *line, struct mount *mnt_r)
 	mnt_r->point = xstrdup(f[FIELD_POINT]);
 	mnt_r->fstype = xstrdup(f[FIELD_FSTYPE]);
 	mnt_r->source = xstrdup(f[FIELD_SOURCE]);
-	mnt_r->options = xasprintf("%s,%s", f[FIELD_OPTIONS],
-				   f[FIELD_SUPER_OPTIONS]);
+	mnt_r->options =
+		xasprintf("%s,%s", f[FIELD_OPTIONS], f[FIELD_SUPER_OPTIONS]);
 	return true;
 }
 
@@ -146,7 +146,7 @@ const struct mount *mounts_find(const struct mount_list *list, const char *path)
 {
 	const struct mount *mnt, *best = NULL;
 
-	vec_each(mnt, list) {
+	vec_each (mnt, list) {
 		/* Of two at one point the later one covers the other. */
 		if (lies_on(path, mnt->point) &&
 		    (!best || strlen(mnt->point) >= strlen(best->point)))
@@ -159,7 +159,7 @@ void mounts_free(struct mount_list *list)
 {
 	struct mount *mnt;
 
-	vec_each(mnt, list) {
+	vec_each (mnt, list) {
 		xfree(&mnt->root);
 		xfree(&mnt->point);
 		xfree(&mnt->fstype);
@@ -174,22 +174,22 @@ void mounts_free(struct mount_list *list)
  * with the network: others can change their files without this kernel.
  */
 static const char *const network_types[] = {
-	"9p",	  "acfs",  "afs",    "beegfs", "ceph",  "cifs",
-	"coda",	  "gfs",   "gfs2",   "glusterfs", "gpfs",  "lustre", "ncpfs",
-	"nfs",	  "nfs3",  "nfs4",   "ocfs2",	 "orangefs", "prl_fs", "pvfs2",
-	"smb2",	  "smb3",  "smbfs",  "vboxsf",	 "virtiofs", "vmhgfs",
+	"9p",	"acfs",	 "afs",	      "beegfs",	  "ceph",   "cifs",  "coda",
+	"gfs",	"gfs2",	 "glusterfs", "gpfs",	  "lustre", "ncpfs", "nfs",
+	"nfs3", "nfs4",	 "ocfs2",     "orangefs", "prl_fs", "pvfs2", "smb2",
+	"smb3", "smbfs", "vboxsf",    "virtiofs", "vmhgfs",
 };
 
 /* devtmpfs is not among them: it takes any file, like tmpfs. */
 static const char *const pseudo_types[] = {
-	"anon_inodefs", "autofs",     "bdev",	   "binder",	 "binfmt_misc",
-	"bpf",		"cgroup",     "cgroup2",   "configfs",	 "cpuset",
-	"debugfs",	"devpts",     "dmabuf",	   "efivarfs",	 "functionfs",
-	"fusectl",	"gadgetfs",   "hugetlbfs", "ipathfs",	 "mqueue",
-	"nfsd",		"nsfs",	      "oprofilefs", "pidfs",	 "pipefs",
-	"proc",		"pstore",     "resctrl",   "rpc_pipefs", "securityfs",
-	"selinuxfs",	"smackfs",    "sockfs",	   "spufs",	 "sysfs",
-	"tracefs",	"usbfs",      "xenfs",
+	"anon_inodefs", "autofs",   "bdev",	  "binder",	"binfmt_misc",
+	"bpf",		"cgroup",   "cgroup2",	  "configfs",	"cpuset",
+	"debugfs",	"devpts",   "dmabuf",	  "efivarfs",	"functionfs",
+	"fusectl",	"gadgetfs", "hugetlbfs",  "ipathfs",	"mqueue",
+	"nfsd",		"nsfs",	    "oprofilefs", "pidfs",	"pipefs",
+	"proc",		"pstore",   "resctrl",	  "rpc_pipefs", "securityfs",
+	"selinuxfs",	"smackfs",  "sockfs",	  "spufs",	"sysfs",
+	"tracefs",	"usbfs",    "xenfs",
 };
 
 static bool among(const char *const *types, size_t n, const char *type)

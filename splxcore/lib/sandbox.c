@@ -128,9 +128,9 @@ static bool is_already(uid_t uid, gid_t gid)
 	uid_t r, e, s;
 	gid_t gr, ge, gs;
 
-	return getresuid(&r, &e, &s) == 0 && r == uid && e == uid &&
-	       s == uid && getresgid(&gr, &ge, &gs) == 0 && gr == gid &&
-	       ge == gid && gs == gid && getgroups(0, NULL) == 0;
+	return getresuid(&r, &e, &s) == 0 && r == uid && e == uid && s == uid &&
+	       getresgid(&gr, &ge, &gs) == 0 && gr == gid && ge == gid &&
+	       gs == gid && getgroups(0, NULL) == 0;
 }
 
 static int change_ids(uid_t uid, gid_t gid, struct err *err)
@@ -214,8 +214,7 @@ struct ll_path_beneath {
  * opened in the name of the process that reads the event, so a reader that
  * may not open it gets EACCES and the kernel denies the opener.
  */
-static void ll_rights(long abi, struct ll_ruleset *rules_r,
-		      uint64_t *allowed_r)
+static void ll_rights(long abi, struct ll_ruleset *rules_r, uint64_t *allowed_r)
 {
 	memset(rules_r, 0, sizeof(*rules_r));
 	rules_r->fs = LL_ABI1 & ~LL_READ_FILE;
@@ -229,10 +228,10 @@ static void ll_rights(long abi, struct ll_ruleset *rules_r,
 		rules_r->fs |= LL_IOCTL_DEV;
 	if (abi >= 6)
 		rules_r->scoped = LL_SCOPE_ALL;
-	*allowed_r = rules_r->fs &
-		     (LL_WRITE_FILE | LL_READ_DIR | LL_REMOVE_DIR |
-		      LL_REMOVE_FILE | LL_MAKE_DIR | LL_MAKE_REG | LL_REFER |
-		      LL_TRUNCATE);
+	*allowed_r =
+		rules_r->fs &
+		(LL_WRITE_FILE | LL_READ_DIR | LL_REMOVE_DIR | LL_REMOVE_FILE |
+		 LL_MAKE_DIR | LL_MAKE_REG | LL_REFER | LL_TRUNCATE);
 }
 
 static int ll_restrict(int ruleset, const char *dir, uint64_t allowed,

@@ -348,7 +348,8 @@ static void file_that_others_could_write_is_ignored(void **state)
 	assert_int_equal(load_anew(9), -1);
 }
 
-/* --- promise 7, on real file systems --------------------------------------- */
+/* --- promise 7, on real file systems ---------------------------------------
+ */
 
 /* A file system at `dir`: 0 tmpfs, 1 ext4 in a file; -1 where it cannot be. */
 static int mount_at(int kind)

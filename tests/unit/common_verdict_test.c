@@ -32,7 +32,7 @@ static void what_is_out_of_range_is_unknown(void **state)
 {
 	(void)state;
 	assert_string_equal(verdict_name(VERDICT_ERROR + 1), "unknown");
-	assert_string_equal(verdict_name((enum verdict)-1), "unknown");
+	assert_string_equal(verdict_name((enum verdict) - 1), "unknown");
 	assert_string_equal(source_name((enum scan_source)77), "unknown");
 	assert_string_equal(action_name((enum action)77), "unknown");
 }

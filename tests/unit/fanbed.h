@@ -74,9 +74,9 @@ static inline int bed_up(struct bed *bed)
 			abort();
 		close(fd);
 	}
-	bed->openers = mmap(NULL, BED_FILES * sizeof(struct opener),
-			    PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bed->openers =
+		mmap(NULL, BED_FILES * sizeof(struct opener),
+		     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return 1;
 }
 

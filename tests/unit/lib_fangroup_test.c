@@ -164,7 +164,8 @@ static void any_holder_may_answer_by_the_readers_number(void **state)
 		struct fangroup_event ev;
 
 		/* Without any right of its own. */
-		if (setgroups(0, NULL) || setresgid(BED_USER, BED_USER, BED_USER) ||
+		if (setgroups(0, NULL) ||
+		    setresgid(BED_USER, BED_USER, BED_USER) ||
 		    setresuid(BED_USER, BED_USER, BED_USER) ||
 		    fd_fill(777, &err) < 0 || !next(group, &ev, 5000) ||
 		    write(pipe_fd[1], &ev.fd, sizeof(ev.fd)) < 0)
@@ -284,13 +285,14 @@ static void a_stranger_may_ignore_only_what_it_may_read(void **state)
 	fchmod(secret, 0600);
 	pid = bed_fork();
 	if (pid == 0) {
-		if (setgroups(0, NULL) || setresgid(BED_USER, BED_USER, BED_USER) ||
+		if (setgroups(0, NULL) ||
+		    setresgid(BED_USER, BED_USER, BED_USER) ||
 		    setresuid(BED_USER, BED_USER, BED_USER))
 			_exit(1);
 		if (fangroup_ignore(group, own, FANGROUP_OPEN, true, false))
 			_exit(2);
-		if (fangroup_ignore(group, secret, FANGROUP_OPEN, true, false) !=
-			    -1 ||
+		if (fangroup_ignore(group, secret, FANGROUP_OPEN, true,
+				    false) != -1 ||
 		    errno != EACCES)
 			_exit(3);
 		_exit(0);

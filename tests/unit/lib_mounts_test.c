@@ -66,9 +66,15 @@ static void empty_source_is_a_source(void **state)
 static void lines_without_sense_are_skipped(void **state)
 {
 	static const char *const bad[] = {
-		"", "\n\n", "22", "22 1 254:0 / /", "a b c d e f - g h i\n",
-		"22 1 254:0 / /x rw - ext4 dev", "22 1 254 / /x rw - t d o",
-		"-1 1 254:0 / /x rw - t d o", "22 1 254:0 / x rw - t d o",
+		"",
+		"\n\n",
+		"22",
+		"22 1 254:0 / /",
+		"a b c d e f - g h i\n",
+		"22 1 254:0 / /x rw - ext4 dev",
+		"22 1 254 / /x rw - t d o",
+		"-1 1 254:0 / /x rw - t d o",
+		"22 1 254:0 / x rw - t d o",
 		"22 1 254:0 / /x rw shared:1 ext4 dev rw",
 		"99999999999 1 254:0 / /x rw - t d o",
 		"22 1 254:0x / /x rw - t d o",
@@ -171,19 +177,19 @@ static void types_are_told_apart_and_the_unknown_is_scanned(void **state)
 		const char *type;
 		enum mount_kind kind;
 	} rows[] = {
-		{"ext4", MOUNT_LOCAL},	   {"xfs", MOUNT_LOCAL},
-		{"btrfs", MOUNT_LOCAL},	   {"tmpfs", MOUNT_LOCAL},
-		{"overlay", MOUNT_LOCAL},  {"vfat", MOUNT_LOCAL},
-		{"devtmpfs", MOUNT_LOCAL}, {"squashfs", MOUNT_LOCAL},
+		{"ext4", MOUNT_LOCAL},	       {"xfs", MOUNT_LOCAL},
+		{"btrfs", MOUNT_LOCAL},	       {"tmpfs", MOUNT_LOCAL},
+		{"overlay", MOUNT_LOCAL},      {"vfat", MOUNT_LOCAL},
+		{"devtmpfs", MOUNT_LOCAL},     {"squashfs", MOUNT_LOCAL},
 		{"somethingnew", MOUNT_LOCAL}, {"", MOUNT_LOCAL},
-		{"nfs", MOUNT_NETWORK},	   {"nfs4", MOUNT_NETWORK},
-		{"cifs", MOUNT_NETWORK},   {"9p", MOUNT_NETWORK},
-		{"ceph", MOUNT_NETWORK},   {"virtiofs", MOUNT_NETWORK},
-		{"ocfs2", MOUNT_NETWORK},  {"fuse", MOUNT_FUSE},
-		{"fuseblk", MOUNT_FUSE},   {"fuse.sshfs", MOUNT_FUSE},
-		{"fusectl", MOUNT_PSEUDO}, {"proc", MOUNT_PSEUDO},
-		{"sysfs", MOUNT_PSEUDO},   {"cgroup2", MOUNT_PSEUDO},
-		{"autofs", MOUNT_PSEUDO},  {"nfsd", MOUNT_PSEUDO},
+		{"nfs", MOUNT_NETWORK},	       {"nfs4", MOUNT_NETWORK},
+		{"cifs", MOUNT_NETWORK},       {"9p", MOUNT_NETWORK},
+		{"ceph", MOUNT_NETWORK},       {"virtiofs", MOUNT_NETWORK},
+		{"ocfs2", MOUNT_NETWORK},      {"fuse", MOUNT_FUSE},
+		{"fuseblk", MOUNT_FUSE},       {"fuse.sshfs", MOUNT_FUSE},
+		{"fusectl", MOUNT_PSEUDO},     {"proc", MOUNT_PSEUDO},
+		{"sysfs", MOUNT_PSEUDO},       {"cgroup2", MOUNT_PSEUDO},
+		{"autofs", MOUNT_PSEUDO},      {"nfsd", MOUNT_PSEUDO},
 		{"devpts", MOUNT_PSEUDO},
 	};
 

@@ -23,7 +23,7 @@
 #include "fanbed.h"
 
 static char dir[64];
-static struct bed bed; /* of the one test that needs it */
+static struct bed bed;	    /* of the one test that needs it */
 static int outside_fd = -1; /* a file that the sandboxed process holds */
 static char outside_path[128];
 
@@ -158,9 +158,8 @@ static void child_tmpfs(void)
 	WALL(sandbox_tmpfs(inner(""), 1 << 20, BED_USER, BED_USER, &e_));
 	MUST(stat(inner(""), &st) == 0 && st.st_uid == BED_USER &&
 	     st.st_gid == BED_USER && (st.st_mode & 07777) == 0700);
-	MUST(statvfs(inner(""), &fs) == 0 &&
-	     (fs.f_flag & ST_NOEXEC) && (fs.f_flag & ST_NODEV) &&
-	     (fs.f_flag & ST_NOSUID));
+	MUST(statvfs(inner(""), &fs) == 0 && (fs.f_flag & ST_NOEXEC) &&
+	     (fs.f_flag & ST_NODEV) && (fs.f_flag & ST_NOSUID));
 	fd = open(inner("big"), O_CREAT | O_WRONLY, 0600);
 	while ((n = write(fd, block, sizeof(block))) > 0)
 		total += n;
@@ -185,7 +184,8 @@ static void tmpfs_has_its_owner_and_bounds_for_bytes_and_files(void **state)
 	assert_int_equal(in_child(child_tmpfs), 0);
 }
 
-/* --- identity -------------------------------------------------------------- */
+/* --- identity --------------------------------------------------------------
+ */
 
 static void check_powerless(uint64_t keep)
 {
@@ -212,8 +212,8 @@ static void child_become(void)
 	int fd;
 
 	MUST(setgroups(2, groups) == 0);
-	WALL(sandbox_become(BED_USER, BED_USER,
-			    lease | 1ull << CAP_SYS_CHROOT, &e_));
+	WALL(sandbox_become(BED_USER, BED_USER, lease | 1ull << CAP_SYS_CHROOT,
+			    &e_));
 	check_powerless(lease | 1ull << CAP_SYS_CHROOT);
 	WALL(sandbox_become(BED_USER, BED_USER, lease, &e_));
 	check_powerless(lease);
@@ -272,7 +272,8 @@ static void processes_of_one_user_cannot_look_into_each_other(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* --- jail ------------------------------------------------------------------ */
+/* --- jail ------------------------------------------------------------------
+ */
 
 static void jail(uint64_t keep)
 {
@@ -317,7 +318,8 @@ static void in_the_jail_no_other_file_has_a_name(void **state)
 	assert_int_equal(in_child(child_jail), 0);
 }
 
-/* --- Landlock -------------------------------------------------------------- */
+/* --- Landlock --------------------------------------------------------------
+ */
 
 /* Files of its own user outside the directory: only Landlock is between. */
 static void landlocked(void)
@@ -414,13 +416,26 @@ static void landlocked_process_reaches_no_socket_and_no_process(void **state)
 	need_landlock(status);
 }
 
-/* --- seccomp --------------------------------------------------------------- */
+/* --- seccomp ---------------------------------------------------------------
+ */
 
 static const char *const few[] = {
 	"sigaltstack", /* of the sanitizers, at _exit() */
-	"read",	   "write", "close", "openat",	   "fstat",	  "exit_group",
-	"getpid",  "newfstatat",     "no_such_call_anywhere",	  "arm_fadvise64_64",
-	"futex",   "mmap",  "munmap", "brk",	   "rt_sigreturn",
+	"read",
+	"write",
+	"close",
+	"openat",
+	"fstat",
+	"exit_group",
+	"getpid",
+	"newfstatat",
+	"no_such_call_anywhere",
+	"arm_fadvise64_64",
+	"futex",
+	"mmap",
+	"munmap",
+	"brk",
+	"rt_sigreturn",
 };
 
 static void filtered(bool log_only)
@@ -486,15 +501,17 @@ static void with_log_only_any_other_call_fails(void **state)
 	assert_int_equal(in_child(child_seccomp_log_only), 0);
 }
 
-/* --- all of them, around a reader of events -------------------------------- */
+/* --- all of them, around a reader of events --------------------------------
+ */
 
 static int group = -1;
 
 static const char *const reader_calls[] = {
 	"sigaltstack", /* as above */
-	"read", "write", "close", "poll", "ppoll", "exit_group", "pread64",
-	"readlink", "readlinkat", "fcntl", "brk", "mmap", "munmap",
-	"rt_sigreturn", "fstat", "newfstatat",
+	"read",	       "write",	       "close",	  "poll",
+	"ppoll",       "exit_group",   "pread64", "readlink",
+	"readlinkat",  "fcntl",	       "brk",	  "mmap",
+	"munmap",      "rt_sigreturn", "fstat",	  "newfstatat",
 };
 
 static void child_reader(void)
