@@ -97,7 +97,7 @@ static void publish_mounts(struct master *m, const struct follow_ns *own)
 	} ids = {0};
 	const struct mount *mount;
 
-	vec_each(mount, &own->mounts)
+	vec_each (mount, &own->mounts)
 		vec_push(&ids, (uint32_t)mount->id);
 	if (!hostmounts_publish(m->sb, ids.items, ids.len))
 		log_limited(&limit, 1, 3600000, LOG_LVL_WARN,
