@@ -11,7 +11,7 @@ packages() {
 			libmicrohttpd-dev libssl-dev libpcre2-dev zlib1g-dev \
 			libevent-dev libconfuse-dev libjansson-dev \
 			libsqlite3-dev libcurl4-openssl-dev libseccomp-dev \
-			libcap-ng-dev libmnl-dev libnetfilter-queue-dev
+			libmnl-dev libnetfilter-queue-dev
 		;;
 	test)
 		echo libcmocka-dev python3-pytest clamav clamav-testfiles \
