@@ -60,20 +60,40 @@ static void drop_first(struct reports *r)
 
 static void lose_first(struct worker *w)
 {
+	static struct log_limit limit;
 	struct reports *r = w->reports;
 
-	log_error("finding lost path=%s virus=%s",
-		  r->kept[r->first]->finding.path,
-		  r->kept[r->first]->finding.virus);
+	log_limited(&limit, 10, 60000, LOG_LVL_ERROR,
+		    "finding lost path=%s virus=%s",
+		    r->kept[r->first]->finding.path,
+		    r->kept[r->first]->finding.virus);
 	worker_count(w, COUNTER_FINDINGS_LOST);
 	drop_first(r);
+}
+
+/* One who opens the same file again and again shall not push out what was
+ * found in others: its first finding stands for all. */
+static bool is_kept(const struct reports *r, const struct finding *f)
+{
+	for (unsigned int i = 0; i < r->count; i++) {
+		const struct finding *k =
+			&r->kept[(r->first + i) % KEPT_MAX]->finding;
+
+		if (file_key_same(&k->key, &f->key) && k->late == f->late &&
+		    k->denied == f->denied && k->job == f->job)
+			return true;
+	}
+	return false;
 }
 
 static void keep(struct worker *w, const struct finding *f, int fd)
 {
 	struct reports *r = w->reports;
-	struct kept *k = xmalloc(sizeof(*k));
+	struct kept *k;
 
+	if (is_kept(r, f))
+		return;
+	k = xmalloc(sizeof(*k));
 	if (r->count == KEPT_MAX)
 		lose_first(w);
 	k->finding = *f;

@@ -149,3 +149,23 @@ def test_findings_made_while_core_is_dead_are_not_lost(q):
              if q.ctl("status", check=False).returncode < 2 else False, 30,
              0.5)
     wait_for(lambda: not any(b.exists() for b in bads), 30)
+
+
+def test_a_loop_of_opens_pushes_no_other_finding_out(make_suite):
+    """With core stopped the socket and the workers fill up; one file that is
+    opened thousands of times counts as one."""
+    q = make_suite(FirstAction="deny").start()
+    core = q.pid_of("core")
+    first = q.infected("first.com", MARKER + b"first")
+    os.kill(core, signal.SIGSTOP)
+    try:
+        for i in range(5000):
+            assert denied(first)
+        others = [q.infected(f"other-{i}.com", MARKER + b"%d" % i)
+                  for i in range(20)]
+        assert all(denied(p) for p in others)
+    finally:
+        os.kill(core, signal.SIGCONT)
+    wait_for(lambda: {str(p) for p in others} <=
+             {e["path"] for e in q.events()}, 30, 0.5)
+    assert q.counters()["findingsLost"] == 0
