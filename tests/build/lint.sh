@@ -63,7 +63,13 @@ check_sizes() {
 }
 
 check_format() {
-	matching '\.[ch]$' | xargs -r clang-format --dry-run -Werror
+	bad=0
+	for f in $(matching '\.[ch]$'); do
+		clang-format --dry-run -Werror "$f" 2>/dev/null && continue
+		echo "$f: not in our form: make format"
+		bad=1
+	done
+	return $bad
 }
 
 check_shell() {

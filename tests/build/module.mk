@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 # make check [CHECK_SYSTEM=FILE...]: all tests; check-unit and check-system a
 # part. Unit tests run twice: as built, and with the sanitizers.
-# make lint [LINT="layers tidy ..."]: all static checks, or those named.
+# make lint [LINT="layers tidy ..."]: all static checks, or those named
+# (lint.sh); all of them means the generated tables too.
 # make format: brings the C sources into our form.
 LINT =
 CHECK_UNIT = unit build/tests/unit unit build/san/tests/unit \
@@ -27,9 +28,11 @@ check-programs:
 fuzz-programs: $(patsubst tests/fuzz/%_fuzz.c,$(B)/tests/fuzz/%_replay,\
 		$(wildcard tests/fuzz/*_fuzz.c))
 
-lint: check-tables
+lint:
 	@sh tests/build/deps.sh build test
-	@sh tests/build/lint.sh $(LINT)
+	+@status=0; sh tests/build/lint.sh $(LINT) || status=1; \
+	$(if $(LINT),,$(MAKE) --no-print-directory check-tables || status=1;) \
+	exit $$status
 
 format:
 	@sh tests/build/deps.sh test
