@@ -80,7 +80,7 @@ struct event_query {
 };
 /*
  * Each match: an object with id, time (ns since 1970), kind, severity,
- * message and those columns that have a value. Borrowed.
+ * message and the columns of its kind, null where it has none. Borrowed.
  */
 typedef void (*store_event_fn)(json_t *event, void *arg);
 /* 1: there may be more, from query->cursor on; 0: that was all; -1, *err. */
@@ -233,7 +233,7 @@ void store_deinit(struct core *core);
  *
  * events.list {"events":[EVENT...], "next": id or null}; next is what to give
  *   as --before to go on. EVENT: id, time (ns since 1970), kind, severity,
- *   message and the columns of its kind that have a value.
+ *   message and the columns of its kind (null where it has none).
  * events.follow: a stream, each part an EVENT; ends with the client.
  * events.export: a stream, each part {"text": "..."}: whole lines to be
  *   written as they are; the answer is {"events": count}. csv (RFC 4180, CRLF,

@@ -427,9 +427,23 @@ void store_event(struct store *store, enum event_kind_id kind,
 
 /* ---- reading ---- */
 
+static json_t *column_value(struct stmt *st, size_t i)
+{
+	int at = (int)i + COMMON_COLUMNS;
+
+	if (stmt_is_null(st, at))
+		return json_null();
+	if (columns[i]->type == EVENT_TYPE_INT)
+		return json_integer(stmt_get_int(st, at));
+	return json_string_nocheck(stmt_get_text(st, at));
+}
+
+/* An event of a kind that events.def no longer has shows all it holds. */
 static json_t *row_to_json(struct stmt *st)
 {
+	const struct event_kind *kind = events_kind_find(stmt_get_text(st, 2));
 	json_t *event = json_object();
+	const char *name;
 
 	json_object_set_new(event, "id", json_integer(stmt_get_int(st, 0)));
 	json_object_set_new(event, "time", json_integer(stmt_get_int(st, 1)));
@@ -440,17 +454,15 @@ static json_t *row_to_json(struct stmt *st)
 				    (enum event_severity)stmt_get_int(st, 3))));
 	json_object_set_new(event, "message",
 			    json_string_nocheck(stmt_get_text(st, 4)));
-	for (size_t i = 0; i < column_count; i++) {
-		int at = (int)i + COMMON_COLUMNS;
-
-		if (stmt_is_null(st, at))
-			continue;
+	for (size_t i = 0; kind && i < kind->column_count; i++) {
+		name = kind->columns[i].name;
 		json_object_set_new(
-			event, columns[i]->name,
-			columns[i]->type == EVENT_TYPE_INT
-				? json_integer(stmt_get_int(st, at))
-				: json_string_nocheck(stmt_get_text(st, at)));
+			event, name,
+			column_value(st, (size_t)column_find(name)));
 	}
+	for (size_t i = 0; !kind && i < column_count; i++)
+		json_object_set_new(event, columns[i]->name,
+				    column_value(st, i));
 	return event;
 }
 
