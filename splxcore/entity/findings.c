@@ -9,6 +9,7 @@
 #include "findings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@
 #include "common/finding.h"
 #include "findings_event.h"
 #include "holders.h"
+#include "holding.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
@@ -33,6 +35,7 @@
 #define RECEIVE_MAX 64 /* in one turn of the loop */
 #define FOLDS_MAX 1024
 #define FOLD_TICK_MS 250
+#define TRIES_MAX 3 /* cores that one finding may end */
 #define HASH_MAX (1ull << 30)
 #define CHILD_TIMEOUT_MS (5 * 60 * 1000)
 
@@ -53,6 +56,7 @@ struct job {
 	struct findings *fs;
 	struct finding f;
 	int fd;
+	int64_t spool;	   /* in the store until the event is written */
 	struct fold *fold; /* NULL when there was no room for one */
 	enum action first, second;
 	struct found_event ev;
@@ -189,6 +193,7 @@ static void job_end(struct job *job)
 
 	job->ev.detail = str_get(&job->notes);
 	found_event(fs->setup.store, &job->f, &job->ev);
+	store_spool_drop(fs->setup.store, job->spool);
 	job_free(job);
 	pump(fs);
 }
@@ -363,7 +368,7 @@ static const char *what_hinders(const struct job *job, struct file_key *key,
 
 	*forged = false;
 	if (job->fd < 0)
-		return "the file did not come along";
+		return "the file did not come along, or is gone";
 	if (file_key_get(job->fd, key, &st) < 0)
 		return "the file cannot be looked at";
 	*forged = !S_ISREG(st.st_mode) || key->dev != job->f.key.dev ||
@@ -452,7 +457,9 @@ static void refuse(struct findings *fs, int fd, const char *why)
 	fd_close(&fd);
 }
 
-static void take(struct findings *fs, const struct finding *f, int fd)
+/* `spool`: its row in the store when a core before us had taken it, or 0. */
+static void take(struct findings *fs, const struct finding *f, int fd,
+		 int64_t spool)
 {
 	struct fold *fold;
 	struct job *job;
@@ -466,10 +473,12 @@ static void take(struct findings *fs, const struct finding *f, int fd)
 	job->fs = fs;
 	job->f = *f;
 	job->fd = fd;
+	job->spool = spool;
 	choose_actions(fs, job);
 	fold = fold_find(fs, job);
 	if (fold) {
 		fold_add(fs, fold, f);
+		store_spool_drop(fs->setup.store, spool);
 		job_free(job);
 		return;
 	}
@@ -477,6 +486,8 @@ static void take(struct findings *fs, const struct finding *f, int fd)
 	holders_opener(f->pid, f->when_ns, job->ev.program,
 		       sizeof(job->ev.program), &job->ev.uid);
 	job->fold = fold_new(fs, job);
+	if (!spool)
+		store_spool_add(fs->setup.store, f, sizeof(*f), &job->spool);
 	vec_push(&fs->waiting, job);
 }
 
@@ -492,7 +503,7 @@ static void on_sock(int fd, int what, void *arg)
 		if (rc == 0)
 			break;
 		if (rc > 0) {
-			take(fs, f, file);
+			take(fs, f, file, 0);
 			continue;
 		}
 		if (err.code == EPIPE) {
@@ -510,6 +521,63 @@ static void on_sock(int fd, int what, void *arg)
 	pump(fs);
 }
 
+/* ---- what a core before us had taken ---- */
+
+/* The file by its path, if it is still there; it is compared later. */
+static int open_again(const char *path)
+{
+	char dir_path[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int root, dir, fd = -1;
+
+	if (path[0] != '/')
+		return -1;
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	str_copy(dir_path, sizeof(dir_path), path);
+	dir_path[slash == path ? 1 : slash - path] = '\0';
+	dir = root < 0 ? -1 : holding_walk(root, dir_path, NULL);
+	if (dir >= 0)
+		fd = openat(dir, slash + 1,
+			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME |
+				    O_CLOEXEC);
+	fd_close(&dir);
+	fd_close(&root);
+	return fd;
+}
+
+static void give_up(struct findings *fs, const struct finding *f)
+{
+	struct found_event ev = {
+		.action = ACTION_NONE,
+		.failed = true,
+		.uid = -1,
+		.detail = "given up: entity ended each time it dealt with it",
+	};
+
+	found_event(fs->setup.store, f, &ev);
+}
+
+static void take_again(int64_t id, int tries, const void *data, size_t len,
+		       void *arg)
+{
+	struct findings *fs = arg;
+	struct finding *f = xmalloc(sizeof(*f));
+	bool known = len == sizeof(*f); /* else it is of another version */
+
+	if (known) {
+		memcpy(f, data, len);
+		known = f->version == FINDING_VERSION;
+	}
+	if (known && tries < TRIES_MAX) {
+		take(fs, f, open_again(f->path), id);
+	} else {
+		if (known)
+			give_up(fs, f);
+		store_spool_drop(fs->setup.store, id);
+	}
+	free(f);
+}
+
 /* ---- as a whole ---- */
 
 struct findings *findings_new(const struct findings_setup *setup)
@@ -520,6 +588,8 @@ struct findings *findings_new(const struct findings_setup *setup)
 	if (setup->sock >= 0)
 		fs->sock_event = loop_fd(setup->loop, setup->sock, LOOP_READ,
 					 on_sock, fs);
+	if (store_spool(setup->store, take_again, fs, NULL) == 0)
+		pump(fs);
 	return fs;
 }
 
@@ -534,8 +604,8 @@ void findings_free(struct findings **fsp)
 	loop_cancel(&fs->fold_timer);
 	/*
 	 * What has begun an action belongs to the quarantine, which ends it
-	 * without telling; what waits is lost but for the file, which stays
-	 * denied and is found again.
+	 * without telling. All of it stays in the spool and goes on with the
+	 * next core.
 	 */
 	while (fs->running.len) {
 		job = fs->running.items[fs->running.len - 1];

@@ -20,6 +20,8 @@
  *   again when it is next closed or opened.
  * - Many findings for one file within FINDINGS_WINDOW_MS are one action, one
  *   event, and one more event that counts the rest.
+ * - One that was taken is in the store until its event is written: a core
+ *   that comes after one that was killed goes on with it.
  * - A restored file that has not changed passes.
  * - Files of our own are never acted upon.
  * - In async mode processes that run, map or hold the file are ended (never

@@ -73,6 +73,8 @@ static const char *const migrations[] = {
 	" path BLOB NOT NULL, virus TEXT, fsid INT, dev INT, ino INT,"
 	" size INT, ctime INT, mtime INT, time INT NOT NULL);"
 	"CREATE INDEX pass_size ON pass(size);",
+	"CREATE TABLE spool (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" tries INT NOT NULL DEFAULT 0, data BLOB NOT NULL);",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -520,6 +522,12 @@ const char *stmt_get_text(struct stmt *st, int at)
 void stmt_copy_text(struct stmt *st, int at, char *out, size_t size)
 {
 	str_copy(out, size, stmt_get_text(st, at));
+}
+
+const void *stmt_get_bytes(struct stmt *st, int at, size_t *len_r)
+{
+	*len_r = (size_t)sqlite3_column_bytes(st->st, at);
+	return sqlite3_column_blob(st->st, at);
 }
 
 void stmt_done(struct stmt **st)

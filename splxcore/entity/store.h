@@ -204,6 +204,23 @@ int store_intents(struct store *store, store_intent_fn fn, void *arg,
 /* Ids given from now on are above this one. */
 int store_intent_reserve(struct store *store, int64_t id, struct err *err);
 
+/* ---- findings under way ---- */
+
+/*
+ * Findings that core has taken and not finished, as bytes that the store does
+ * not look into: they outlive a core that is killed. *id_r is 0 when it could
+ * not be written (no error of the caller's).
+ */
+void store_spool_add(struct store *store, const void *data, size_t len,
+		     int64_t *id_r);
+void store_spool_drop(struct store *store, int64_t id);
+/* `tries`: how often it was read back before this time. */
+typedef void (*store_spool_fn)(int64_t id, int tries, const void *data,
+			       size_t len, void *arg);
+/* All that stand, oldest first; read before `fn` is called for any. */
+int store_spool(struct store *store, store_spool_fn fn, void *arg,
+		struct err *err);
+
 /* ---- passes of restored files ---- */
 
 struct pass {

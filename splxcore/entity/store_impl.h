@@ -40,6 +40,7 @@ bool stmt_is_null(struct stmt *st, int at);
 /* Borrowed, until the next step; "" for null. */
 const char *stmt_get_text(struct stmt *st, int at);
 void stmt_copy_text(struct stmt *st, int at, char *out, size_t size);
+const void *stmt_get_bytes(struct stmt *st, int at, size_t *len_r);
 void stmt_done(struct stmt **st);
 /* Get, step until done, give back: for statements without results. */
 int stmt_run(struct stmt **st, struct err *err);

@@ -409,6 +409,78 @@ undo:
 	return -1;
 }
 
+/* ---- findings under way ---- */
+
+void store_spool_add(struct store *store, const void *data, size_t len,
+		     int64_t *id_r)
+{
+	static const char sql[] = "INSERT INTO spool(data) VALUES(?1)";
+	struct stmt *st = stmt_get(store, sql, NULL);
+
+	*id_r = 0;
+	if (!st)
+		return;
+	stmt_bytes(st, 1, data, len);
+	if (stmt_run(&st, NULL) == 0)
+		*id_r = store_rowid(store);
+}
+
+void store_spool_drop(struct store *store, int64_t id)
+{
+	static const char sql[] = "DELETE FROM spool WHERE id=?1";
+	struct stmt *st = id ? stmt_get(store, sql, NULL) : NULL;
+
+	if (!st)
+		return;
+	stmt_int(st, 1, id);
+	stmt_run(&st, NULL);
+}
+
+struct spooled {
+	int64_t id;
+	int tries;
+	size_t len;
+	char data[];
+};
+
+int store_spool(struct store *store, store_spool_fn fn, void *arg,
+		struct err *err)
+{
+	static const char sql[] = "SELECT id,data,tries FROM spool ORDER BY id";
+	struct {
+		VEC(struct spooled *);
+	} all = {0};
+	struct stmt *st = stmt_get(store, sql, err);
+	int rc;
+
+	if (!st)
+		return -1;
+	while ((rc = stmt_step(st, err)) > 0) {
+		size_t len;
+		const void *data = stmt_get_bytes(st, 1, &len);
+		struct spooled *s = xmalloc(sizeof(*s) + len);
+
+		s->id = stmt_get_int(st, 0);
+		s->tries = (int)stmt_get_int(st, 2);
+		s->len = len;
+		if (len)
+			memcpy(s->data, data, len);
+		vec_push(&all, s);
+	}
+	stmt_done(&st);
+	/* One that ends us each time must not do so for ever. */
+	if (all.len && rc == 0)
+		rc = store_exec(store, "UPDATE spool SET tries=tries+1", err);
+	for (size_t i = 0; i < all.len; i++) {
+		if (rc == 0)
+			fn(all.items[i]->id, all.items[i]->tries,
+			   all.items[i]->data, all.items[i]->len, arg);
+		free(all.items[i]);
+	}
+	vec_free(&all);
+	return rc;
+}
+
 /* ---- passes ---- */
 
 static void pass_read(struct stmt *st, struct pass *pass)

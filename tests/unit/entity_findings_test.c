@@ -634,6 +634,70 @@ static void ending_in_the_middle_leaves_one_copy(void **state)
 	assert_int_equal(sb_count(sb_files, ".splx"), 0);
 }
 
+static void a_core_that_was_killed_leaves_its_findings_to_the_next(void **state)
+{
+	struct findings_setup setup = {.conf = conf_of};
+	char name[32];
+	json_t *all;
+
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		sb_puts(sb_path(name), VIRUS);
+		send_about(sb_path(name));
+	}
+	run_for(1); /* received, and little more */
+	findings_free(&bed.fs);
+	quarantine_free(&bed.q);
+	bed.q = quarantine_new(&(struct quarantine_setup){
+		.loop = bed.loop, .store = bed.store, .sb = bed.sb});
+	assert_true(quarantine_recover(bed.q, NULL) >= 0);
+	unlink(sb_path("f19"));
+	setup.loop = bed.loop;
+	setup.store = bed.store;
+	setup.quarantine = bed.q;
+	setup.sb = bed.sb;
+	setup.sock = bed.rx;
+	bed.fs = findings_new(&setup);
+	all = events(20);
+	assert_int_equal(sb_items(bed.store), 19);
+	assert_int_equal(sb_count(sb_files, ""), 0);
+	json_decref(all);
+	/* Nothing is left to do for a third. */
+	findings_free(&bed.fs);
+	bed.fs = findings_new(&setup);
+	run_for(300);
+	json_decref(events(20));
+}
+
+static void a_finding_that_ends_core_each_time_is_given_up(void **state)
+{
+	struct findings_setup setup = {.conf = conf_of};
+	json_t *all;
+
+	sb_puts(sb_path("f"), VIRUS);
+	send_about(sb_path("f"));
+	setup.loop = bed.loop;
+	setup.store = bed.store;
+	setup.sb = bed.sb;
+	setup.sock = bed.rx;
+	run_for(0);
+	for (int i = 0; i < 4; i++) {
+		/* Killed before anything was done. */
+		findings_free(&bed.fs);
+		quarantine_free(&bed.q);
+		bed.q = quarantine_new(&(struct quarantine_setup){
+			.loop = bed.loop, .store = bed.store});
+		quarantine_recover(bed.q, NULL);
+		setup.quarantine = bed.q;
+		bed.fs = findings_new(&setup);
+	}
+	all = events(1);
+	assert_string_equal(text_of(all, 0, "action"), "none");
+	assert_non_null(strstr(text_of(all, 0, "detail"), "given up"));
+	assert_true(sb_is(sb_path("f"), VIRUS));
+	json_decref(all);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 
 int main(void)
@@ -656,6 +720,8 @@ int main(void)
 		T(an_opener_that_came_later_is_not_taken_for_it),
 		T(the_loop_goes_on_while_a_large_file_is_sealed),
 		T(ending_in_the_middle_leaves_one_copy),
+		T(a_core_that_was_killed_leaves_its_findings_to_the_next),
+		T(a_finding_that_ends_core_each_time_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, sb_group_setup, sb_group_teardown);
