@@ -129,10 +129,15 @@ static void place_free(struct place *p)
 	free(p);
 }
 
-static void reread(struct follow *f, bool all)
+/*
+ * `anyway`: tells of a change though no text differs. Mount ids and device
+ * numbers are given again, so what was unmounted and what was mounted in its
+ * place at once can read the same; only the marks of the first are gone.
+ */
+static void reread(struct follow *f, bool all, bool anyway)
 {
 	struct place **p;
-	bool differs = false;
+	bool differs = anyway;
 
 	vec_each (p, &f->places) {
 		if ((all || !(*p)->ns.pid) && place_read(*p))
@@ -148,7 +153,7 @@ static void follow_settled(void *arg)
 	struct follow *f = arg;
 
 	loop_cancel(&f->settle);
-	reread(f, true);
+	reread(f, true, true);
 }
 
 /*
@@ -171,7 +176,7 @@ static void follow_wake(int fd, int what, void *arg)
 		f->settle = loop_timer(f->loop, FOLLOW_SETTLE_MS, false,
 				       follow_settled, f);
 	else
-		reread(f, true);
+		reread(f, true, true);
 }
 
 static struct place *place_of(struct follow *f, ino_t id)
@@ -254,9 +259,10 @@ void follow_scan(struct follow *f)
 static void follow_timer(void *arg)
 {
 	struct follow *f = arg;
+	bool all = ++f->scans % FOLLOW_REREAD_SCANS == 0;
 
 	follow_scan(f);
-	reread(f, ++f->scans % FOLLOW_REREAD_SCANS == 0);
+	reread(f, all, all);
 }
 
 struct follow *follow_new(struct loop *loop, follow_skip_fn skip,
