@@ -40,6 +40,8 @@ struct mark {
 struct marks {
 	int group;
 	int notify;
+	marks_fresh_fn fresh;
+	void *fresh_arg;
 	struct {
 		VEC(struct mark);
 	} known;
@@ -101,6 +103,12 @@ struct marks *marks_new(int group, int notify)
 	return marks;
 }
 
+void marks_on_fresh(struct marks *marks, marks_fresh_fn fn, void *arg)
+{
+	marks->fresh = fn;
+	marks->fresh_arg = arg;
+}
+
 void marks_free(struct marks **marks)
 {
 	if (!*marks)
@@ -147,6 +155,18 @@ static int set_one(int group, enum fangroup_scope scope, bool permission,
 	return 0;
 }
 
+static void tell_if_fresh(struct marks *marks, const struct cover_row *row,
+			  enum fangroup_scope scope, int fd)
+{
+	int group = marks->group >= 0 ? marks->group : marks->notify;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (marks->fresh && group >= 0 &&
+	    !fangroup_is_marked(group, scope, AT_FDCWD, path))
+		marks->fresh(row->mount->dev, marks->fresh_arg);
+}
+
 /* Puts the marks for one row. 0, 1 when nobody can reach it, -1. */
 static int put_marks(struct marks *marks, const struct cover_row *row,
 		     struct mark *m, const struct marks_want *want,
@@ -159,6 +179,8 @@ static int put_marks(struct marks *marks, const struct cover_row *row,
 		return 1;
 	if (fd < 0)
 		return err_set(err, errno, "cannot be reached");
+	if (want->perm || want->notify)
+		tell_if_fresh(marks, row, m->scope, fd);
 	rc = set_one(marks->group, m->scope, true, fd, want->perm, &m->perm,
 		     err);
 	if (!rc)

@@ -3,6 +3,7 @@
 #define SPLX_VSAPIAPP_MARKS_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "cover.h"
 #include "lib/err.h"
@@ -26,6 +27,12 @@ struct marks_want {
  * permission group are learnt from the kernel (/proc/self/fdinfo).
  */
 struct marks *marks_new(int group, int notify);
+/*
+ * Called before a device gets its first mark, by which it is known for newly
+ * mounted: the kernel drops a mark with the file system that it is on.
+ */
+typedef void (*marks_fresh_fn)(dev_t dev, void *arg);
+void marks_on_fresh(struct marks *marks, marks_fresh_fn fn, void *arg);
 /* Forgets; the marks stay where they are. */
 void marks_free(struct marks **marks);
 

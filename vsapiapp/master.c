@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "common/control.h"
@@ -107,6 +108,41 @@ static void publish_mounts(struct master *m, const struct follow_ns *own)
 	vec_free(&ids);
 }
 
+/* One that can be carried to another machine, or is a file, may come back
+ * changed under the same number. */
+static bool is_portable(dev_t dev)
+{
+	static const char *const tells[] = {"removable", "../removable",
+					    "loop/backing_file",
+					    "../loop/backing_file"};
+	char path[96], text[8];
+	bool yes = false;
+	FILE *in;
+
+	for (size_t i = 0; i < sizeof(tells) / sizeof(tells[0]) && !yes; i++) {
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s",
+			 major(dev), minor(dev), tells[i]);
+		in = fopen(path, "re");
+		if (!in)
+			continue;
+		yes = fgets(text, sizeof(text), in) && text[0] != '0';
+		fclose(in);
+	}
+	return yes;
+}
+
+/*
+ * Whether it is mounted since the suite ended cannot be told of what is there
+ * at the start: the fixed disks are trusted not to be.
+ */
+static void newly_mounted(dev_t dev, void *arg)
+{
+	struct master *m = arg;
+
+	if (m->armed || is_portable(dev))
+		remember_forget(m->remember, dev);
+}
+
 int master_arm(struct master *m)
 {
 	struct cover_list plan = {0};
@@ -123,6 +159,7 @@ int master_arm(struct master *m)
 	if (!filter)
 		atomic_store(&m->sb->path_filter, 0);
 	rc = interceptor_arm(m->ic, m->settings->conf, &plan, &err);
+	m->armed = true;
 	if (filter)
 		atomic_store(&m->sb->path_filter, 1);
 	if (rc)
@@ -385,6 +422,7 @@ static int begin_parts(struct master *m)
 	struct err err;
 
 	m->marks = marks_new(m->group, m->notify);
+	marks_on_fresh(m->marks, newly_mounted, m);
 	env = (struct interceptor_env){m->sb, m->group, m->notify, m->marks};
 	m->ic = interceptor_new(&env);
 	m->cover = cover_new();

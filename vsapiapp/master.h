@@ -70,6 +70,8 @@ struct master {
 		VEC(struct gen *);
 	} gens; /* all that live or have workers */
 
+	bool armed; /* master_arm() has run */
+
 	bool stopping;
 	uint64_t stop_ns;
 	bool drained;

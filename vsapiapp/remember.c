@@ -127,6 +127,12 @@ void remember_put(struct remember *r, const struct work_msg *msg)
 	atomic_fetch_add(&r->sb->counters[COUNTER_REMEMBERED], 1);
 }
 
+void remember_forget(struct remember *r, uint64_t dev)
+{
+	if (r->known)
+		known_forget(r->known, dev);
+}
+
 void remember_mark(struct remember *r, const struct work_msg *msg, int fd)
 {
 	const uint32_t what = FANGROUP_OPEN | FANGROUP_EXEC;

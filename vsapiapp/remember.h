@@ -39,6 +39,8 @@ uint64_t remember_current(const struct remember *r);
 
 /* WORK_REMEMBER of a worker of the line that serves. */
 void remember_put(struct remember *r, const struct work_msg *msg);
+/* A device was newly mounted: what is known of it may be another's. */
+void remember_forget(struct remember *r, uint64_t dev);
 /* WORK_MARK of such a worker. */
 void remember_mark(struct remember *r, const struct work_msg *msg, int fd);
 

@@ -247,6 +247,20 @@ void known_put(struct known *known, const struct file_key *key, uint64_t epoch)
 	entry_write(best, w);
 }
 
+void known_forget(struct known *known, uint64_t dev)
+{
+	static const uint64_t none[ENTRY_WORDS];
+	struct file_key key;
+	uint64_t w[ENTRY_WORDS];
+
+	for (size_t i = 0; i < known->entries; i++) {
+		entry_read(&known->table->entry[i], w);
+		memcpy(&key, w, sizeof(key));
+		if (w[WORD_CHECK] != 0 && key.dev == dev)
+			entry_write(&known->table->entry[i], none);
+	}
+}
+
 size_t known_count(const struct known *known, uint64_t epoch)
 {
 	uint64_t w[ENTRY_WORDS];

@@ -19,7 +19,10 @@
  *  - nobody has the file open for writing now (known_has_writer());
  *  - when it was scanned its ctime was already older than a clock tick
  *    (known_settled()), else a later write could carry the same ctime;
- *  - its file system is local (mounts_kind()).
+ *  - its file system is local (mounts_kind());
+ *  - it has been mounted all the time: what was unmounted may have been
+ *    changed without this kernel, and device and inode numbers are given
+ *    again (known_forget()).
  */
 struct known;
 
@@ -34,6 +37,8 @@ bool known_has(const struct known *known, const struct file_key *key,
 /* Overwrites the oldest of the few places where the key may stand. */
 void known_put(struct known *known, const struct file_key *key,
 	       uint64_t epoch);
+/* Forgets what is known of a device. */
+void known_forget(struct known *known, uint64_t dev);
 size_t known_count(const struct known *known, uint64_t epoch);
 
 /*

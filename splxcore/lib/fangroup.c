@@ -128,6 +128,18 @@ int fangroup_mark(int group, enum fangroup_scope scope, uint32_t what,
 			   path, err);
 }
 
+bool fangroup_is_marked(int group, enum fangroup_scope scope, int dirfd,
+			const char *path)
+{
+	unsigned int flags = scope == FANGROUP_FILESYSTEM ? FAN_MARK_FILESYSTEM
+							  : FAN_MARK_MOUNT;
+
+	/* Takes away an event that no mark of ours holds: nothing changes,
+	 * but ENOENT tells that there is no mark. */
+	return fanotify_mark(group, FAN_MARK_REMOVE | flags, FAN_CLOSE_NOWRITE,
+			     dirfd, path) == 0;
+}
+
 int fangroup_unmark(int group, enum fangroup_scope scope, uint32_t what,
 		    bool permission, int dirfd, const char *path,
 		    struct err *err)

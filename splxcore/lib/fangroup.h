@@ -47,6 +47,9 @@ enum fangroup_scope { FANGROUP_FILESYSTEM, FANGROUP_MOUNT };
 int fangroup_mark(int group, enum fangroup_scope scope, uint32_t what,
 		  bool permission, int dirfd, const char *path,
 		  struct err *err);
+/* Whether the group has any mark on what `path` lies on (of that scope). */
+bool fangroup_is_marked(int group, enum fangroup_scope scope, int dirfd,
+			const char *path);
 int fangroup_unmark(int group, enum fangroup_scope scope, uint32_t what,
 		    bool permission, int dirfd, const char *path,
 		    struct err *err);
