@@ -205,7 +205,7 @@ static bool answer_parked(struct hold *hold, int number, uint64_t ticket,
 }
 
 unsigned int park_finish(struct scoreboard *sb, int slot, struct hold *hold,
-			 park_answer_fn answer, void *arg)
+			 uint64_t before_ns, park_answer_fn answer, void *arg)
 {
 	uint64_t ticket = atomic_load(&hold->ticket);
 	unsigned int n = 0;
@@ -217,8 +217,11 @@ unsigned int park_finish(struct scoreboard *sb, int slot, struct hold *hold,
 		if (i == slot || atomic_load(&other->parked) == 0)
 			continue;
 		for (int h = 0; h < SLOT_NUMBERS; h++) {
-			if (answer_parked(&other->holds[h], slot_number(i) + h,
-					  ticket, answer, arg))
+			struct hold *theirs = &other->holds[h];
+
+			if (atomic_load(&theirs->start_ns) <= before_ns &&
+			    answer_parked(theirs, slot_number(i) + h, ticket,
+					  answer, arg))
 				n++;
 		}
 	}

@@ -44,13 +44,15 @@ enum park_state park_enter(struct scoreboard *sb, int slot, struct hold *hold);
 enum park_state park_check(struct scoreboard *sb, int slot, struct hold *hold);
 
 /*
- * Ends the scan of `hold`. Then each hold that is parked on it is handed to
- * `answer` with its descriptor number, to be answered there and then: until
- * that returns its owner keeps the number. Returns how many.
+ * Ends the scan of `hold`. Then each hold that is parked on it and was taken
+ * (start_ns) by `before_ns` is handed to `answer` with its descriptor number,
+ * to be answered there and then: until that returns its owner keeps the
+ * number. The others are their owners' again (park_check()). Returns how many
+ * were answered.
  */
 typedef void (*park_answer_fn)(struct hold *hold, int number, void *arg);
 unsigned int park_finish(struct scoreboard *sb, int slot, struct hold *hold,
-			 park_answer_fn answer, void *arg);
+			 uint64_t before_ns, park_answer_fn answer, void *arg);
 
 /*
  * For a parked hold of the caller's own slot: takes it back though the scan

@@ -71,7 +71,7 @@ static void examine(struct worker *w, struct event *ev)
 	f->job = 0;
 	if (file_look(f) == 0 && !file_judge(w, f, &counter)) {
 		file_scan(w, f, 0);
-		if (f->result.verdict == VERDICT_CLEAN)
+		if (f->result.verdict == VERDICT_CLEAN && file_is_steady(f))
 			file_remember(w, f);
 		else if (f->result.verdict == VERDICT_INFECTED && !f->passed)
 			report_finding(w, f, false, false, 0,

@@ -136,7 +136,13 @@ void file_scan(struct worker *w, struct file *f, uint64_t wait_ns)
 {
 	uint64_t start = clock_mono_ns();
 
+	/*
+	 * A writer who goes before the scan ends leaves no trace: what is
+	 * written through a mapping changes no time once a page is writable.
+	 */
+	f->had_writer = known_has_writer(f->fd) != 0;
 	f->scan_start_coarse_ns = clock_coarse_ns();
+	f->scan_start_ns = start;
 	f->passed = false;
 	atomic_store(&w->slot->scan_start_ns, start);
 	engine_scan(w->s.engine, f->fd, file_path(f), &f->result);
@@ -230,6 +236,13 @@ void file_ignore(struct worker *w, struct file *f)
 	}
 }
 
+bool file_is_steady(const struct file *f)
+{
+	return !f->had_writer &&
+	       known_settled(&f->key, f->scan_start_coarse_ns) &&
+	       is_local(f->fd) && known_has_writer(f->fd) == 0 && unchanged(f);
+}
+
 void file_remember(struct worker *w, struct file *f)
 {
 	struct work_msg msg = {
@@ -238,9 +251,6 @@ void file_remember(struct worker *w, struct file *f)
 		.key = f->key,
 	};
 
-	if (!known_settled(&f->key, f->scan_start_coarse_ns) ||
-	    !is_local(f->fd) || known_has_writer(f->fd) != 0 || !unchanged(f))
-		return;
 	if (w->s.known)
 		worker_tell(w, &msg, -1);
 	file_ignore(w, f);

@@ -156,9 +156,10 @@ static void answer_parked(struct hold *hold, int number, void *arg)
 }
 
 /* Answers a hold whose scan this worker had entered, and all that are parked
- * on it. As answer_own(). */
+ * on it and were taken by before_ns. As answer_own(). */
 static bool answer_all(struct worker *w, struct hold *hold,
-		       enum counter_id counter, bool allow, bool stay_open)
+		       enum counter_id counter, bool allow, uint64_t before_ns,
+		       bool stay_open)
 {
 	struct shared_answer sa = {
 		.w = w,
@@ -169,12 +170,13 @@ static bool answer_all(struct worker *w, struct hold *hold,
 
 	if (counter == COUNTER_ALLOWED_CLEAN)
 		sa.counter = COUNTER_COALESCED;
-	park_finish(w->sb, w->s.slot, hold, answer_parked, &sa);
+	park_finish(w->sb, w->s.slot, hold, before_ns, answer_parked, &sa);
 	/* Those of ours that awaited a worker which died meanwhile. */
 	for (int i = 0; i < SLOT_NUMBERS; i++) {
 		struct hold *other = &w->slot->holds[i];
 
 		if (atomic_load(&other->state) == HOLD_PARKED &&
+		    atomic_load(&other->start_ns) <= before_ns &&
 		    file_key_same(&other->key, &hold->key) &&
 		    park_reclaim(w->slot, other))
 			answer(w, other, sa.counter, allow);
@@ -186,12 +188,15 @@ static void conclude(struct worker *w, struct hold *hold, struct file *f)
 {
 	uint64_t wait = clock_mono_ns() - atomic_load(&hold->start_ns);
 	bool report = f->result.verdict == VERDICT_INFECTED && !f->passed;
+	uint64_t before_ns = UINT64_MAX;
 	bool allow, in_time;
 	enum counter_id counter = file_outcome(w, f, &allow);
 
-	if (f->result.verdict == VERDICT_CLEAN)
+	if (allow && !file_is_steady(f)) /* written behind the scan? */
+		before_ns = f->scan_start_ns;
+	else if (f->result.verdict == VERDICT_CLEAN)
 		file_remember(w, f);
-	in_time = answer_all(w, hold, counter, allow, report);
+	in_time = answer_all(w, hold, counter, allow, before_ns, report);
 	if (in_time && atomic_load(&w->sb->timeouts_in_row) != 0)
 		atomic_store(&w->sb->timeouts_in_row, 0);
 	if (report)
@@ -214,7 +219,7 @@ static void scan(struct worker *w, struct hold *hold, struct file *f)
 		file_scan(w, f, clock_mono_ns() - atomic_load(&hold->start_ns));
 		conclude(w, hold, f);
 	} else if (answer_all(w, hold, counter, file_policy(w, counter),
-			      false)) {
+			      UINT64_MAX, false)) {
 		set_free(w, hold);
 	}
 }
@@ -293,6 +298,20 @@ static void answer_stray(struct worker *w, int number)
 	close(number);
 }
 
+/*
+ * Something that the engine opened and forgot would push every event to a
+ * number that is not its own, and nothing would be scanned here any more.
+ */
+static void free_number(struct worker *w, const struct hold *hold)
+{
+	static struct log_limit limit;
+
+	if (close(number_of(w, hold)) == 0)
+		log_limited(&limit, 3, 60000, LOG_LVL_WARN,
+			    "a scan left descriptor %d open",
+			    number_of(w, hold));
+}
+
 /* Takes one question if there is one. */
 static bool take_one(struct worker *w)
 {
@@ -307,6 +326,7 @@ static bool take_one(struct worker *w)
 	 * Entered before it is read: were this process stopped right behind
 	 * the read, nobody would know of the question otherwise.
 	 */
+	free_number(w, hold);
 	atomic_store(&hold->ticket, 0);
 	atomic_store(&hold->scanner_ticket, 0);
 	hold->pid = 0;
@@ -354,8 +374,8 @@ static void look_after(struct worker *w, struct hold *hold)
 		current.source = hold->source;
 		current.job = 0;
 		current.key = hold->key;
-		current.has_path = false;
-		if (fstat(current.fd, &current.st) < 0)
+		/* It may have been changed while it waited. */
+		if (file_look(&current) < 0)
 			memset(&current.st, 0, sizeof(current.st));
 	}
 	follow(w, hold, &current, state);

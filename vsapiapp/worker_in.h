@@ -72,6 +72,8 @@ struct file {
 	/* after a scan: */
 	struct engine_result result;
 	int64_t scan_start_coarse_ns;
+	uint64_t scan_start_ns;
+	bool had_writer; /* when the scan began, or it could not be told */
 	uint64_t scan_ns;
 	bool passed; /* infected, but restored by an administrator */
 };
@@ -90,8 +92,14 @@ bool file_is_known(struct worker *w, struct file *f);
 bool file_is_poison(struct worker *w, const struct file *f);
 /* Scans; fills result and times, enters counters and the sample. */
 void file_scan(struct worker *w, struct file *f, uint64_t wait_ns);
-/* After a clean scan: has it remembered and, in a permission group, ignored
- * where that is right. */
+/*
+ * After a scan: whether the file has surely stayed as it was all the while,
+ * so that the verdict holds for those who asked after the scan had begun, and
+ * may be remembered.
+ */
+bool file_is_steady(const struct file *f);
+/* A clean and steady one: has it remembered and, in a permission group,
+ * ignored where that is right. */
 void file_remember(struct worker *w, struct file *f);
 /* Puts an ignore mark on a file that is known clean. */
 void file_ignore(struct worker *w, struct file *f);

@@ -155,7 +155,7 @@ static void scan_file(struct worker *w, struct client *c, int nfds)
 	file_scan(w, f, 0);
 	c->reply.scan_ns = f->scan_ns;
 	set_result(&c->reply, f->result.verdict, f->result.name);
-	if (f->result.verdict == VERDICT_CLEAN)
+	if (f->result.verdict == VERDICT_CLEAN && file_is_steady(f))
 		file_remember(w, f);
 	else if (f->result.verdict == VERDICT_INFECTED && !f->passed)
 		report_finding(w, f, false, false, 0, (int)request.first_action,

@@ -299,6 +299,7 @@ def test_many_openers_of_one_unknown_file_cause_one_scan(shared):
     wait_for(lambda: shared.counters()["closeEvents"] > 0, 10)
     time.sleep(2)
     os.utime(big, (1, 1))
+    time.sleep(0.1)  # just changed it would be scanned for the later ones
     before = shared.counters()["scans"]
     procs = [subprocess.Popen(["cat", str(big)], stdout=subprocess.DEVNULL)
              for _ in range(12)]

@@ -414,6 +414,7 @@ static void many_openers_cause_one_scan(void **state)
 
 	start_front(4);
 	put_slow(in_fs("slow"), 6, false);
+	usleep(100000); /* just written it would be scanned for the later ones */
 	scans = count(COUNTER_SCANS);
 	for (int i = 0; i < 12; i++)
 		openers[i] = open_later(in_fs("slow"), O_RDONLY);
