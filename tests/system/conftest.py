@@ -58,5 +58,16 @@ def shared():
         yield s.start()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows what the suites said and which processes they had."""
+    report = (yield).get_result()
+    if report.failed:
+        for s in Suite.living:
+            report.sections.append((f"{s.root}", "\n".join(
+                [s.output()[-8000:], *(f"{p} {t}" for p, t in
+                                       s.titles().items())])))
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "seconds(n): the test's own limit")

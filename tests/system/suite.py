@@ -79,6 +79,8 @@ def kill_all(processes):
 class Suite:
     """One stage, one protected tmpfs. Settings are given before start()."""
 
+    living = []
+
     def __init__(self, life=240, **settings):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="splx-", dir="/tmp"))
         self.root.chmod(0o755)
@@ -87,6 +89,7 @@ class Suite:
         self._mounts = []
         self._log = None
         self.life = life
+        Suite.living.append(self)
         subprocess.run(["sh", "tests/build/stage.sh", str(self.root), BUILD],
                        cwd=REPO, check=True, stdin=subprocess.DEVNULL)
         self.mount_tmpfs(self.dir)
@@ -203,6 +206,7 @@ class Suite:
             umount(m)
         if self._log:
             self._log.close()
+        Suite.living.remove(self)
         shutil.rmtree(self.root, ignore_errors=True)
         self._watchdog.kill()
         self._watchdog.wait()
@@ -211,8 +215,6 @@ class Suite:
         return self
 
     def __exit__(self, *exc):
-        if exc[0] is not None:
-            sys.stderr.write(self.output()[-8000:])
         self.close()
 
     # -- looking at it
