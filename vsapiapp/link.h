@@ -40,7 +40,9 @@ struct gen_msg {
 
 /* master <-> worker */
 enum work_kind {
-	WORK_REMEMBER, /* <- key, epoch: was clean; no answer */
+	WORK_REMEMBER, /* <- key, epoch, ino (the scoreboard's `forgets` when
+			  the first was seen), job (how many keys): was clean;
+			  no answer. As struct work_keys for several */
 	WORK_MARK,     /* <- key, 1 fd: put an ignore mark (the worker may
 			  not), and take it off again if the file's key is not
 			  this one afterwards; no answer */
@@ -62,6 +64,13 @@ struct work_msg {
 	uint64_t dev;
 	uint64_t ino;
 	struct file_key key;
+};
+
+/* WORK_REMEMBER of several: only those that are used are sent. */
+#define WORK_KEYS_MAX 32
+struct work_keys {
+	struct work_msg first; /* and its key */
+	struct file_key more[WORK_KEYS_MAX - 1];
 };
 
 #endif

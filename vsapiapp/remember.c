@@ -120,7 +120,8 @@ uint64_t remember_current(const struct remember *r)
 
 void remember_put(struct remember *r, const struct work_msg *msg)
 {
-	if (!r->known || msg->epoch != r->epoch || !msg->key.ino)
+	if (!r->known || msg->epoch != r->epoch || !msg->key.ino ||
+	    msg->ino != atomic_load(&r->sb->forgets))
 		return;
 	known_put(r->known, &msg->key, msg->epoch);
 	r->puts++;
@@ -129,6 +130,7 @@ void remember_put(struct remember *r, const struct work_msg *msg)
 
 void remember_forget(struct remember *r, uint64_t dev)
 {
+	atomic_fetch_add(&r->sb->forgets, 1);
 	if (r->known)
 		known_forget(r->known, dev);
 }

@@ -209,13 +209,29 @@ static void worker_exited(int fd, int what, void *arg)
 
 /* --- messages ----------------------------------------------------------- */
 
+/* How many keys a record of that length tells of; 0: it makes no sense. */
+static unsigned int count_keys(const struct work_keys *rec, ssize_t len)
+{
+	size_t more = (size_t)len - sizeof(rec->first);
+
+	if (len == (ssize_t)sizeof(rec->first))
+		return 1;
+	if (len < (ssize_t)sizeof(rec->first) ||
+	    rec->first.kind != WORK_REMEMBER ||
+	    more % sizeof(rec->more[0]) != 0 ||
+	    rec->first.job != more / sizeof(rec->more[0]) + 1)
+		return 0;
+	return (unsigned int)rec->first.job;
+}
+
 static void worker_readable(int fd, int what, void *arg)
 {
 	struct slots_worker *w = arg;
 	struct slots *slots = w->slots;
-	struct work_msg msg = {0};
+	struct work_keys rec = {0};
 	int fds[FD_PASS_MAX], nfds = 0, i;
-	ssize_t n = fd_recv(fd, &msg, sizeof(msg), fds, &nfds, MSG_DONTWAIT);
+	ssize_t n = fd_recv(fd, &rec, sizeof(rec), fds, &nfds, MSG_DONTWAIT);
+	unsigned int keys;
 
 	if (n == 0 ||
 	    (n < 0 && errno != EAGAIN && errno != EINTR && errno != EMSGSIZE)) {
@@ -223,8 +239,12 @@ static void worker_readable(int fd, int what, void *arg)
 		loop_cancel(&w->readable);
 		return;
 	}
-	if (n == (ssize_t)sizeof(msg))
-		slots->events.message(w, &msg, fds, nfds, slots->arg);
+	keys = n > 0 ? count_keys(&rec, n) : 0;
+	for (unsigned int k = 0; k < keys; k++) {
+		if (k > 0)
+			rec.first.key = rec.more[k - 1];
+		slots->events.message(w, &rec.first, fds, nfds, slots->arg);
+	}
 	for (i = 0; i < nfds; i++)
 		fd_close(&fds[i]);
 }

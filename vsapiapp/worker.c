@@ -23,6 +23,9 @@
 #define ASK_PAUSE_MS 5000
 /* Without a sign of supervisor and master for so long a worker ends. */
 #define ALONE_MS 60000
+/* Descriptors that may be ready at once and are told of: one for each kind is
+ * enough, the kernel goes on with others the next time. */
+#define READY_MAX 4
 /* A scan this long may have had our priority lowered. */
 #define LONG_SCAN_MS 500
 
@@ -56,6 +59,22 @@ bool worker_tell(struct worker *w, const struct work_msg *msg, int fd)
 	return w->s.master_sock >= 0 &&
 	       fd_send(w->s.master_sock, msg, sizeof(*msg), &fd,
 		       fd >= 0 ? 1 : 0, MSG_DONTWAIT) == 0;
+}
+
+bool worker_tell_keys(struct worker *w, const struct work_keys *keys,
+		      unsigned int count, uint64_t forgets)
+{
+	struct work_keys record = *keys;
+
+	record.first.kind = WORK_REMEMBER;
+	record.first.epoch = w->s.epoch;
+	record.first.job = count;
+	record.first.ino = forgets;
+	return w->s.master_sock >= 0 &&
+	       fd_send(w->s.master_sock, &record,
+		       sizeof(record.first) +
+			       (count - 1) * sizeof(record.more[0]),
+		       NULL, 0, MSG_DONTWAIT) == 0;
 }
 
 static void lose_master(struct worker *w)
@@ -172,10 +191,11 @@ static bool is_done(const struct worker *w)
 static int patience(struct worker *w)
 {
 	int ms = w->s.role == SLOT_FRONT ? front_patience(w) : back_patience(w);
+	int memory_ms = memory_patience(w);
 
 	if (ms < 0 || ms > SLEEP_MS)
-		return SLEEP_MS;
-	return ms;
+		ms = SLEEP_MS;
+	return memory_ms >= 0 && memory_ms < ms ? memory_ms : ms;
 }
 
 /* After a long scan: the master may have made others go first meanwhile. */
@@ -190,26 +210,30 @@ static void ask_priority_back(struct worker *w, uint64_t turn_ns)
 
 static void turn(struct worker *w)
 {
-	struct epoll_event ev;
+	struct epoll_event ev[READY_MAX];
 	uint64_t start;
+	int n = epoll_wait(w->epoll, ev, READY_MAX, patience(w));
 
-	if (epoll_wait(w->epoll, &ev, 1, patience(w)) < 0 && errno != EINTR)
+	if (n < 0 && errno != EINTR)
 		panic("epoll_wait: %m");
 	start = clock_mono_ns();
 	look_around(w);
-	if (w->s.master_sock >= 0)
-		take_messages(w);
+	for (int i = 0; i < n; i++)
+		if (ev[i].data.fd == w->s.master_sock)
+			take_messages(w);
 	report_flush(w);
 	if (w->s.role == SLOT_FRONT)
 		front_turn(w);
 	else
 		back_turn(w);
+	memory_flush(w, false);
 	ask_priority_back(w, clock_mono_ns() - start);
 }
 
 static void begin(struct worker *w)
 {
 	report_begin(w);
+	memory_begin(w);
 	if (w->s.master_sock >= 0)
 		worker_listen(w, w->s.master_sock, false);
 	if (w->s.role == SLOT_FRONT)
@@ -224,6 +248,7 @@ static void end(struct worker *w)
 		front_end(w);
 	else
 		back_end(w);
+	memory_end(w);
 	report_end(w);
 }
 

@@ -208,6 +208,7 @@ static void conclude(struct worker *w, struct hold *hold, struct file *f)
 	if (report)
 		close(number_of(w, hold));
 	set_free(w, hold);
+	memory_flush(w, false);
 }
 
 static void scan(struct worker *w, struct hold *hold, struct file *f)
@@ -375,8 +376,10 @@ static void look_after(struct worker *w, struct hold *hold)
 		current.job = 0;
 		current.key = hold->key;
 		/* It may have been changed while it waited. */
-		if (file_look(&current) < 0)
+		if (file_look(&current) < 0) {
 			memset(&current.st, 0, sizeof(current.st));
+			current.fs_magic = 0;
+		}
 	}
 	follow(w, hold, &current, state);
 }

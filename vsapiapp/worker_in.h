@@ -15,7 +15,8 @@
  * What the files of a worker share; nobody else includes this.
  *   worker.c        the loop, the master's messages, when to end
  *   worker_walls.c  descriptors and walls
- *   worker_file.c   one file: judged without a scan, scanned, remembered
+ *   worker_file.c   one file: judged without a scan, scanned
+ *   worker_memory.c what was clean: remembered, ignored
  *   worker_front.c  questions of the permission group
  *   worker_back.c   events of the notify group
  *   worker_jobs.c   scan jobs
@@ -28,6 +29,7 @@
 #define PATH_SIZE 4096
 
 struct reports;
+struct memories;
 struct deferred;
 struct jobs;
 
@@ -42,6 +44,7 @@ struct worker {
 	bool evictable;		     /* this kernel knows evictable marks */
 	unsigned int busy;	     /* front: holds not free */
 	struct reports *reports;
+	struct memories *memories;
 	struct deferred *deferred; /* back */
 	struct jobs *jobs;	   /* back */
 };
@@ -67,6 +70,7 @@ struct file {
 	uint64_t job;
 	struct file_key key;
 	struct stat st;
+	uint32_t fs_magic; /* f_type of statfs(2) */
 	bool has_path;
 	char path[PATH_SIZE];
 	/* after a scan: */
@@ -78,7 +82,7 @@ struct file {
 	bool passed; /* infected, but restored by an administrator */
 };
 
-/* Fills key, st; -1 (errno). */
+/* Fills key, st, fs_magic; -1 (errno). */
 int file_look(struct file *f);
 /* The path for people; "" when it cannot be told. */
 const char *file_path(struct file *f);
@@ -88,26 +92,39 @@ const char *file_path(struct file *f);
  * goes by (ALLOWED_* allow, POLICY_* go by their policy).
  */
 bool file_judge(struct worker *w, struct file *f, enum counter_id *counter_r);
-bool file_is_known(struct worker *w, struct file *f);
 bool file_is_poison(struct worker *w, const struct file *f);
 /* Scans; fills result and times, enters counters and the sample. */
 void file_scan(struct worker *w, struct file *f, uint64_t wait_ns);
+/* The way out of a verdict: its counter; *allow_r by the settings. */
+enum counter_id file_outcome(struct worker *w, const struct file *f,
+			     bool *allow_r);
+/* Whether a policy counter allows. */
+bool file_policy(struct worker *w, enum counter_id counter);
+
+/* ---- worker_memory.c ---- */
+
+void memory_begin(struct worker *w);
+/* Clean, unchanged since, and nobody has it open for writing. */
+bool file_is_known(struct worker *w, struct file *f);
 /*
  * After a scan: whether the file has surely stayed as it was all the while,
  * so that the verdict holds for those who asked after the scan had begun, and
  * may be remembered.
  */
 bool file_is_steady(const struct file *f);
-/* A clean and steady one: has it remembered and, in a permission group,
- * ignored where that is right. */
+/*
+ * A clean and steady one: has it remembered and, in a permission group,
+ * ignored where that is right. The master is told a little later (memory_flush()):
+ * nobody waits for that, but the opener waits for us.
+ */
 void file_remember(struct worker *w, struct file *f);
 /* Puts an ignore mark on a file that is known clean. */
 void file_ignore(struct worker *w, struct file *f);
-/* The way out of a verdict: its counter; *allow_r by the settings. */
-enum counter_id file_outcome(struct worker *w, const struct file *f,
-			     bool *allow_r);
-/* Whether a policy counter allows. */
-bool file_policy(struct worker *w, enum counter_id counter);
+/* Milliseconds until memory_flush() is wanted; -1: nothing is owed. */
+int memory_patience(const struct worker *w);
+/* Tells the master what is due; everything, with `all`. */
+void memory_flush(struct worker *w, bool all);
+void memory_end(struct worker *w);
 
 /* ---- worker_front.c ---- */
 
@@ -155,6 +172,9 @@ void worker_listen(struct worker *w, int fd, bool exclusive);
 void worker_unlisten(struct worker *w, int fd);
 /* Sends without waiting; what has no room is lost (it is all of no harm). */
 bool worker_tell(struct worker *w, const struct work_msg *msg, int fd);
+/* WORK_REMEMBER of several at once; `forgets` as of struct scoreboard. */
+bool worker_tell_keys(struct worker *w, const struct work_keys *keys,
+		      unsigned int count, uint64_t forgets);
 /* Asks the master whether a process runs an excluded program. */
 bool worker_ask_excluded(struct worker *w, pid_t pid);
 

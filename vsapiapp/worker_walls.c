@@ -13,6 +13,7 @@
 #include "lib/fdutil.h"
 #include "lib/log.h"
 #include "lib/sandbox.h"
+#include "scratch.h"
 #include "worker_in.h"
 
 /* Inside the jail. */
@@ -204,6 +205,7 @@ int worker_walls(const struct worker_setup *s, struct err *err)
 		return -1;
 	if (engine_tmpdir(s->engine, TMP, err) < 0)
 		return -1;
+	scratch_defer(TMP);
 	if (chdir(TMP) < 0)
 		return err_set(err, errno, "chdir(%s)", TMP);
 	if (sandbox_become(getuid(), getgid(), 1ull << CAP_LEASE, err) < 0)

@@ -144,6 +144,9 @@ struct scoreboard {
 	 * judge openers by path; else all that is asked lies within it. */
 	_Atomic uint32_t path_filter;
 	_Atomic uint64_t next_ticket;
+	/* How often the master has forgotten known files; what workers keep
+	 * from before that is not taken any more. */
+	_Atomic uint64_t forgets;
 
 	/* For the guard: the settings it needs, kept here by the master. */
 	_Atomic uint32_t verdict_timeout_ms;

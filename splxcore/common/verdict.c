@@ -52,7 +52,17 @@ int action_parse(const char *name)
 	return -1;
 }
 
-int file_key_get(int fd, struct file_key *key_r, struct stat *st_r)
+static void key_from_stat(struct file_key *key, const struct stat *st)
+{
+	key->dev = st->st_dev;
+	key->ino = st->st_ino;
+	key->size = (uint64_t)st->st_size;
+	key->ctime_ns = clock_timespec_ns(&st->st_ctim);
+	key->mtime_ns = clock_timespec_ns(&st->st_mtim);
+}
+
+int file_key_get_fs(int fd, struct file_key *key_r, struct stat *st_r,
+		    uint32_t *fs_magic_r)
 {
 	struct statfs sfs;
 
@@ -62,12 +72,27 @@ int file_key_get(int fd, struct file_key *key_r, struct stat *st_r)
 	_Static_assert(sizeof(sfs.f_fsid) == sizeof(key_r->fsid),
 		       "f_fsid is two ints");
 	memcpy(&key_r->fsid, &sfs.f_fsid, sizeof(key_r->fsid));
-	key_r->dev = st_r->st_dev;
-	key_r->ino = st_r->st_ino;
-	key_r->size = (uint64_t)st_r->st_size;
-	key_r->ctime_ns = clock_timespec_ns(&st_r->st_ctim);
-	key_r->mtime_ns = clock_timespec_ns(&st_r->st_mtim);
+	key_from_stat(key_r, st_r);
+	*fs_magic_r = (uint32_t)sfs.f_type;
 	return 0;
+}
+
+int file_key_get(int fd, struct file_key *key_r, struct stat *st_r)
+{
+	uint32_t fs_magic;
+
+	return file_key_get_fs(fd, key_r, st_r, &fs_magic);
+}
+
+bool file_key_holds(int fd, const struct file_key *key)
+{
+	struct file_key now = *key;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	key_from_stat(&now, &st);
+	return file_key_same(&now, key);
 }
 
 bool file_key_same(const struct file_key *a, const struct file_key *b)

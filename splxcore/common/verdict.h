@@ -57,6 +57,12 @@ struct file_key {
 };
 /* From an open descriptor; -1 (errno). *st_r is filled too. */
 int file_key_get(int fd, struct file_key *key_r, struct stat *st_r);
+/* The same, and what kind of file system it lies on: f_type of statfs(2). */
+int file_key_get_fs(int fd, struct file_key *key_r, struct stat *st_r,
+		    uint32_t *fs_magic_r);
+/* Whether an open file, whose key was taken through this descriptor, still
+ * has it. (An open file does not change its file system: one call less.) */
+bool file_key_holds(int fd, const struct file_key *key);
 bool file_key_same(const struct file_key *a, const struct file_key *b);
 uint64_t file_key_hash(const struct file_key *key);
 

@@ -21,6 +21,7 @@
 #include "lib/alloc.h"
 #include "lib/str.h"
 #include "vsapiapp/engine.h"
+#include "vsapiapp/scratch.h"
 
 #define TESTFILES "/usr/share/clamav-testfiles"
 
@@ -32,6 +33,7 @@ const char *__lsan_default_suppressions(void)
 }
 
 static char root[] = "/tmp/splx-engine-XXXXXX";
+static char scratch[64];
 static struct conf *conf;
 static struct engine *engine; /* built-in patterns, default settings */
 
@@ -143,7 +145,10 @@ static struct engine *engine_set(const char *key, const char *value)
 	e = engine_new(c, &err);
 	if (!e)
 		fail_msg("%s", err.text);
-	if (engine_tmpdir(e, in_root("tmp"), &err) < 0)
+	/* As in a worker. */
+	snprintf(scratch, sizeof(scratch), "%s", in_root("tmp"));
+	scratch_defer(scratch);
+	if (engine_tmpdir(e, scratch, &err) < 0)
 		fail_msg("%s", err.text);
 	conf_free(&c);
 	return e;

@@ -703,6 +703,44 @@ static void remember(int slot)
 	known_put(known, &msg.key, msg.epoch);
 }
 
+/* Nobody waits for the master: it hears of many in one record. */
+static void clean_files_are_told_of_together(void **state)
+{
+	struct work_keys rec;
+	int fds[FD_PASS_MAX], nfds, slot;
+	uint64_t told = 0, records = 0;
+	char name[16];
+
+	set("IgnoreMarks", "off");
+	slot = start_worker(SLOT_FRONT);
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		put_text(in_fs(name), name);
+	}
+	settle();
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		assert_int_equal(try_open(in_fs(name)), 0);
+	}
+	while (told < 100) {
+		ssize_t len = fd_recv(workers[slot].sock, &rec, sizeof(rec),
+				      fds, &nfds, 0);
+
+		assert_true(len >= (ssize_t)sizeof(rec.first));
+		assert_int_equal(rec.first.kind, WORK_REMEMBER);
+		assert_int_equal(rec.first.epoch, 77);
+		assert_in_range(rec.first.job, 1, WORK_KEYS_MAX);
+		assert_int_equal((size_t)len,
+				 sizeof(rec.first) +
+					 (rec.first.job - 1) *
+						 sizeof(rec.more[0]));
+		told += rec.first.job;
+		records++;
+	}
+	assert_int_equal(told, 100);
+	assert_true(records < 50);
+}
+
 static void known_files_are_trusted_while_they_cannot_change(void **state)
 {
 	uint64_t scans;
@@ -1523,6 +1561,7 @@ int main(void)
 		FRONT(programs_are_excluded_by_the_masters_word),
 		FRONT(what_is_no_file_never_hangs_anybody),
 		FRONT(a_write_lease_does_not_stall_a_worker),
+		FRONT(clean_files_are_told_of_together),
 		FRONT(known_files_are_trusted_while_they_cannot_change),
 		FRONT(what_was_just_written_is_not_remembered),
 		FRONT(ignored_files_are_not_asked_for_until_they_change),

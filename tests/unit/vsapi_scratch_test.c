@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "vsapiapp/engine.h"
+#include "vsapiapp/scratch.h"
+
+/* The engine, for what it brings along. */
+static uint64_t (*volatile engine_pattern_id_of)(const struct engine *) =
+	engine_pattern_id;
+
+static char root[] = "/tmp/splx-scratch-XXXXXX";
+
+static const char *in_root(const char *name)
+{
+	static char path[4][512];
+	static int next;
+
+	next = (next + 1) % 4;
+	snprintf(path[next], sizeof(path[next]), "%s/%s", root, name);
+	return path[next];
+}
+
+/* Past the C library, whose functions are what is tried. */
+static bool is_there(const char *path)
+{
+	return syscall(SYS_faccessat, AT_FDCWD, path, F_OK) == 0;
+}
+
+static int setup(void **state)
+{
+	assert_non_null(mkdtemp(root));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char cmd[600];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", root);
+	return system(cmd);
+}
+
+static int begin(void **state)
+{
+	scratch_defer(root);
+	return 0;
+}
+
+static int end(void **state)
+{
+	scratch_defer(NULL);
+	return 0;
+}
+
+static void test_a_directory_that_is_not_used_is_never_made(void **state)
+{
+	const char *dir = in_root("unused");
+	unsigned long before = scratch_spared();
+
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_false(is_there(dir));
+	assert_int_equal(chmod(dir, 0700), 0);
+	assert_null(opendir(dir));
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(scratch_spared(), before + 1);
+	/* Only now it is not owed any more. */
+	assert_int_equal(chmod(dir, 0700), -1);
+}
+
+/* Each way by which something may come into it, or be looked for. */
+static void by_open(const char *path)
+{
+	int fd = open(path, O_CREAT | O_WRONLY, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void by_open64(const char *path)
+{
+	int fd = open64(path, O_CREAT | O_WRONLY, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void by_fopen(const char *path)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fclose(f);
+}
+
+static void by_fopen64(const char *path)
+{
+	FILE *f = fopen64(path, "w");
+
+	assert_non_null(f);
+	fclose(f);
+}
+
+static void by_mkdir(const char *path)
+{
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void by_symlink(const char *path)
+{
+	assert_int_equal(symlink("/", path), 0);
+}
+
+static void by_rename(const char *path)
+{
+	by_open(in_root("elsewhere"));
+	assert_int_equal(rename(in_root("elsewhere"), path), 0);
+}
+
+static void test_a_directory_is_there_when_something_comes_into_it(void **state)
+{
+	static void (*const ways[])(const char *path) = {
+		by_open,  by_open64,  by_fopen,	 by_fopen64,
+		by_mkdir, by_symlink, by_rename,
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		char dir[64], path[128];
+		struct stat64 st;
+
+		snprintf(dir, sizeof(dir), "%s/used-%zu", root, i);
+		snprintf(path, sizeof(path), "%s/it", dir);
+		assert_int_equal(mkdir(dir, 0700), 0);
+		assert_false(is_there(dir));
+		ways[i](path);
+		assert_int_equal(lstat64(path, &st), 0);
+		assert_int_equal(stat64(dir, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0700);
+	}
+}
+
+static void test_a_directory_is_there_when_it_is_looked_for(void **state)
+{
+	struct stat64 st;
+
+	assert_int_equal(mkdir(in_root("looked"), 0700), 0);
+	assert_int_equal(access(in_root("looked"), W_OK), 0);
+	assert_int_equal(mkdir(in_root("looked2"), 0700), 0);
+	assert_int_equal(stat64(in_root("looked2"), &st), 0);
+	/* One at a time is owed. */
+	assert_int_equal(mkdir(in_root("first"), 0700), 0);
+	assert_int_equal(mkdir(in_root("second"), 0700), 0);
+	assert_true(is_there(in_root("second")));
+	assert_int_equal(access(in_root("first"), W_OK), 0);
+}
+
+static void test_all_else_is_as_in_the_c_library(void **state)
+{
+	assert_int_equal(mkdir(in_root("open"), 0755), 0);
+	assert_true(is_there(in_root("open")));
+	assert_int_equal(mkdir(in_root("open/deep"), 0700), 0);
+	assert_true(is_there(in_root("open/deep")));
+	assert_int_equal(mkdir(in_root("open"), 0755), -1);
+	assert_int_equal(errno, EEXIST);
+	scratch_defer(NULL);
+	assert_int_equal(mkdir(in_root("at once"), 0700), 0);
+	assert_true(is_there(in_root("at once")));
+}
+
+/* A name that libclamav imports and we do not know of might put something
+ * into a directory that is not there. */
+static void test_we_know_how_libclamav_may_name_a_file(void **state)
+{
+	static const char *const known[] = {
+		/* here */
+		"access", "chmod", "fopen", "fopen64", "lstat64", "mkdir",
+		"open", "open64", "opendir", "rename", "stat64", "symlink",
+		/* of what is there alone */
+		"chown", "lchown", "readlink", "realpath", "remove", "rmdir",
+		"unlink", "unlinkat", "utimensat", "fstatat64", "statx",
+		"chdir",
+		/* the library's own Rust runtime, which libclamav has no use
+		 * for: relative to an open directory, or refused by seccomp */
+		"openat64", "linkat", "mkfifo",
+	};
+	static const char *const suspect =
+		"access$|chmod|fopen|stat(64|x)?$|mk|^open|opendir|rename|"
+		"link|chown|readlink|realpath|remove|rmdir|utimens|chdir$|"
+		"creat(64)?$|temp";
+	char cmd[1024], line[256];
+	Dl_info info;
+	FILE *in;
+	int n = 0;
+
+	/* So that the library is linked at all. */
+	assert_true(engine_pattern_id_of != NULL);
+	assert_true(dladdr(dlsym(RTLD_DEFAULT, "cl_init"), &info));
+	snprintf(cmd, sizeof(cmd),
+		 "nm -D --undefined-only '%s' | sed 's/.* //; s/@.*//' | "
+		 "grep -E '%s' | grep -vE '^(f|mktime|posix_|EVP|xml|X509|"
+		 "pthread_|mspack_|pcre2|BIO|_)' ; "
+		 "nm -D --undefined-only '%s' | sed 's/.* //; s/@.*//' | "
+		 "grep -E '^f(open|statat)'",
+		 info.dli_fname, suspect, info.dli_fname);
+	in = popen(cmd, "r");
+	assert_non_null(in);
+	while (fgets(line, sizeof(line), in)) {
+		bool found = false;
+
+		line[strcspn(line, "\n")] = '\0';
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			found = found || !strcmp(known[i], line);
+		if (!found)
+			fail_msg("libclamav calls %s", line);
+		n++;
+	}
+	pclose(in);
+	assert_true(n > 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+		T(test_a_directory_that_is_not_used_is_never_made),
+		T(test_a_directory_is_there_when_something_comes_into_it),
+		T(test_a_directory_is_there_when_it_is_looked_for),
+		T(test_all_else_is_as_in_the_c_library),
+		T(test_we_know_how_libclamav_may_name_a_file),
+#undef T
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+#include <errno.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "common/known.h"
+#include "lib/alloc.h"
+#include "lib/fangroup.h"
+#include "worker_in.h"
+
+/* How long the master may stay without word of a clean file. */
+#define KEEP_MS 5
+
+/* What the master has not been told yet. */
+struct memories {
+	struct work_keys keys;
+	unsigned int count;
+	uint64_t since_ns; /* of the first */
+	uint64_t forgets;  /* as it stood then */
+};
+
+/*
+ * File systems on which a file changes only through this kernel, by the magic
+ * numbers of statfs(2): the table of known files trusts no other. (In its
+ * jail a worker sees no mount table.)
+ */
+static const uint32_t local_magic[] = {
+	0x0000ef53, /* ext2, ext3, ext4 */
+	0x58465342, /* xfs */
+	0x9123683e, /* btrfs */
+	0x01021994, /* tmpfs */
+	0x858458f6, /* ramfs */
+	0x794c7630, /* overlay */
+	0xf2f52010, /* f2fs */
+	0x73717368, /* squashfs */
+	0xe0f5e1e2, /* erofs */
+	0x28cd3d45, /* cramfs */
+	0x00009660, /* iso9660 */
+	0x15013346, /* udf */
+	0x00004d44, /* vfat */
+	0x2011bab0, /* exfat */
+	0x7366746e, /* ntfs3 */
+	0x52654973, /* reiserfs */
+	0x3153464a, /* jfs */
+	0x00003434, /* nilfs2 */
+	0x2fc12fc1, /* zfs */
+	0xca451a4e, /* bcachefs */
+	0x24051905, /* ubifs */
+	0x000072b6, /* jffs2 */
+};
+
+static bool is_local(const struct file *f)
+{
+	for (size_t i = 0; i < sizeof(local_magic) / sizeof(local_magic[0]);
+	     i++)
+		if (f->fs_magic == local_magic[i])
+			return true;
+	return false;
+}
+
+void memory_begin(struct worker *w)
+{
+	w->memories = xcalloc(1, sizeof(*w->memories));
+}
+
+static struct file_key *memory(struct memories *m, unsigned int i)
+{
+	return i == 0 ? &m->keys.first.key : &m->keys.more[i - 1];
+}
+
+/* What was kept before something had to be forgotten is worth nothing. */
+static void drop_forgotten(struct worker *w)
+{
+	struct memories *m = w->memories;
+
+	if (m->count > 0 && atomic_load(&w->sb->forgets) != m->forgets)
+		m->count = 0;
+}
+
+static bool is_in_memory(struct worker *w, const struct file_key *key)
+{
+	struct memories *m = w->memories;
+
+	drop_forgotten(w);
+	for (unsigned int i = 0; i < m->count; i++)
+		if (file_key_same(memory(m, i), key))
+			return true;
+	return false;
+}
+
+/* Whether all that serves is as it was when this worker was forked. */
+static bool is_current(struct worker *w)
+{
+	return atomic_load(&w->sb->generation) == w->s.generation &&
+	       atomic_load(&w->sb->policy_generation) == w->s.policy_generation;
+}
+
+bool file_is_known(struct worker *w, struct file *f)
+{
+	if (!w->s.known)
+		return false;
+	return (known_has(w->s.known, &f->key, w->s.epoch) ||
+		(is_current(w) && is_in_memory(w, &f->key))) &&
+	       known_has_writer(f->fd) == 0;
+}
+
+/* Only root can change it: see IgnoreMarks in options.def. */
+static bool is_system(const struct stat *st)
+{
+	return st->st_uid == 0 && !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* The group that tells of opens: it can be told to ignore a file. */
+static int open_group(const struct worker *w)
+{
+	if (w->s.group >= 0)
+		return w->s.group;
+	return w->s.async ? w->s.notify : -1;
+}
+
+static bool wants_mark(struct worker *w, const struct file *f)
+{
+	switch (w->s.conf->ignore_marks) {
+	case CONF_MARKS_SYSTEM:
+		return open_group(w) >= 0 && is_system(&f->st);
+	case CONF_MARKS_ALL:
+		return open_group(w) >= 0;
+	default:
+		return false;
+	}
+}
+
+static int add_mark(struct worker *w, int fd)
+{
+	uint32_t what = FANGROUP_OPEN | FANGROUP_EXEC;
+	int group = open_group(w);
+	int rc = fangroup_ignore(group, fd, what, w->evictable, false);
+
+	if (rc < 0 && errno == EINVAL && w->evictable) {
+		w->evictable = false;
+		rc = fangroup_ignore(group, fd, what, false, false);
+	}
+	return rc;
+}
+
+/*
+ * The caller has seen that the file is clean and has no writer. The kernel
+ * drops the mark at the next write; a write before the mark shows in the key,
+ * looked at once more behind it. Who changes patterns or settings raises the
+ * generation first and then drops all marks, so a mark that was set in
+ * between is seen by one of the two.
+ */
+void file_ignore(struct worker *w, struct file *f)
+{
+	struct work_msg msg = {.kind = WORK_MARK, .key = f->key};
+
+	if (!wants_mark(w, f) || !is_current(w))
+		return;
+	if (add_mark(w, f->fd) == 0) {
+		if (file_key_holds(f->fd, &f->key) && is_current(w))
+			worker_count(w, COUNTER_MARKED);
+		else
+			fangroup_unignore(open_group(w), f->fd,
+					  FANGROUP_OPEN | FANGROUP_EXEC);
+	} else if (errno == EACCES) {
+		worker_tell(w, &msg, f->fd);
+	}
+}
+
+int memory_patience(const struct worker *w)
+{
+	const struct memories *m = w->memories;
+	uint64_t age;
+
+	if (m->count == 0)
+		return -1;
+	age = clock_mono_ns() - m->since_ns;
+	if (age >= KEEP_MS * CLOCK_NS_PER_MS)
+		return 0;
+	return KEEP_MS - (int)(age / CLOCK_NS_PER_MS);
+}
+
+void memory_flush(struct worker *w, bool all)
+{
+	struct memories *m = w->memories;
+
+	if (m->count == 0 ||
+	    (!all && m->count < WORK_KEYS_MAX && memory_patience(w) > 0))
+		return;
+	drop_forgotten(w);
+	if (m->count > 0)
+		worker_tell_keys(w, &m->keys, m->count, m->forgets);
+	m->count = 0;
+}
+
+/* While the file is open: so what the master forgets later may be of it. */
+static void keep(struct worker *w, const struct file_key *key)
+{
+	struct memories *m = w->memories;
+
+	drop_forgotten(w);
+	if (m->count == WORK_KEYS_MAX)
+		memory_flush(w, true);
+	if (m->count == 0) {
+		m->since_ns = clock_mono_ns();
+		m->forgets = atomic_load(&w->sb->forgets);
+	}
+	*memory(m, m->count++) = *key;
+}
+
+void memory_end(struct worker *w)
+{
+	memory_flush(w, true);
+	xfree(&w->memories);
+}
+
+bool file_is_steady(const struct file *f)
+{
+	return !f->had_writer &&
+	       known_settled(&f->key, f->scan_start_coarse_ns) && is_local(f) &&
+	       known_has_writer(f->fd) == 0 && file_key_holds(f->fd, &f->key);
+}
+
+void file_remember(struct worker *w, struct file *f)
+{
+	if (w->s.known)
+		keep(w, &f->key);
+	file_ignore(w, f);
+}
