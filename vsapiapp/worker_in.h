@@ -114,8 +114,8 @@ bool file_is_known(struct worker *w, struct file *f);
 bool file_is_steady(const struct file *f);
 /*
  * A clean and steady one: has it remembered and, in a permission group,
- * ignored where that is right. The master is told a little later (memory_flush()):
- * nobody waits for that, but the opener waits for us.
+ * ignored where that is right. The master is told a little later
+ * (memory_flush()): nobody waits for that, but the opener waits for us.
  */
 void file_remember(struct worker *w, struct file *f);
 /* Puts an ignore mark on a file that is known clean. */

@@ -188,15 +188,36 @@ static void test_we_know_how_libclamav_may_name_a_file(void **state)
 {
 	static const char *const known[] = {
 		/* here */
-		"access", "chmod", "fopen", "fopen64", "lstat64", "mkdir",
-		"open", "open64", "opendir", "rename", "stat64", "symlink",
+		"access",
+		"chmod",
+		"fopen",
+		"fopen64",
+		"lstat64",
+		"mkdir",
+		"open",
+		"open64",
+		"opendir",
+		"rename",
+		"stat64",
+		"symlink",
 		/* of what is there alone */
-		"chown", "lchown", "readlink", "realpath", "remove", "rmdir",
-		"unlink", "unlinkat", "utimensat", "fstatat64", "statx",
+		"chown",
+		"lchown",
+		"readlink",
+		"realpath",
+		"remove",
+		"rmdir",
+		"unlink",
+		"unlinkat",
+		"utimensat",
+		"fstatat64",
+		"statx",
 		"chdir",
 		/* the library's own Rust runtime, which libclamav has no use
 		 * for: relative to an open directory, or refused by seccomp */
-		"openat64", "linkat", "mkfifo",
+		"openat64",
+		"linkat",
+		"mkfifo",
 	};
 	static const char *const suspect =
 		"access$|chmod|fopen|stat(64|x)?$|mk|^open|opendir|rename|"

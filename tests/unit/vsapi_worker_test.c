@@ -414,7 +414,8 @@ static void many_openers_cause_one_scan(void **state)
 
 	start_front(4);
 	put_slow(in_fs("slow"), 6, false);
-	usleep(100000); /* just written it would be scanned for the later ones */
+	usleep(100000); /* just written it would be scanned for the later ones
+			 */
 	scans = count(COUNTER_SCANS);
 	for (int i = 0; i < 12; i++)
 		openers[i] = open_later(in_fs("slow"), O_RDONLY);
@@ -731,9 +732,8 @@ static void clean_files_are_told_of_together(void **state)
 		assert_int_equal(rec.first.epoch, 77);
 		assert_in_range(rec.first.job, 1, WORK_KEYS_MAX);
 		assert_int_equal((size_t)len,
-				 sizeof(rec.first) +
-					 (rec.first.job - 1) *
-						 sizeof(rec.more[0]));
+				 sizeof(rec.first) + (rec.first.job -
+						      1) * sizeof(rec.more[0]));
 		told += rec.first.job;
 		records++;
 	}
