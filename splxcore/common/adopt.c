@@ -33,6 +33,7 @@ struct adopt {
 	int pidfd; /* of the supervisor, once the pipe has told its end */
 	struct loop_event *life;
 	struct loop_event *look; /* runs while there is no supervisor */
+	struct proc_id gone; /* whose end was told: it may still be dying */
 	uint64_t gone_ns;
 	uint64_t next_try_ns;
 	uint64_t pause_ns;
@@ -135,7 +136,8 @@ static bool attach(struct adopt *a)
 		.start = atomic_load(&a->sb->supervisor.start),
 	};
 
-	if (id.pid <= 0 || !proc_alive(&id))
+	if (id.pid <= 0 || !proc_alive(&id) ||
+	    (id.pid == a->gone.pid && id.start == a->gone.start))
 		return false;
 	a->pidfd = proc_pidfd(&id);
 	if (a->pidfd < 0)
@@ -174,6 +176,8 @@ static void lost(struct adopt *a)
 {
 	loop_cancel(&a->life);
 	fd_close(&a->pidfd);
+	a->gone.pid = atomic_load(&a->sb->supervisor.pid);
+	a->gone.start = atomic_load(&a->sb->supervisor.start);
 	a->gone_ns = clock_mono_ns();
 	a->next_try_ns = 0;
 	a->pause_ns = TRY_FIRST_NS;
