@@ -42,6 +42,7 @@ enum mood {
 static atomic_int mood, taken, dead;
 static char dir[32], sock_path[64];
 static int listener;
+static atomic_int served = -1; /* the connection that is served, or -1 */
 static pthread_t accepter;
 
 static void fill_reply(struct scanjob_reply *reply, int fd)
@@ -55,7 +56,9 @@ static void fill_reply(struct scanjob_reply *reply, int fd)
 	}
 }
 
-static void answer(int sock, const struct scanjob_request *req, int fd)
+/* Lets go of the file before it answers: who has the answer counts what is
+ * open. */
+static void answer(int sock, const struct scanjob_request *req, int *fd)
 {
 	struct scanjob_reply reply = {
 		.version = SCANJOB_VERSION,
@@ -68,7 +71,8 @@ static void answer(int sock, const struct scanjob_request *req, int fd)
 		reply.workers = WORKERS;
 		reply.job = 77;
 	} else {
-		fill_reply(&reply, fd);
+		fill_reply(&reply, *fd);
+		fd_close(fd);
 		if (mood == MOOD_SHORT)
 			len -= 8;
 		if (mood == MOOD_WRONG_ID)
@@ -97,7 +101,7 @@ static void *work(void *arg)
 			dead = 1;
 			shutdown(sock, SHUT_RDWR);
 		} else {
-			answer(sock, &req, fd);
+			answer(sock, &req, &fd);
 		}
 		fd_close(&fd);
 	}
@@ -110,10 +114,12 @@ static void *serve(void *arg)
 	int sock, i;
 
 	while ((sock = accept(listener, NULL, NULL)) >= 0) {
+		served = sock;
 		for (i = 0; i < WORKERS; i++)
 			pthread_create(&threads[i], NULL, work, &sock);
 		for (i = 0; i < WORKERS; i++)
 			pthread_join(threads[i], NULL);
+		served = -1;
 		close(sock);
 	}
 	return NULL;
@@ -138,6 +144,7 @@ static int teardown(void **state)
 {
 	mood = MOOD_WELL;
 	shutdown(listener, SHUT_RDWR);
+	shutdown(served, SHUT_RDWR); /* a test that failed left it open */
 	pthread_join(accepter, NULL);
 	close(listener);
 	unlink(sock_path);
