@@ -28,6 +28,8 @@ struct hand {
 	struct loop_event *limit;
 };
 
+/* A terminal's Ctrl-C and hang-up go to every process of the group: what
+ * they mean for the children is the master's to say. */
 static void signals_to_default(void)
 {
 	sigset_t none;
@@ -36,6 +38,8 @@ static void signals_to_default(void)
 	for (sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

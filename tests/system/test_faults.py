@@ -190,3 +190,13 @@ def test_the_suite_comes_back_from_ten_rounds_of_kills(suite):
         wait_for(lambda: victim(suite, part) not in (None, pid), 60)
         wait_for(lambda: denied(bad), 20)
     wait_for(lambda: all(denied(bad) for _ in range(50)), 20)
+
+
+def test_the_signals_of_a_terminal_end_no_worker(suite):
+    """Ctrl-C goes to the whole process group; the order is the master's."""
+    before = set(suite.workers()) | {suite.pid_of("generation")}
+    for pid in before:
+        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGHUP)
+    time.sleep(1)
+    assert before <= set(suite.titles())
