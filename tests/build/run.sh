@@ -65,9 +65,9 @@ edit Include "{\"$quoted\"}"
 edit ScanUser '"61184"'
 edit LogSyslog no
 
-# Background jobs of a shell without job control ignore SIGINT: entity gets
-# its end from us alone, in order.
-"$root/usr/lib/splx/entity" -R "$root" -f -a &
+# A session of its own: Ctrl-C reaches this script alone, which ends the suite
+# in order.
+setsid "$root/usr/lib/splx/entity" -R "$root" -f -a &
 pid=$!
 
 # Ready is when an infected file really cannot be opened any more.
@@ -97,7 +97,7 @@ splx: ready
 Protected: $dir
 Try, in another terminal:
   printf '%s%s' 'X5O!P%@AP[4\\PZX54(P^)7CC)7}\$EICAR-' 'STANDARD-ANTIVIRUS-TEST-FILE!\$H+H*' >$dir/eicar.com
-  cat $dir/eicar.com            # refused
+  cat $dir/eicar.com            # refused, or gone: see the quarantine
   $ctl status
   $ctl events list
   $ctl quarantine list
