@@ -18,7 +18,8 @@ packages() {
 			shellcheck cppcheck clang clang-format clang-tidy \
 			universal-ctags \
 			libclang-rt-14-dev mandoc e2fsprogs util-linux \
-			fuse3 libfuse3-dev strace
+			fuse3 libfuse3-dev strace bzip2 xz-utils zip \
+			xfsprogs btrfs-progs logrotate
 		;;
 	bench)
 		echo clamav clamav-daemon clamdscan
@@ -40,12 +41,17 @@ done
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
-	echo "splx: these Debian packages are needed:$missing" >&2
-	echo "splx: as root: apt-get install$missing" >&2
+	echo "splx: Debian packages are missing; as root:" \
+		"apt-get install$missing" >&2
 	exit 1
 fi
 echo "splx: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
+# What is known of packages may do, should the network be down.
+apt-get update -qq || :
 # shellcheck disable=SC2086 # a list of words
-apt-get install -y -qq --no-install-recommends $missing >/dev/null
+apt-get install -y -qq --no-install-recommends $missing >/dev/null || {
+	echo "splx: these packages are needed and could not be installed" \
+		"(see above):$missing" >&2
+	exit 1
+}

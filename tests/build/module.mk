@@ -10,7 +10,7 @@ CHECK_UNIT = unit build/tests/unit unit build/san/tests/unit \
 
 .PHONY: check check-unit check-system check-programs fuzz-programs
 .PHONY: lint format
-check: all check-programs
+check: check-programs
 	@sh tests/build/check.sh $(CHECK_UNIT) system
 
 check-unit: check-programs
@@ -20,8 +20,9 @@ check-system: all
 	@sh tests/build/deps.sh test
 	@sh tests/build/check.sh system
 
-check-programs:
-	@sh tests/build/deps.sh build test
+# After `all`: two installations of packages do not go side by side.
+check-programs: all
+	@sh tests/build/deps.sh test
 	+@$(MAKE) --no-print-directory unit-programs
 	+@$(MAKE) --no-print-directory SAN=1 unit-programs fuzz-programs
 
