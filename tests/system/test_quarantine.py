@@ -89,7 +89,8 @@ def test_delete_and_purge(q):
     a, b = q.infected("a.com"), q.infected("b.com")
     ia, ib = taken(q, a), taken(q, b)
     q.ctl("quarantine", "delete", ia["id"])
-    assert [i["id"] for i in items(q)] == [ib["id"]]
+    left = [i["id"] for i in items(q)]
+    assert ib["id"] in left and ia["id"] not in left
     assert q.ctl("quarantine", "show", ia["id"], check=False).returncode != 0
     time.sleep(1.1)
     q.ctl("quarantine", "purge", "--age=1s")

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from suite import denied, opens, pid_stat, wait_for
+from suite import denied, kill_all, opens, pid_stat, wait_for
 
 
 class Service:
@@ -74,9 +74,7 @@ def test_status_has_the_codes_of_the_lsb(service):
     assert service("start") == 0
     assert service("status") == 0
     assert "protected" in service.out.lower()
-    for pid in service.s.processes():
-        os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not service.s.processes())
+    kill_all(service.s.processes)
     assert service("status") == 1
     assert service("start") == 0  # a stale pid file is no obstacle
     assert service("status") == 0
