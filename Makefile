@@ -38,6 +38,7 @@ datadir     = $(prefix)/share/splx
 mandir      = $(prefix)/share/man
 sysconfdir  = /etc
 localstatedir = /var
+rundir      = /run/splx
 DESTDIR     =
 
 MODULES = splxcore/lib splxcore/common splxcore/entity splxcore/ctl vsapiapp \
@@ -73,7 +74,25 @@ endif
 
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
 
+# make install [DESTDIR=]: files, scan user, start links. Settings that are
+# there are kept. uninstall leaves settings, quarantine and logs; purge nothing.
+# Each of these is many rules, run in the order they stand in: before those of
+# the folders comes what they build on (programs; a service that is stopped).
+.PHONY: install uninstall purge finish-install
+install:: all
+	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir)
+	install -m 755 $(B)/entity $(B)/libexec/vsapiapp $(DESTDIR)$(libexecdir)
+	install -m 755 $(B)/splxctl $(DESTDIR)$(sbindir)
+uninstall::
+	$(if $(DESTDIR),,-sh init.d/register remove)
+	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(rundir)
+	rm -f $(DESTDIR)$(sbindir)/splxctl
+purge:: uninstall
+
 include $(wildcard $(addsuffix /module.mk,$(MODULES)))
+
+install::
+	+@$(MAKE) --no-print-directory finish-install
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -91,18 +110,6 @@ programs: $(PROGRAMS)
 # Installs what is missing; says what it needs where it may not.
 deps:
 	@sh tests/build/deps.sh build
-
-# make install [DESTDIR=]: files, scan user, start links. Settings that are
-# there are kept. uninstall leaves settings, quarantine and logs; purge nothing.
-.PHONY: install uninstall purge finish-install
-install:: all
-	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir)
-	install -m 755 $(B)/entity $(B)/libexec/vsapiapp $(DESTDIR)$(libexecdir)
-	install -m 755 $(B)/splxctl $(DESTDIR)$(sbindir)
-install::
-	+@$(MAKE) --no-print-directory finish-install
-uninstall::
-purge:: uninstall
 
 # make run [PROTECT=DIR]: a private suite below build/stage, in the
 # foreground; Ctrl-C ends it.

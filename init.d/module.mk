@@ -12,10 +12,8 @@ finish-install:
 	$(if $(DESTDIR),,sh init.d/register install)
 
 uninstall::
-	$(if $(DESTDIR),,-sh init.d/register remove)
 	rm -f $(DESTDIR)$(sysconfdir)/init.d/splx \
 		$(DESTDIR)$(sysconfdir)/init.d/splxcore
-	rm -rf $(DESTDIR)$(libexecdir)
 
 purge::
 	$(if $(DESTDIR),,-sh init.d/register purge)
