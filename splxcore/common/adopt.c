@@ -33,7 +33,7 @@ struct adopt {
 	int pidfd; /* of the supervisor, once the pipe has told its end */
 	struct loop_event *life;
 	struct loop_event *look; /* runs while there is no supervisor */
-	struct proc_id gone; /* whose end was told: it may still be dying */
+	struct proc_id watched; /* whose end is told; it may still be dying */
 	uint64_t gone_ns;
 	uint64_t next_try_ns;
 	uint64_t pause_ns;
@@ -137,11 +137,12 @@ static bool attach(struct adopt *a)
 	};
 
 	if (id.pid <= 0 || !proc_alive(&id) ||
-	    (id.pid == a->gone.pid && id.start == a->gone.start))
+	    (id.pid == a->watched.pid && id.start == a->watched.start))
 		return false;
 	a->pidfd = proc_pidfd(&id);
 	if (a->pidfd < 0)
 		return false;
+	a->watched = id;
 	a->life = loop_fd(a->loop, a->pidfd, LOOP_READ, pidfd_ready, a);
 	loop_cancel(&a->look);
 	return true;
@@ -176,14 +177,12 @@ static void lost(struct adopt *a)
 {
 	loop_cancel(&a->life);
 	fd_close(&a->pidfd);
-	a->gone.pid = atomic_load(&a->sb->supervisor.pid);
-	a->gone.start = atomic_load(&a->sb->supervisor.start);
 	a->gone_ns = clock_mono_ns();
 	a->next_try_ns = 0;
 	a->pause_ns = TRY_FIRST_NS;
 	if (!atomic_load(&a->sb->quit))
 		log_warn("supervisor gone pid=%d",
-			 atomic_load(&a->sb->supervisor.pid));
+			 (int)a->watched.pid);
 	a->look = loop_timer(a->loop, LOOK_MS, true, look, a);
 	look(a);
 }
@@ -209,6 +208,8 @@ struct adopt *adopt_watch(struct loop *loop, struct scoreboard *sb,
 	a->on_quit = on_quit;
 	a->arg = arg;
 	a->pidfd = -1;
+	a->watched.pid = atomic_load(&sb->supervisor.pid);
+	a->watched.start = atomic_load(&sb->supervisor.start);
 	fd_set_nonblock(INHERIT_LIFE, true);
 	a->life = loop_fd(loop, INHERIT_LIFE, LOOP_READ, pipe_ready, a);
 	return a;
