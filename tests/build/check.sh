@@ -5,6 +5,7 @@
 #   fuzz DIR     every DIR/NAME_replay over tests/fuzz/corpus/NAME
 #   system       tests/system by pytest; PYTEST_ARGS, CHECK_SYSTEM (which
 #                files) narrow it
+#   sanitized    some of them with the suite as built in build/san
 # Each failure and each skip is told with its reason. The last line is
 # "N passed, N failed, N skipped"; the status is 1 when anything failed or
 # nothing passed.
@@ -107,10 +108,16 @@ run_fuzz() {
 	done
 }
 
-# pytest's own output as it goes; the cases are counted from its report.
+# run_system BUILD FILE...: pytest's own output as it goes; the cases are
+# counted from its report.
 run_system() {
+	SPLX_BUILD=$1
+	export SPLX_BUILD
+	name=tests/system
+	[ "$SPLX_BUILD" = build ] || name="$name ($SPLX_BUILD)"
+	shift
 	if [ "$(id -u)" -ne 0 ]; then
-		count tests/system 0 0 1
+		count "$name" 0 0 1
 		echo '    skipped: tests/system: needs root (fanotify, mounts)'
 		return
 	fi
@@ -118,14 +125,18 @@ run_system() {
 	rm -f $out/system.xml
 	# shellcheck disable=SC2086 # lists of words
 	/usr/bin/python3 -m pytest -p no:cacheprovider -v --tb=short \
-		--junitxml=$out/system.xml ${PYTEST_ARGS:-} \
-		${CHECK_SYSTEM:-tests/system} </dev/null || status=$?
+		--junitxml=$out/system.xml ${PYTEST_ARGS:-} "$@" \
+		</dev/null || status=$?
 	numbers=$(/usr/bin/python3 tests/build/junit.py $out/system.xml \
 		$status 3>$out/said)
 	# shellcheck disable=SC2086 # three numbers
-	count tests/system $numbers
+	count "$name" $numbers
 	cat $out/said
 }
+
+# What is run again with the sanitizers in every process of the suite.
+SANITIZED='tests/system/test_blocking.py tests/system/test_policy.py
+	tests/system/test_input.py'
 
 while [ $# -gt 0 ]; do
 	part=$1
@@ -136,7 +147,12 @@ while [ $# -gt 0 ]; do
 		shift
 		;;
 	system)
-		run_system
+		# shellcheck disable=SC2086 # a list of files
+		run_system build ${CHECK_SYSTEM:-tests/system}
+		;;
+	sanitized)
+		# shellcheck disable=SC2086 # a list of files
+		run_system build/san $SANITIZED
 		;;
 	*)
 		echo "check.sh: unknown part $part" >&2

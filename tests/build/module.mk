@@ -11,7 +11,8 @@ CHECK_UNIT = unit build/tests/unit unit build/san/tests/unit \
 .PHONY: check check-unit check-system check-programs fuzz-programs
 .PHONY: lint format
 check: check-programs
-	@sh tests/build/check.sh $(CHECK_UNIT) system
+	+@$(MAKE) --no-print-directory SAN=1 programs
+	@sh tests/build/check.sh $(CHECK_UNIT) system sanitized
 
 check-unit: check-programs
 	@sh tests/build/check.sh $(CHECK_UNIT)
