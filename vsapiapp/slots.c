@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -24,6 +23,9 @@
 #define BACK_NICE 10
 #define BUSY_NICE 10
 #define BUSY_MS 30
+/* See proc_priority(): what a front worker usually does takes less, and
+ * somebody waits for it. */
+#define FRONT_SLICE_NS 200000
 #define FRESH_MS 1500	  /* a sign of life that counts as idle */
 #define LIFELESS_MS 10000 /* no sign of life, no scan: killed */
 #define START_MS 10000
@@ -323,9 +325,9 @@ static bool trusted(struct slots *slots, pid_t pid)
 	return ok;
 }
 
-static void set_nice(pid_t pid, int nice_value)
+static void set_priority(pid_t pid, int nice_value, uint64_t slice_ns)
 {
-	if (setpriority(PRIO_PROCESS, (id_t)pid, nice_value) && errno != ESRCH)
+	if (proc_priority(pid, nice_value, slice_ns) < 0 && errno != ESRCH)
 		log_debug("worker pid=%d priority: %m", pid);
 }
 
@@ -361,7 +363,9 @@ void slots_forked(struct slots *slots, struct gen *gen, int slot, pid_t pid,
 			return;
 		}
 		if (w->role == SLOT_BACK)
-			set_nice(pid, BACK_NICE);
+			set_priority(pid, BACK_NICE, 0);
+		else
+			set_priority(pid, 0, FRONT_SLICE_NS);
 	}
 	enter(w, SLOTS_STARTING);
 	w->exited = loop_fd(slots->loop, w->pidfd, LOOP_READ, worker_exited, w);
@@ -617,7 +621,7 @@ static void tick_number(struct slots *slots, const struct slots_line *line,
 void slots_restore_priority(struct slots_worker *w)
 {
 	if (w->lowered && w->role == SLOT_FRONT && w->pid > 0)
-		set_nice(w->pid, 0);
+		set_priority(w->pid, 0, FRONT_SLICE_NS);
 	w->lowered = false;
 }
 
@@ -626,7 +630,7 @@ static void tick_priority(struct slots_worker *w, uint64_t scan_ms)
 	if (w->role != SLOT_FRONT || w->pid <= 0 || !w->gen)
 		return;
 	if (scan_ms > BUSY_MS && !w->lowered) {
-		set_nice(w->pid, BUSY_NICE);
+		set_priority(w->pid, BUSY_NICE, 0);
 		w->lowered = true;
 	} else if (!scan_ms && w->lowered) {
 		slots_restore_priority(w);

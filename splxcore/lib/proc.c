@@ -485,3 +485,27 @@ int proc_user(const char *name, uid_t *uid_r, gid_t *gid_r, struct err *err)
 	}
 	return 0;
 }
+
+/* sched_setattr(2), which the C library does not know. */
+struct sched_request {
+	uint32_t size;
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime;
+	uint64_t deadline;
+	uint64_t period;
+};
+
+int proc_priority(pid_t pid, int nice_value, uint64_t slice_ns)
+{
+	struct sched_request want = {
+		.size = sizeof(want),
+		.policy = SCHED_OTHER,
+		.nice = nice_value,
+		.runtime = slice_ns,
+	};
+
+	return (int)syscall(SYS_sched_setattr, pid, &want, 0);
+}

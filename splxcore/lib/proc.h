@@ -73,4 +73,11 @@ int proc_exe(pid_t pid, char *path, size_t size, dev_t *dev_r, ino_t *ino_r);
  */
 int proc_user(const char *name, uid_t *uid_r, gid_t *gid_r, struct err *err);
 
+/*
+ * Gives a process of normal scheduling a nice value and the share of time that
+ * it asks for at once (0: the kernel's own), by which kernels from 6.12 on let
+ * those who ask for less go first. 0, -1 (errno).
+ */
+int proc_priority(pid_t pid, int nice_value, uint64_t slice_ns);
+
 #endif

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -508,6 +509,25 @@ static void an_unknown_user_is_an_error_that_names_it(void **state)
 #define TEST(f) cmocka_unit_test(f)
 #define FILES(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void a_priority_is_given_and_taken_back(void **state)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(proc_priority(pid, 7, 200000), 0);
+	assert_int_equal(getpriority(PRIO_PROCESS, (id_t)pid), 7);
+	assert_int_equal(proc_priority(pid, 10, 0), 0);
+	assert_int_equal(getpriority(PRIO_PROCESS, (id_t)pid), 10);
+	assert_int_equal(sched_getscheduler(pid), SCHED_OTHER);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(proc_priority(pid, 7, 0), -1);
+	assert_int_equal(errno, ESRCH);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -530,6 +550,7 @@ int main(int argc, char **argv)
 		TEST(a_daemon_started_without_standard_descriptors_works),
 		TEST(the_title_shows_and_overruns_nothing),
 		TEST(a_long_title_reaches_into_the_environments_room),
+		TEST(a_priority_is_given_and_taken_back),
 		TEST(only_usable_cpus_count),
 		TEST(the_executable_is_told_by_path_and_file),
 		TEST(users_are_found_by_name_and_number),
