@@ -167,7 +167,8 @@ static void note_name(struct search *s, int dir, pid_t pid)
 			h->names + s->names_len,
 			sizeof(h->names) - s->names_len, "%s", entry);
 	else if (!str_ends(h->names, "…"))
-		strcat(h->names, "…");
+		snprintf(h->names + s->names_len,
+			 sizeof(h->names) - s->names_len, "…");
 }
 
 /* So that the next round does not meet it again. */

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+/* What front workers remember, and mark to be ignored. */
+#include "vsapi_workerbed.h"
+
+/* Nobody waits for the master: it hears of many in one record. */
+static void clean_files_are_told_of_together(void **state)
+{
+	struct work_keys rec;
+	int fds[FD_PASS_MAX], nfds, slot;
+	uint64_t told = 0, records = 0;
+	char name[16];
+
+	set("IgnoreMarks", "off");
+	slot = start_worker(SLOT_FRONT);
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		put_text(in_fs(name), name);
+	}
+	settle();
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		assert_int_equal(try_open(in_fs(name)), 0);
+	}
+	while (told < 100) {
+		ssize_t len = fd_recv(workers[slot].sock, &rec, sizeof(rec),
+				      fds, &nfds, 0);
+
+		assert_true(len >= (ssize_t)sizeof(rec.first));
+		assert_int_equal(rec.first.kind, WORK_REMEMBER);
+		assert_int_equal(rec.first.epoch, 77);
+		assert_in_range(rec.first.job, 1, WORK_KEYS_MAX);
+		assert_int_equal((size_t)len,
+				 sizeof(rec.first) + (rec.first.job -
+						      1) * sizeof(rec.more[0]));
+		told += rec.first.job;
+		records++;
+	}
+	assert_int_equal(told, 100);
+	assert_true(records < 50);
+}
+
+static void known_files_are_trusted_while_they_cannot_change(void **state)
+{
+	uint64_t scans;
+	int slot, w;
+
+	set("IgnoreMarks", "off");
+	slot = start_worker(SLOT_FRONT);
+	put_text(in_fs("f"), "known text");
+	settle();
+	assert_int_equal(try_open(in_fs("f")), 0);
+	remember(slot);
+	scans = count(COUNTER_SCANS);
+	assert_int_equal(try_open(in_fs("f")), 0);
+	expect_count(COUNTER_ALLOWED_KNOWN, 1);
+	assert_int_equal(count(COUNTER_SCANS), scans);
+	/* A writer, then a change. */
+	w = open(in_fs("f"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(try_open(in_fs("f")), 0);
+	assert_int_equal(count(COUNTER_SCANS), scans + 1);
+	assert_int_equal(pwrite(w, marker(), strlen(marker()), 0),
+			 strlen(marker()));
+	assert_int_equal(try_open(in_fs("f")), EPERM);
+	close(w);
+	assert_int_equal(try_open(in_fs("f")), EPERM);
+}
+
+static void what_was_just_written_is_not_remembered(void **state)
+{
+	struct pollfd p = {.events = POLLIN};
+	int slot = start_worker(SLOT_FRONT);
+
+	put_text(in_fs("f"), "fresh");
+	assert_int_equal(try_open(in_fs("f")), 0);
+	p.fd = workers[slot].sock;
+	assert_int_equal(poll(&p, 1, 200), 0);
+}
+
+static void ignored_files_are_not_asked_for_until_they_change(void **state)
+{
+	uint64_t questions;
+
+	set("IgnoreMarks", "system");
+	start_front(1);
+	put_text(in_fs("sys"), "of root");
+	put_text(in_fs("user"), "of all");
+	assert_int_equal(chmod(in_fs("user"), 0666), 0);
+	settle();
+	assert_int_equal(try_open(in_fs("sys")), 0);
+	assert_int_equal(try_open(in_fs("user")), 0);
+	wait_until(count(COUNTER_MARKED) == 1);
+	questions = count(COUNTER_QUESTIONS);
+	assert_int_equal(try_open(in_fs("sys")), 0);
+	assert_int_equal(count(COUNTER_QUESTIONS), questions);
+	assert_int_equal(try_open(in_fs("user")), 0);
+	assert_int_equal(count(COUNTER_QUESTIONS), questions + 1);
+	put_text(in_fs("sys"), marker());
+	assert_int_equal(try_open(in_fs("sys")), EPERM);
+}
+
+static void marks_that_only_root_may_set_are_asked_of_the_master(void **state)
+{
+	struct work_msg msg;
+	bool seen = false;
+	int slot, fd = -1;
+
+	set("IgnoreMarks", "system");
+	slot = start_worker(SLOT_FRONT);
+	put_text(in_fs("secret"), "of root");
+	assert_int_equal(chmod(in_fs("secret"), 0600), 0);
+	settle();
+	assert_int_equal(try_open(in_fs("secret")), 0);
+	for (int i = 0; i < 2 && !seen; i++) {
+		assert_true(message_of(slot, &msg, &fd));
+		seen = msg.kind == WORK_MARK;
+		if (!seen && fd >= 0)
+			close(fd);
+	}
+	assert_true(seen);
+	assert_true(fd >= 0);
+	close(fd);
+	expect_count(COUNTER_MARKED, 0);
+}
+
+static void no_mark_outlives_its_generation(void **state)
+{
+	set("IgnoreMarks", "all");
+	start_front(1);
+	put_text(in_fs("f"), "text");
+	settle();
+	atomic_store(&sb->generation, 2);
+	assert_int_equal(try_open(in_fs("f")), 0);
+	assert_int_equal(try_open(in_fs("f")), 0);
+	expect_count(COUNTER_MARKED, 0);
+	expect_count(COUNTER_ALLOWED_CLEAN, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		FRONT(clean_files_are_told_of_together),
+		FRONT(known_files_are_trusted_while_they_cannot_change),
+		FRONT(what_was_just_written_is_not_remembered),
+		FRONT(ignored_files_are_not_asked_for_until_they_change),
+		FRONT(marks_that_only_root_may_set_are_asked_of_the_master),
+		FRONT(no_mark_outlives_its_generation),
+	};
+
+	return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+}
