@@ -28,6 +28,7 @@
 #include "common/exclude.h"
 #include "common/finding.h"
 #include "common/guard.h"
+#include "common/hostmounts.h"
 #include "common/pass.h"
 #include "common/paths.h"
 #include "common/scanjob.h"
@@ -35,6 +36,7 @@
 #include "lib/clock.h"
 #include "lib/fangroup.h"
 #include "lib/fdutil.h"
+#include "lib/mounts.h"
 #include "lib/sandbox.h"
 #include "lib/str.h"
 #include "vsapiapp/link.h"
@@ -410,6 +412,23 @@ static inline void fresh_scoreboard(void)
 	assert_true(scoreboard_exempt(sb, getpid()));
 }
 
+/* As the master does: paths are judged on these mounts alone. */
+static inline void publish_mounts(void)
+{
+	struct mount_list list = {0};
+	const struct mount *m;
+	uint32_t ids[SCOREBOARD_MOUNTS];
+	size_t n = 0;
+	struct err err;
+
+	assert_int_equal(mounts_read(0, &list, &err), 0);
+	vec_each (m, &list)
+		if (n < SCOREBOARD_MOUNTS)
+			ids[n++] = (uint32_t)m->id;
+	assert_true(hostmounts_publish(sb, ids, n));
+	mounts_free(&list);
+}
+
 static inline int set_up(void **state)
 {
 	int ends[2];
@@ -420,6 +439,7 @@ static inline int set_up(void **state)
 	set("IgnoreMarks", "off");
 	assert_int_equal(mount("tmpfs", fs, "tmpfs", 0, "size=256m"), 0);
 	fresh_scoreboard();
+	publish_mounts();
 	assert_int_equal(
 		socketpair(AF_UNIX,
 			   SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
