@@ -236,8 +236,8 @@ static const struct part {
 	const char *name;
 	void (*put)(void);
 } parts[] = {
-	{"verbs", put_verbs},	    {"options", put_options},
-	{"codes", put_codes},	    {"counters", put_counters},
+	{"verbs", put_verbs},	{"options", put_options},
+	{"codes", put_codes},	{"counters", put_counters},
 	{"events", put_events},
 };
 

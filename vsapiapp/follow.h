@@ -33,7 +33,8 @@ struct follow;
 /*
  * Reads all once; from then on `changed` is called, from the loop, whenever
  * any table differs or may have been changed and back (and now and then
- * unasked): marks are then to be put anew. NULL and *err when not even our own can be read.
+ * unasked): marks are then to be put anew. NULL and *err when not even our own
+ * can be read.
  */
 struct follow *follow_new(struct loop *loop, follow_skip_fn skip,
 			  loop_fn changed, void *arg, struct err *err);

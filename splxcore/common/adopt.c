@@ -33,7 +33,7 @@ struct adopt {
 	int pidfd; /* of the supervisor, once the pipe has told its end */
 	struct loop_event *life;
 	struct loop_event *look; /* runs while there is no supervisor */
-	struct proc_id watched; /* whose end is told; it may still be dying */
+	struct proc_id watched;	 /* whose end is told; it may still be dying */
 	uint64_t gone_ns;
 	uint64_t next_try_ns;
 	uint64_t pause_ns;
@@ -181,8 +181,7 @@ static void lost(struct adopt *a)
 	a->next_try_ns = 0;
 	a->pause_ns = TRY_FIRST_NS;
 	if (!atomic_load(&a->sb->quit))
-		log_warn("supervisor gone pid=%d",
-			 (int)a->watched.pid);
+		log_warn("supervisor gone pid=%d", (int)a->watched.pid);
 	a->look = loop_timer(a->loop, LOOK_MS, true, look, a);
 	look(a);
 }

@@ -30,12 +30,12 @@ int control_call(const char *sock_path, const char *command, int timeout_ms,
  */
 enum inherited_fd {
 	INHERIT_SCOREBOARD = 3, /* memfd */
-	INHERIT_GROUP = 4,      /* fanotify permission group, or /dev/null */
+	INHERIT_GROUP = 4,	/* fanotify permission group, or /dev/null */
 	INHERIT_FINDING_TX = 5, /* workers send findings here */
 	INHERIT_FINDING_RX = 6, /* entity receives them here */
-	INHERIT_LOG = 7,        /* log records (SEQPACKET) towards entity */
-	INHERIT_LOG_RX = 8,     /* entity receives them here */
-	INHERIT_LIFE = 9,       /* reading end: EOF when the supervisor dies */
+	INHERIT_LOG = 7,	/* log records (SEQPACKET) towards entity */
+	INHERIT_LOG_RX = 8,	/* entity receives them here */
+	INHERIT_LIFE = 9,	/* reading end: EOF when the supervisor dies */
 	INHERIT_COUNT = 10,
 };
 

@@ -20,22 +20,22 @@
 struct finding {
 	uint32_t magic;
 	uint32_t version;
-	uint32_t source;   /* enum scan_source */
-	uint32_t verdict;  /* enum verdict */
-	uint32_t denied;   /* the opener was refused */
-	uint32_t late;     /* the opener had gone on before */
-	int32_t pid;       /* the opener, 0 unknown */
-	uint32_t first_action;  /* enum action */
+	uint32_t source;	/* enum scan_source */
+	uint32_t verdict;	/* enum verdict */
+	uint32_t denied;	/* the opener was refused */
+	uint32_t late;		/* the opener had gone on before */
+	int32_t pid;		/* the opener, 0 unknown */
+	uint32_t first_action;	/* enum action */
 	uint32_t second_action; /* enum action */
 	uint32_t pad;
-	uint64_t job;      /* manual and scheduled scans */
+	uint64_t job; /* manual and scheduled scans */
 	struct file_key key;
-	int64_t when_ns;   /* CLOCK_REALTIME */
+	int64_t when_ns; /* CLOCK_REALTIME */
 	uint64_t wait_ns;
 	uint64_t scan_ns;
 	uint64_t generation;
 	char virus[256];
-	char path[4096];   /* as the kernel tells it; for people */
+	char path[4096]; /* as the kernel tells it; for people */
 };
 
 /* Sends without waiting; 0, 1 when there is no room now, -1 and *err. */

@@ -40,8 +40,8 @@ bool hostmounts_publish(struct scoreboard *sb, uint32_t *ids, size_t n)
 
 static bool listed(const struct scoreboard *sb, uint32_t id)
 {
-	uint32_t seq = atomic_load_explicit(&sb->mounts.seq,
-					    memory_order_acquire);
+	uint32_t seq =
+		atomic_load_explicit(&sb->mounts.seq, memory_order_acquire);
 	uint32_t count = sb->mounts.count;
 	bool found;
 

@@ -35,8 +35,7 @@ void known_free(struct known **known);
 bool known_has(const struct known *known, const struct file_key *key,
 	       uint64_t epoch);
 /* Overwrites the oldest of the few places where the key may stand. */
-void known_put(struct known *known, const struct file_key *key,
-	       uint64_t epoch);
+void known_put(struct known *known, const struct file_key *key, uint64_t epoch);
 /* Forgets what is known of a device. */
 void known_forget(struct known *known, uint64_t dev);
 size_t known_count(const struct known *known, uint64_t epoch);

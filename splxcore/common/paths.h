@@ -8,28 +8,28 @@
  * SPLX_ROOT.
  */
 struct paths {
-	const char *root;       /* "" when installed */
-	const char *conf;       /* /etc/splx/splx.conf */
-	const char *conf_dir;   /* /etc/splx */
-	const char *run_dir;    /* /run/splx */
-	const char *entity_sock; /* run/entity.sock: verbs, JSON lines */
+	const char *root;	  /* "" when installed */
+	const char *conf;	  /* /etc/splx/splx.conf */
+	const char *conf_dir;	  /* /etc/splx */
+	const char *run_dir;	  /* /run/splx */
+	const char *entity_sock;  /* run/entity.sock: verbs, JSON lines */
 	const char *control_sock; /* run/control.sock: the supervisor, root */
-	const char *scan_sock;  /* run/scan.sock: scan jobs */
-	const char *pid_file;   /* run/entity.pid: the supervisor's */
-	const char *active_conf; /* run/active.conf: the settings in force */
-	const char *state_file; /* run/vsapiapp.json: what vsapiapp tells */
-	const char *scratch_dir; /* run/scratch: where worker tmpfs are put */
-	const char *lib_dir;    /* /var/lib/splx */
-	const char *store;      /* lib/splx.db */
-	const char *last_good;  /* lib/last-good.conf */
-	const char *verdicts;   /* lib/verdicts: known clean, persistent */
-	const char *spool_dir;  /* lib/spool: findings while entity is away */
+	const char *scan_sock;	  /* run/scan.sock: scan jobs */
+	const char *pid_file;	  /* run/entity.pid: the supervisor's */
+	const char *active_conf;  /* run/active.conf: the settings in force */
+	const char *state_file;	  /* run/vsapiapp.json: what vsapiapp tells */
+	const char *scratch_dir;  /* run/scratch: where worker tmpfs are put */
+	const char *lib_dir;	  /* /var/lib/splx */
+	const char *store;	  /* lib/splx.db */
+	const char *last_good;	  /* lib/last-good.conf */
+	const char *verdicts;	  /* lib/verdicts: known clean, persistent */
+	const char *spool_dir;	  /* lib/spool: findings while entity is away */
 	const char *quarantine_dir; /* lib/quarantine (0700) */
 	const char *quarantine_key; /* lib/quarantine.key (0600) */
 	const char *pattern_dir;    /* lib/patterns: own pattern files */
 	const char *builtin_dir;    /* /usr/share/splx/patterns */
-	const char *log_dir;        /* /var/log/splx */
-	const char *log_file;       /* log/splx.log */
+	const char *log_dir;	    /* /var/log/splx */
+	const char *log_file;	    /* log/splx.log */
 	const char *libexec_dir;    /* /usr/lib/splx: entity, vsapiapp */
 };
 

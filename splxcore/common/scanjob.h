@@ -19,8 +19,8 @@
 
 enum scanjob_kind {
 	SCANJOB_HELLO, /* first record, no descriptor; answered by HELLO; a
-	                  verdict other than CLEAN there: refused, virus says
-	                  why */
+			  verdict other than CLEAN there: refused, virus says
+			  why */
 	SCANJOB_FILE,  /* with one descriptor */
 };
 

@@ -44,12 +44,12 @@ enum hold_state {
 };
 
 struct hold {
-	_Atomic uint32_t state; /* enum hold_state */
-	uint32_t source;        /* enum scan_source */
+	_Atomic uint32_t state;	   /* enum hold_state */
+	uint32_t source;	   /* enum scan_source */
 	_Atomic uint64_t start_ns; /* CLOCK_MONOTONIC when it was taken */
-	_Atomic uint64_t ticket; /* order of arrival, machine wide; never 0 */
+	_Atomic uint64_t ticket;   /* order of arrival, machine wide; never 0 */
 	_Atomic uint64_t scanner_ticket; /* HOLD_PARKED: whose scan it awaits */
-	int32_t pid;            /* the opener */
+	int32_t pid;			 /* the opener */
 	struct file_key key;
 };
 
@@ -78,23 +78,23 @@ extern const char *const counter_names[COUNTER_COUNT];
 extern const char *const counter_texts[COUNTER_COUNT];
 
 struct slot {
-	_Atomic uint32_t role;  /* enum slot_role; SLOT_UNUSED: free */
-	_Atomic int32_t pid;    /* for people; not for signals */
-	_Atomic uint64_t start; /* its start time, see struct proc_id */
+	_Atomic uint32_t role;	 /* enum slot_role; SLOT_UNUSED: free */
+	_Atomic int32_t pid;	 /* for people; not for signals */
+	_Atomic uint64_t start;	 /* its start time, see struct proc_id */
 	_Atomic uint64_t master; /* start time of the master that made it */
 	_Atomic uint64_t generation;
 	/* Each turn of its loop, before it reads an event, and at least every
 	 * 500 ms while it is idle; CLOCK_MONOTONIC (guard.h relies on it). */
 	_Atomic uint64_t beat_ns;
 	_Atomic uint64_t scan_start_ns; /* 0 while no scan runs */
-	_Atomic uint32_t drain;       /* finish what you hold, then exit */
-	_Atomic uint64_t job;         /* BACK: the job it scans for */
+	_Atomic uint32_t drain;		/* finish what you hold, then exit */
+	_Atomic uint64_t job;		/* BACK: the job it scans for */
 	_Atomic uint64_t job_request; /* its request's id; 0: none under way */
 	/* FRONT: the ticket of the hold that it scans or is about to; 0:
 	 * none. Others may park holds of the same file on it. */
 	_Atomic uint64_t scan_ticket;
-	_Atomic uint32_t parked; /* a bit for each hold that may be parked */
-	struct file_key scan_key;     /* while scan_ticket or scan_start_ns */
+	_Atomic uint32_t parked;  /* a bit for each hold that may be parked */
+	struct file_key scan_key; /* while scan_ticket or scan_start_ns */
 	struct hold holds[SLOT_NUMBERS]; /* by number - slot_number() */
 	_Atomic uint64_t counters[COUNTER_COUNT];
 	struct hist wait; /* take to answer, all questions */
@@ -135,11 +135,11 @@ struct scoreboard {
 	} supervisor, core, master;
 	_Atomic uint32_t master_state; /* enum master_state */
 	_Atomic uint32_t interceptor;  /* enum interceptor_kind */
-	_Atomic uint32_t quit; /* the whole suite ends */
+	_Atomic uint32_t quit;	       /* the whole suite ends */
 
-	_Atomic uint64_t generation;  /* the pattern generation that serves */
+	_Atomic uint64_t generation; /* the pattern generation that serves */
 	_Atomic uint64_t policy_generation; /* settings, as taken over */
-	_Atomic uint64_t pattern_id;  /* content of the patterns, a hash */
+	_Atomic uint64_t pattern_id; /* content of the patterns, a hash */
 	/* bool, by the master: Include names plain directories, so workers
 	 * judge openers by path; else all that is asked lies within it. */
 	_Atomic uint32_t path_filter;
@@ -228,8 +228,9 @@ bool scoreboard_is_exempt(const struct scoreboard *sb, pid_t pid);
 #define scoreboard_beat(sb, who)                                               \
 	atomic_store(&(sb)->who.beat_ns, clock_mono_ns())
 /* Enters the calling process as one of the three. */
-#define scoreboard_enter(sb, who) scoreboard_enter_at(&(sb)->who.pid,          \
-	&(sb)->who.start, &(sb)->who.beat_ns)
+#define scoreboard_enter(sb, who)                                              \
+	scoreboard_enter_at(&(sb)->who.pid, &(sb)->who.start,                  \
+			    &(sb)->who.beat_ns)
 void scoreboard_enter_at(_Atomic int32_t *pid, _Atomic uint64_t *start,
 			 _Atomic uint64_t *beat_ns);
 

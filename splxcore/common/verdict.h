@@ -15,7 +15,7 @@ enum verdict {
 	VERDICT_OVERSIZE,  /* too large, too deep, too many: nothing so far */
 	VERDICT_ENCRYPTED, /* nothing so far, and part of it unreadable */
 	VERDICT_TIMEOUT,   /* the scan's own limit */
-	VERDICT_ERROR,     /* unreadable, engine error, worker crashed */
+	VERDICT_ERROR,	   /* unreadable, engine error, worker crashed */
 };
 const char *verdict_name(enum verdict v);
 

@@ -33,8 +33,7 @@ void ctl_complain(const char *fmt, ...)
 	va_end(ap);
 	size = raw.len * 4 + 1;
 	safe = xmalloc(size);
-	fprintf(stderr, "splxctl: %s\n",
-		log_escape(safe, size, str_get(&raw)));
+	fprintf(stderr, "splxctl: %s\n", log_escape(safe, size, str_get(&raw)));
 	free(safe);
 	str_free(&raw);
 }

@@ -70,10 +70,8 @@ static const struct handler {
 				    .timeout_s = SLOW_S},
 	[VERB_ID_service_start] = {.run = service_start_run,
 				   .timeout_s = SLOW_S},
-	[VERB_ID_service_stop] = {.run = service_stop_run,
-				  .timeout_s = SLOW_S},
-	[VERB_ID_service_status] = {.run = service_status_run,
-				    .timeout_s = 5},
+	[VERB_ID_service_stop] = {.run = service_stop_run, .timeout_s = SLOW_S},
+	[VERB_ID_service_status] = {.run = service_status_run, .timeout_s = 5},
 	[VERB_ID_diagnose] = {.run = diagnose_run, .timeout_s = 5},
 	[VERB_ID_version] = {.run = version_run, .timeout_s = 2},
 	[VERB_ID_help] = {.run = help_run},
@@ -113,8 +111,10 @@ static int set_output(struct command *cmd, const char *value, struct err *err)
 	else if (value && strcmp(value, "table") == 0)
 		cmd->output = CTL_TABLE;
 	else
-		return err_set(err, 0, "--output%s%s: table or json is "
-			       "allowed", value ? "=" : "", value ? value : "");
+		return err_set(err, 0,
+			       "--output%s%s: table or json is "
+			       "allowed",
+			       value ? "=" : "", value ? value : "");
 	return 0;
 }
 
@@ -124,9 +124,10 @@ static int set_timeout(struct command *cmd, const char *value, struct err *err)
 
 	if (!value || str_to_duration(value, 1000, &ms, NULL) < 0 || ms == 0 ||
 	    ms > 86400000)
-		return err_set(err, 0, "--timeout%s%s: a duration up to a day "
-			       "is allowed, such as 30s", value ? "=" : "",
-			       value ? value : "");
+		return err_set(err, 0,
+			       "--timeout%s%s: a duration up to a day "
+			       "is allowed, such as 30s",
+			       value ? "=" : "", value ? value : "");
 	cmd->timeout_ms = (int)ms;
 	return 0;
 }
@@ -153,8 +154,7 @@ static int take_global(struct command *cmd, int argc, char **argv, int *i,
 		rc = set_timeout(cmd, value, err);
 	else if (take_value(argc, argv, i, "-R", "--root", &value))
 		rc = set_root(cmd, value, err);
-	else if (strcmp(argv[*i], "--help") == 0 ||
-		 strcmp(argv[*i], "-h") == 0)
+	else if (strcmp(argv[*i], "--help") == 0 || strcmp(argv[*i], "-h") == 0)
 		cmd->help = true, rc = 0;
 	else if (strcmp(argv[*i], "--version") == 0)
 		cmd->version = true, rc = 0;
@@ -247,7 +247,8 @@ static int complain_unknown(const struct command *cmd)
 
 	if (verbs_nearest(cmd->count, cmd->words, near, sizeof(near)))
 		ctl_complain("unknown command: %s%s%s; did you mean: splxctl "
-			     "%s", cmd->words[0], cmd->count > 1 ? " " : "",
+			     "%s",
+			     cmd->words[0], cmd->count > 1 ? " " : "",
 			     cmd->count > 1 ? cmd->words[1] : "", near);
 	else
 		ctl_complain("unknown command: %s; see splxctl help",
@@ -294,8 +295,7 @@ int ctl_main(int argc, char **argv)
 	command_free(&cmd);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		if (errno != EPIPE)
-			ctl_complain("writing the output: %s",
-				     strerror(errno));
+			ctl_complain("writing the output: %s", strerror(errno));
 		if (rc == CTL_OK)
 			rc = CTL_ERROR;
 	}

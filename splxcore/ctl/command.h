@@ -10,7 +10,7 @@
 /* A command line, its global options taken out. */
 struct command {
 	enum ctl_output output;
-	int timeout_ms;   /* 0: not given */
+	int timeout_ms;	  /* 0: not given */
 	const char *root; /* NULL: not given */
 	bool help;
 	bool version;
@@ -22,8 +22,7 @@ struct command {
  * Global options may stand anywhere before "--". 0, or -1 and *err with what
  * is allowed. command_free() in both cases.
  */
-int command_parse(struct command *cmd, int argc, char **argv,
-		  struct err *err);
+int command_parse(struct command *cmd, int argc, char **argv, struct err *err);
 void command_free(struct command *cmd);
 
 #endif

@@ -95,8 +95,8 @@ static void print_grammar(FILE *f, const struct verb *v)
 	fprintf(f, "\t\"%s %s\")\n\t\toptions=\"", v->noun, v->verb);
 	for (i = 0; i < n; i++) {
 		if (args[i].option)
-			fprintf(f, "%s--%s%s", count++ ? " " : "",
-				args[i].name, *args[i].value ? "=" : "");
+			fprintf(f, "%s--%s%s", count++ ? " " : "", args[i].name,
+				*args[i].value ? "=" : "");
 	}
 	fputs("\"\n\t\twords=\"", f);
 	for (i = 0; i < n; i++) {
@@ -122,74 +122,75 @@ static void print_values(FILE *f)
 		fputs("\" ;;\n", f);
 	}
 	fputs("\t--output | -o) words=\"table json\" ;;\n"
-	      "\t--to | --path | --root | -R) files=1 ;;\n", f);
+	      "\t--to | --path | --root | -R) files=1 ;;\n",
+	      f);
 }
 
 static const char head[] =
-"# bash completion for splxctl, made by: splxctl completion bash\n"
-"_splxctl()\n"
-"{\n"
-"\tlocal cur prev word noun='' verb='' verbs='' options='' words=''\n"
-"\tlocal i files=0 skip=0\n"
-"\tCOMPREPLY=()\n"
-"\tcur=${COMP_WORDS[COMP_CWORD]}\n"
-"\tprev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-"\t# readline splits at =: --kind=virus is three words\n"
-"\tif [[ $cur == '=' ]]; then cur=''\n"
-"\telif [[ $prev == '=' && $COMP_CWORD -gt 1 ]]; then\n"
-"\t\tprev=${COMP_WORDS[COMP_CWORD - 2]}\n"
-"\tfi\n"
-"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-"\t\tword=${COMP_WORDS[i]}\n"
-"\t\tif ((skip)); then skip=0; continue; fi\n"
-"\t\tcase $word in\n"
-"\t\t-o | -R | --output | --root | --timeout) skip=1 ;;\n"
-"\t\t-* | =) ;;\n"
-"\t\t*)\n"
-"\t\t\tif [[ -z $noun ]]; then noun=$word\n"
-"\t\t\telif [[ -z $verb ]]; then verb=$word\n"
-"\t\t\tfi ;;\n"
-"\t\tesac\n"
-"\tdone\n"
-"\tcase $prev in\n";
+	"# bash completion for splxctl, made by: splxctl completion bash\n"
+	"_splxctl()\n"
+	"{\n"
+	"\tlocal cur prev word noun='' verb='' verbs='' options='' words=''\n"
+	"\tlocal i files=0 skip=0\n"
+	"\tCOMPREPLY=()\n"
+	"\tcur=${COMP_WORDS[COMP_CWORD]}\n"
+	"\tprev=${COMP_WORDS[COMP_CWORD - 1]}\n"
+	"\t# readline splits at =: --kind=virus is three words\n"
+	"\tif [[ $cur == '=' ]]; then cur=''\n"
+	"\telif [[ $prev == '=' && $COMP_CWORD -gt 1 ]]; then\n"
+	"\t\tprev=${COMP_WORDS[COMP_CWORD - 2]}\n"
+	"\tfi\n"
+	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	"\t\tword=${COMP_WORDS[i]}\n"
+	"\t\tif ((skip)); then skip=0; continue; fi\n"
+	"\t\tcase $word in\n"
+	"\t\t-o | -R | --output | --root | --timeout) skip=1 ;;\n"
+	"\t\t-* | =) ;;\n"
+	"\t\t*)\n"
+	"\t\t\tif [[ -z $noun ]]; then noun=$word\n"
+	"\t\t\telif [[ -z $verb ]]; then verb=$word\n"
+	"\t\t\tfi ;;\n"
+	"\t\tesac\n"
+	"\tdone\n"
+	"\tcase $prev in\n";
 
 static const char after_nouns[] =
-"\tif [[ -n $words || $files == 1 ]]; then\n"
-"\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-"\t\t((files)) && mapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY \\\n"
-"\t\t\t< <(compgen -f -- \"$cur\")\n"
-"\t\treturn\n"
-"\tfi\n"
-"\tif [[ -z $noun ]]; then\n"
-"\t\tmapfile -t COMPREPLY < <(compgen -W "
-"\"$nouns --output --timeout --root --help\" -- \"$cur\")\n"
-"\t\treturn\n"
-"\tfi\n"
-"\tcase $noun in\n";
+	"\tif [[ -n $words || $files == 1 ]]; then\n"
+	"\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+	"\t\t((files)) && mapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY \\\n"
+	"\t\t\t< <(compgen -f -- \"$cur\")\n"
+	"\t\treturn\n"
+	"\tfi\n"
+	"\tif [[ -z $noun ]]; then\n"
+	"\t\tmapfile -t COMPREPLY < <(compgen -W "
+	"\"$nouns --output --timeout --root --help\" -- \"$cur\")\n"
+	"\t\treturn\n"
+	"\tfi\n"
+	"\tcase $noun in\n";
 
 static const char after_verbs[] =
-"\tesac\n"
-"\tif [[ -n $verbs && -z $verb && $cur != -* ]]; then\n"
-"\t\tmapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\")\n"
-"\t\treturn\n"
-"\tfi\n"
-"\t[[ -z $verbs ]] && verb=''\n"
-"\tcase \"$noun $verb\" in\n";
+	"\tesac\n"
+	"\tif [[ -n $verbs && -z $verb && $cur != -* ]]; then\n"
+	"\t\tmapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\")\n"
+	"\t\treturn\n"
+	"\tfi\n"
+	"\t[[ -z $verbs ]] && verb=''\n"
+	"\tcase \"$noun $verb\" in\n";
 
 static const char tail[] =
-"\tesac\n"
-"\tif [[ $cur == -* ]]; then\n"
-"\t\tmapfile -t COMPREPLY < <(compgen -W "
-"\"$options --output= --timeout= --help\" -- \"$cur\")\n"
-"\t\t[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace\n"
-"\telse\n"
-"\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-"\t\t((files)) && mapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY \\\n"
-"\t\t\t< <(compgen -f -- \"$cur\")\n"
-"\tfi\n"
-"\treturn 0\n"
-"}\n"
-"complete -o filenames -o bashdefault -o default -F _splxctl splxctl\n";
+	"\tesac\n"
+	"\tif [[ $cur == -* ]]; then\n"
+	"\t\tmapfile -t COMPREPLY < <(compgen -W "
+	"\"$options --output= --timeout= --help\" -- \"$cur\")\n"
+	"\t\t[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace\n"
+	"\telse\n"
+	"\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+	"\t\t((files)) && mapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY \\\n"
+	"\t\t\t< <(compgen -f -- \"$cur\")\n"
+	"\tfi\n"
+	"\treturn 0\n"
+	"}\n"
+	"complete -o filenames -o bashdefault -o default -F _splxctl splxctl\n";
 
 void completion_bash(FILE *f)
 {

@@ -13,8 +13,8 @@
 /* How splxctl ends. `scan` uses OK, NO and ERROR alone. */
 enum ctl_exit {
 	CTL_OK = 0,
-	CTL_NO = 1, /* infected; not healthy */
-	CTL_ERROR = 2, /* usage, refused, failed */
+	CTL_NO = 1,	     /* infected; not healthy */
+	CTL_ERROR = 2,	     /* usage, refused, failed */
 	CTL_UNREACHABLE = 3, /* the service does not answer */
 };
 

@@ -13,7 +13,7 @@ struct diagnose {
 	const struct ctl *ctl;
 	struct tar *tar;
 	struct str problems; /* what could not be had, a line each */
-	bool silent;         /* entity does not answer: do not ask again */
+	bool silent;	     /* entity does not answer: do not ask again */
 };
 
 /* Notes what could not be had. */

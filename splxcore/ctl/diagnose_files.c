@@ -127,18 +127,19 @@ static void list_dir(struct str *out, const char *path, int depth)
 static void add_listing(struct diagnose *d)
 {
 	const struct paths *p = paths();
-	const char *const dirs[] = {p->conf_dir, p->run_dir, p->lib_dir,
-				    p->log_dir, p->builtin_dir,
-				    p->libexec_dir};
+	const char *const dirs[] = {p->conf_dir,    p->run_dir,
+				    p->lib_dir,	    p->log_dir,
+				    p->builtin_dir, p->libexec_dir};
 	struct statvfs vfs;
 	struct str out = {0};
 	size_t i;
 
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		if (statvfs(dirs[i], &vfs) == 0)
-			str_addf(&out, "%s: free bytes %" PRIu64
-				 ", free inodes %" PRIu64 "\n", dirs[i],
-				 (uint64_t)vfs.f_bavail * vfs.f_frsize,
+			str_addf(&out,
+				 "%s: free bytes %" PRIu64
+				 ", free inodes %" PRIu64 "\n",
+				 dirs[i], (uint64_t)vfs.f_bavail * vfs.f_frsize,
 				 (uint64_t)vfs.f_favail);
 		list_dir(&out, dirs[i], 2);
 		str_add(&out, "\n");
@@ -154,8 +155,8 @@ static void add_versions(struct diagnose *d)
 
 	str_addf(&out, "%s %s\n", SPLX_NAME, SPLX_VERSION);
 	if (uname(&u) == 0)
-		str_addf(&out, "%s %s %s %s\n", u.sysname, u.release,
-			 u.version, u.machine);
+		str_addf(&out, "%s %s %s %s\n", u.sysname, u.release, u.version,
+			 u.machine);
 	tar_add(d->tar, "versions.txt", str_get(&out), out.len);
 	str_free(&out);
 }
@@ -163,15 +164,23 @@ static void add_versions(struct diagnose *d)
 void diagnose_files(struct diagnose *d)
 {
 	static const char *const kernel[] = {
-		"/etc/os-release", "/proc/version",
-		"/proc/mounts", "/proc/self/mountinfo", "/proc/meminfo",
-		"/proc/loadavg", "/proc/uptime", "/proc/pressure/cpu",
-		"/proc/pressure/io", "/proc/sys/kernel/tainted",
-		"/proc/sys/fs/file-nr", "/proc/sys/fs/fanotify/max_queued_events",
+		"/etc/os-release",
+		"/proc/version",
+		"/proc/mounts",
+		"/proc/self/mountinfo",
+		"/proc/meminfo",
+		"/proc/loadavg",
+		"/proc/uptime",
+		"/proc/pressure/cpu",
+		"/proc/pressure/io",
+		"/proc/sys/kernel/tainted",
+		"/proc/sys/fs/file-nr",
+		"/proc/sys/fs/fanotify/max_queued_events",
 		"/proc/sys/fs/fanotify/max_user_groups",
 		"/proc/sys/fs/fanotify/max_user_marks",
 		"/proc/sys/fs/fanotify/watchdog_timeout",
-		"/sys/kernel/security/lsm", "/sys/kernel/security/lockdown",
+		"/sys/kernel/security/lsm",
+		"/sys/kernel/security/lockdown",
 	};
 	char name[96];
 	size_t i;

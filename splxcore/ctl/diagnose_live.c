@@ -156,8 +156,7 @@ static void add_process(struct diagnose *d, pid_t pid)
 	size_t i, k, len;
 
 	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid,
-			 files[i]);
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
 		if (fd_read_file(path, PROC_FILE_MAX, &text, &len, NULL) < 0)
 			continue;
 		for (k = 0; k < len; k++) {
@@ -211,7 +210,8 @@ static void describe_slot(struct str *out, const struct slot *slot, int i)
 		held += atomic_load(&slot->holds[k].state) == HOLD_SCANNING;
 		parked += atomic_load(&slot->holds[k].state) == HOLD_PARKED;
 	}
-	str_addf(out, "slot %d role=%u pid=%d generation=%" PRIu64
+	str_addf(out,
+		 "slot %d role=%u pid=%d generation=%" PRIu64
 		 " beat_ms_ago=%" PRId64 " scan_ms=%" PRId64
 		 " scanning=%d parked=%d drain=%u job=%" PRIu64 "\n",
 		 i, atomic_load(&slot->role), (int)atomic_load(&slot->pid),
@@ -228,7 +228,8 @@ static void describe(struct str *out, const struct scoreboard *sb)
 	DESCRIBE(out, sb, supervisor);
 	DESCRIBE(out, sb, core);
 	DESCRIBE(out, sb, master);
-	str_addf(out, "master_state=%u interceptor=%u generation=%" PRIu64
+	str_addf(out,
+		 "master_state=%u interceptor=%u generation=%" PRIu64
 		 " policy_generation=%" PRIu64 "\nbreaker_open=%u "
 		 "timeouts_in_row=%u verdict_timeout_ms=%u\n",
 		 atomic_load(&sb->master_state), atomic_load(&sb->interceptor),

@@ -57,9 +57,11 @@ static void show_globals(FILE *f)
 {
 	fputs("Options of every command:\n"
 	      "  -o, --output FORMAT  table (default) or json\n"
-	      "      --timeout TIME   how long an answer may take, such as 30s\n"
+	      "      --timeout TIME   how long an answer may take, such as "
+	      "30s\n"
 	      "  -R, --root ROOT      the suite that lies below ROOT\n"
-	      "  -h, --help           help for the command\n", f);
+	      "  -h, --help           help for the command\n",
+	      f);
 }
 
 void help_summary(FILE *f)

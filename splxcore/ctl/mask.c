@@ -10,8 +10,8 @@
 bool mask_is_secret(const char *key)
 {
 	static const char *const words[] = {
-		"password", "passwd", "passphrase", "secret", "token",
-		"credential", "community", "apikey", "privatekey", "cookie",
+		"password",   "passwd",	   "passphrase", "secret",     "token",
+		"credential", "community", "apikey",	 "privatekey", "cookie",
 	};
 	size_t i;
 
@@ -88,7 +88,7 @@ void mask_config_json(json_t *rows)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach(rows, i, row) {
+	json_array_foreach (rows, i, row) {
 		key = json_string_value(json_object_get(row, "key"));
 		if (key && mask_is_secret(key))
 			json_object_set_new(row, "value",

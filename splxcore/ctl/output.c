@@ -55,8 +55,12 @@ static int char_width(wchar_t wc)
 static size_t utf8_next(const unsigned char *s, wchar_t *wc_r)
 {
 	static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2
-		   : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+	size_t len = s[0] < 0x80   ? 1
+		     : s[0] < 0xc2 ? 0
+		     : s[0] < 0xe0 ? 2
+		     : s[0] < 0xf0 ? 3
+		     : s[0] < 0xf5 ? 4
+				   : 0;
 	wchar_t wc;
 	size_t i;
 
@@ -142,7 +146,8 @@ static void add_escaped(struct str *b, const char *text)
 static void add_time(struct str *b, json_int_t v)
 {
 	time_t s = v > 100000000000000000 ? v / 1000000000
-		 : v > 100000000000 ? v / 1000 : v;
+		   : v > 100000000000	  ? v / 1000
+					  : v;
 	struct tm tm;
 	char text[32];
 
@@ -176,8 +181,8 @@ static void add_integer(struct str *b, json_int_t v, enum output_format format)
 	if (format == OUTPUT_SIZE && v >= 0)
 		str_add(b, str_size(text, sizeof(text), (uint64_t)v));
 	else if (format == OUTPUT_S && v >= 0)
-		str_add(b, str_duration(text, sizeof(text),
-					(uint64_t)v * 1000));
+		str_add(b,
+			str_duration(text, sizeof(text), (uint64_t)v * 1000));
 	else if (format == OUTPUT_MS && v >= 0)
 		str_add(b, str_duration(text, sizeof(text), (uint64_t)v));
 	else if (format == OUTPUT_NS && v >= 0)
@@ -196,7 +201,7 @@ static void add_compound(struct str *b, json_t *value,
 	char *text;
 
 	if (json_is_array(value)) {
-		json_array_foreach(value, i, item) {
+		json_array_foreach (value, i, item) {
 			if (i)
 				str_add(b, ", ");
 			output_value(b, item, format);
@@ -227,8 +232,7 @@ void output_value(struct str *b, json_t *value, enum output_format format)
 static bool to_the_right(enum output_format format)
 {
 	return format == OUTPUT_NUMBER || format == OUTPUT_SIZE ||
-	       format == OUTPUT_S || format == OUTPUT_MS ||
-	       format == OUTPUT_NS;
+	       format == OUTPUT_S || format == OUTPUT_MS || format == OUTPUT_NS;
 }
 
 struct output_table *output_table_new(const struct output_column *cols,
@@ -258,7 +262,7 @@ static size_t *column_widths(const struct output_table *t)
 	const struct row *row;
 	size_t i, w;
 
-	vec_each(row, &t->rows) {
+	vec_each (row, &t->rows) {
 		for (i = 0; i < t->n; i++) {
 			w = output_width(row->cells[i]);
 			if (w > width[i])
@@ -305,7 +309,7 @@ void output_table_print(struct output_table *t, FILE *f)
 	const struct row *row;
 
 	print_line(f, t, width, NULL, true);
-	vec_each(row, &t->rows)
+	vec_each (row, &t->rows)
 		print_line(f, t, width, row->cells, false);
 	free(width);
 }
@@ -318,7 +322,7 @@ void output_table_free(struct output_table **tp)
 
 	if (!t)
 		return;
-	vec_each(row, &t->rows) {
+	vec_each (row, &t->rows) {
 		for (i = 0; i < t->n; i++)
 			free(row->cells[i]);
 		free(row->cells);
@@ -344,7 +348,7 @@ void output_rows(FILE *f, json_t *rows, const struct output_column *cols,
 	t = output_table_new(cols, n);
 	cell = xcalloc(n, sizeof(*cell));
 	texts = xcalloc(n, sizeof(*texts));
-	json_array_foreach(rows, r, row) {
+	json_array_foreach (rows, r, row) {
 		for (i = 0; i < n; i++) {
 			str_clear(&cell[i]);
 			output_value(&cell[i], output_member(row, cols[i].key),
@@ -367,8 +371,8 @@ static void print_pair(FILE *f, size_t width, const char *title, json_t *value,
 	struct str text = {0};
 
 	output_value(&text, value, format);
-	fprintf(f, "%s%*s%s\n", title,
-		(int)(width - output_width(title) + GAP), "", str_get(&text));
+	fprintf(f, "%s%*s%s\n", title, (int)(width - output_width(title) + GAP),
+		"", str_get(&text));
 	str_free(&text);
 }
 
@@ -397,7 +401,7 @@ void output_pairs(FILE *f, json_t *object, const struct output_column *cols,
 		if (output_member(object, cols[i].key) && w > width)
 			width = w;
 	}
-	json_object_foreach(object, name, value) {
+	json_object_foreach (object, name, value) {
 		w = output_width(name);
 		if (rest && !listed(cols, n, name) && w > width)
 			width = w;
@@ -408,7 +412,7 @@ void output_pairs(FILE *f, json_t *object, const struct output_column *cols,
 			print_pair(f, width, cols[i].title, value,
 				   cols[i].format);
 	}
-	json_object_foreach(object, name, value) {
+	json_object_foreach (object, name, value) {
 		if (rest && !listed(cols, n, name) && !json_is_null(value))
 			print_pair(f, width, name, value, OUTPUT_TEXT);
 	}

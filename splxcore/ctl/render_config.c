@@ -26,8 +26,10 @@ void config_get_render(json_t *data)
 {
 	struct str b = {0};
 
-	output_value(&b, json_is_object(data) ? json_object_get(data, "value")
-					      : data, OUTPUT_TEXT);
+	output_value(&b,
+		     json_is_object(data) ? json_object_get(data, "value")
+					  : data,
+		     OUTPUT_TEXT);
 	puts(str_get(&b));
 	str_free(&b);
 }
@@ -37,7 +39,7 @@ static void complain_void(json_t *list)
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o) {
+	json_array_foreach (list, i, o) {
 		struct str b = {0};
 
 		output_value(&b, json_object_get(o, "key"), OUTPUT_TEXT);
@@ -95,10 +97,11 @@ static json_t *find_void(const struct conf *conf)
 	struct exclude *ex = exclude_new(conf, &problems);
 	json_t *list = json_array();
 
-	vec_each(p, &problems)
-		json_array_append_new(list, json_pack("{s:s, s:o, s:o}",
-			"key", p->key, "entry", output_string(p->entry),
-			"reason", output_string(p->reason)));
+	vec_each (p, &problems)
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:o}", "key", p->key,
+					"entry", output_string(p->entry),
+					"reason", output_string(p->reason)));
 	exclude_problems_free(&problems);
 	exclude_free(&ex);
 	return list;
@@ -118,8 +121,8 @@ int config_check_run(struct ctl *ctl)
 	if (ctl->output == CTL_JSON) {
 		o = json_pack("{s:o, s:b, s:o, s:O}", "file",
 			      output_string(file), "right", conf != NULL,
-			      "error", conf ? json_null()
-					    : output_string(err.text),
+			      "error",
+			      conf ? json_null() : output_string(err.text),
 			      "void", list);
 		output_json(stdout, o);
 		json_decref(o);
@@ -127,8 +130,9 @@ int config_check_run(struct ctl *ctl)
 		ctl_complain("%s", err.text);
 	} else {
 		complain_void(list);
-		printf("%s: %s\n", file, json_array_size(list)
-		       ? "right, but for the void entries" : "right");
+		printf("%s: %s\n", file,
+		       json_array_size(list) ? "right, but for the void entries"
+					     : "right");
 	}
 	json_decref(list);
 	if (!conf)

@@ -56,9 +56,8 @@ static struct output_column *kind_columns(const struct event_kind *kind,
 						   column_format(c)};
 	}
 	if (message)
-		cols[n++] = (struct output_column){message->name,
-						   title_of(message->name),
-						   OUTPUT_TEXT};
+		cols[n++] = (struct output_column){
+			message->name, title_of(message->name), OUTPUT_TEXT};
 	*n_r = n;
 	return cols;
 }
@@ -128,8 +127,7 @@ static void follow_line(json_t *event)
 	output_value(&b, json_object_get(event, "time"), OUTPUT_TIME);
 	for (i = 0; i < N(parts); i++) {
 		str_add(&b, " ");
-		output_value(&b, json_object_get(event, parts[i]),
-			     OUTPUT_TEXT);
+		output_value(&b, json_object_get(event, parts[i]), OUTPUT_TEXT);
 	}
 	puts(str_get(&b));
 	str_free(&b);

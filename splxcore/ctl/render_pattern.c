@@ -39,9 +39,9 @@ void pattern_reload_render(json_t *data)
 	if (json_is_false(json_object_get(data, "applied"))) {
 		ctl_complain("the old patterns serve on: %s", str_get(&b));
 	} else {
-		printf("generation %lld serves\n", (long long)
-		       json_integer_value(json_object_get(data,
-							  "generation")));
+		printf("generation %lld serves\n",
+		       (long long)json_integer_value(
+			       json_object_get(data, "generation")));
 		if (b.len)
 			puts(str_get(&b));
 	}

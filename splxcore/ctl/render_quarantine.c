@@ -59,7 +59,7 @@ static void show_failed(json_t *data)
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(json_object_get(data, "failed"), i, o) {
+	json_array_foreach (json_object_get(data, "failed"), i, o) {
 		struct str id = {0}, why = {0};
 
 		output_value(&id, json_object_get(o, "id"), OUTPUT_TEXT);

@@ -30,10 +30,11 @@ static void show_counters(json_t *counters)
 	json_t *rows = json_array(), *value;
 	const char *name;
 
-	json_object_foreach(counters, name, value)
-		json_array_append_new(rows, json_pack("{s:s, s:O, s:s}",
-			"name", name, "value", value, "text",
-			counter_text(name)));
+	json_object_foreach (counters, name, value)
+		json_array_append_new(rows,
+				      json_pack("{s:s, s:O, s:s}", "name", name,
+						"value", value, "text",
+						counter_text(name)));
 	output_rows(stdout, rows, cols, N(cols), NULL);
 	json_decref(rows);
 }

@@ -110,8 +110,7 @@ struct scan_count *scan_count_start(char *const *paths, size_t n,
 	return c;
 }
 
-bool scan_count_done(struct scan_count *c, uint64_t *files_r,
-		     uint64_t *bytes_r)
+bool scan_count_done(struct scan_count *c, uint64_t *files_r, uint64_t *bytes_r)
 {
 	if (!c || !atomic_load(&c->done))
 		return false;

@@ -34,8 +34,10 @@ int scan_filter_begin(struct scan_filter *f, const char *path, struct err *err)
 	if (m)
 		f->mount = m->id;
 	if (m && mounts_kind(m->fstype) == MOUNT_PSEUDO) {
-		rc = err_set(err, 0, "%s: a file system of type %s holds no "
-			     "files to scan", path, m->fstype);
+		rc = err_set(err, 0,
+			     "%s: a file system of type %s holds no "
+			     "files to scan",
+			     path, m->fstype);
 	} else if (f->exclude && m && exclude_fstype(f->exclude, m->fstype)) {
 		err_set(err, 0, "%s: excluded by ExcludeFsType", path);
 		rc = 1;

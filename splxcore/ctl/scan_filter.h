@@ -17,10 +17,10 @@
 struct scan_filter {
 	const struct conf *conf;
 	struct exclude *exclude; /* NULL with --no-exclusions */
-	bool stay;               /* on the file system of the beginning */
-	int mount;               /* the mount of the beginning */
-	uint64_t excluded;       /* files and directories left out */
-	uint64_t skipped;        /* file systems left out */
+	bool stay;		 /* on the file system of the beginning */
+	int mount;		 /* the mount of the beginning */
+	uint64_t excluded;	 /* files and directories left out */
+	uint64_t skipped;	 /* file systems left out */
 };
 
 /* `conf` must outlive the filter. Void entries are left to entity's health. */
@@ -33,8 +33,7 @@ void scan_filter_deinit(struct scan_filter *f);
  * is to be scanned, 1 and *err (why) when an exclusion leaves it out, -1 and
  * *err when there is nothing to scan there.
  */
-int scan_filter_begin(struct scan_filter *f, const char *path,
-		      struct err *err);
+int scan_filter_begin(struct scan_filter *f, const char *path, struct err *err);
 
 /* For struct walk_ops; f is the filter. */
 bool scan_filter_skip(struct scan_filter *f, const char *path);

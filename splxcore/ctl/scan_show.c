@@ -24,8 +24,8 @@ void scan_show_begin(struct scan_show *show, bool json, bool quiet)
 	memset(show, 0, sizeof(*show));
 	show->json = json;
 	show->quiet = quiet;
-	show->progress = isatty(STDERR_FILENO) && term &&
-			 strcmp(term, "dumb") != 0;
+	show->progress =
+		isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
 	show->began_ns = clock_mono_ns();
 }
 
@@ -116,9 +116,9 @@ static void add_rest(struct scan_show *show, const struct scan_tally *t,
 	eta = scan_show_eta(t, files, bytes, elapsed);
 	str_addf(line, " of %" PRIu64, files);
 	if (eta >= 0)
-		str_addf(line, ", %s left",
-			 str_duration(text, sizeof(text),
-				      (uint64_t)eta * 1000));
+		str_addf(
+			line, ", %s left",
+			str_duration(text, sizeof(text), (uint64_t)eta * 1000));
 }
 
 void scan_show_progress(struct scan_show *show, const struct scan_tally *t)
@@ -210,6 +210,5 @@ void scan_show_summary(struct scan_show *show, const struct scan_tally *t)
 	count_line("Excluded:", t->excluded, " files and directories",
 		   OUTPUT_PLAIN);
 	count_line("Left out:", t->skipped, " file systems", OUTPUT_PLAIN);
-	count_line("Unfinished:", t->sent - t->files, " files",
-		   OUTPUT_YELLOW);
+	count_line("Unfinished:", t->sent - t->files, " files", OUTPUT_YELLOW);
 }

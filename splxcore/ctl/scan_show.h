@@ -10,11 +10,11 @@
 
 /* What a scan has come to. */
 struct scan_tally {
-	uint64_t sent;       /* files handed to the workers */
+	uint64_t sent;	     /* files handed to the workers */
 	uint64_t sent_bytes; /* by their sizes */
-	uint64_t files;      /* answered */
-	uint64_t bytes;      /* of the files answered */
-	uint64_t known;      /* of them: known clean, not scanned again */
+	uint64_t files;	     /* answered */
+	uint64_t bytes;	     /* of the files answered */
+	uint64_t known;	     /* of them: known clean, not scanned again */
 	uint64_t infected;
 	uint64_t partly;   /* too large, or encrypted: not seen in full */
 	uint64_t errors;   /* could not be examined */
@@ -28,9 +28,9 @@ struct scan_tally {
  * the progress line on standard error. */
 struct scan_show {
 	bool json;
-	bool quiet;       /* no summary */
-	bool progress;    /* standard error is a terminal */
-	bool drawn;       /* a progress line stands there */
+	bool quiet;    /* no summary */
+	bool progress; /* standard error is a terminal */
+	bool drawn;    /* a progress line stands there */
 	uint64_t began_ns;
 	uint64_t drawn_ns;
 	struct scan_count *count; /* borrowed; NULL: no estimate */

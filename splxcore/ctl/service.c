@@ -73,7 +73,7 @@ const char *service_state(json_t *processes, const char *part)
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(processes, i, o) {
+	json_array_foreach (processes, i, o) {
 		name = json_string_value(json_object_get(o, "part"));
 		state = json_string_value(json_object_get(o, "state"));
 		if (name && state && strcmp(name, part) == 0)

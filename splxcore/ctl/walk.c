@@ -34,7 +34,7 @@ struct walk {
 	struct {
 		VEC(struct frame);
 	} frames;
-	size_t closed; /* frames 1 .. closed-1 are closed */
+	size_t closed;	 /* frames 1 .. closed-1 are closed */
 	struct str path; /* of the entry at hand; "" stands for "/" */
 	bool ended;
 };
@@ -195,7 +195,7 @@ static bool is_loop(const struct walk *w, const struct stat *st)
 {
 	const struct frame *f;
 
-	vec_each(f, &w->frames) {
+	vec_each (f, &w->frames) {
 		if (f->dev == st->st_dev && f->ino == st->st_ino)
 			return true;
 	}
@@ -240,8 +240,9 @@ static bool is_crossing(struct walk *w, int at, const char *name)
 	struct statx sx;
 
 	if (!w->ops->cross ||
-	    statx(at, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT |
-		  AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &sx) < 0)
+	    statx(at, name,
+		  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_INO, &sx) < 0)
 		return false;
 	if (makedev(sx.stx_dev_major, sx.stx_dev_minor) == f->dev)
 		return false;
@@ -358,7 +359,7 @@ int walk_tree(const char *path, unsigned int flags, const struct walk_ops *ops,
 			enter(&w, fd);
 		walk_frames(&w);
 	}
-	vec_each(f, &w.frames) {
+	vec_each (f, &w.frames) {
 		if (f->dir)
 			closedir(f->dir);
 	}

@@ -27,8 +27,7 @@ struct walk_ops {
 	 * O_NOATIME where allowed); the descriptor is closed afterwards. With
 	 * WALK_COUNT it is -1. Non-zero ends the walk.
 	 */
-	int (*file)(int fd, const struct stat *st, const char *path,
-		    void *arg);
+	int (*file)(int fd, const struct stat *st, const char *path, void *arg);
 	/* Something could not be read. `code` is an errno value. */
 	void (*error)(const char *path, int code, void *arg);
 	/* Asked between any two entries; true ends the walk. May be NULL. */

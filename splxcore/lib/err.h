@@ -7,7 +7,7 @@
  * it on the way up, the topmost logs or prints it once.
  */
 struct err {
-	int code;       /* errno value, or 0 where no system call failed */
+	int code;	/* errno value, or 0 where no system call failed */
 	char text[768]; /* one line, no newline at its end */
 };
 

@@ -20,7 +20,7 @@
 #define FANGROUP_CLOSE 4u /* FAN_CLOSE_WRITE (notify groups) */
 
 struct fangroup_event {
-	int fd;        /* the opened file, the reader's; -1 on overflow */
+	int fd;	       /* the opened file, the reader's; -1 on overflow */
 	pid_t pid;     /* who caused it; 0 when outside our pid namespace */
 	uint32_t what; /* FANGROUP_* */
 	bool overflow; /* events were lost (FAN_Q_OVERFLOW) */
@@ -28,10 +28,10 @@ struct fangroup_event {
 
 /* What this kernel's fanotify can do; filled once by fangroup_probe(). */
 struct fangroup_caps {
-	bool permission;  /* permission events at all */
-	bool evictable;   /* FAN_MARK_EVICTABLE (5.19) */
-	bool filesystem;  /* FAN_MARK_FILESYSTEM (4.20) */
-	bool exec;        /* FAN_OPEN_EXEC_PERM (5.0) */
+	bool permission; /* permission events at all */
+	bool evictable;	 /* FAN_MARK_EVICTABLE (5.19) */
+	bool filesystem; /* FAN_MARK_FILESYSTEM (4.20) */
+	bool exec;	 /* FAN_OPEN_EXEC_PERM (5.0) */
 };
 int fangroup_probe(struct fangroup_caps *caps_r, struct err *err);
 

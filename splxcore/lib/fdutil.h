@@ -53,8 +53,8 @@ ssize_t fd_recv(int sock, void *buf, size_t size, int *fds, int *nfds_r,
  * directory, fsync, rename, fsync of the directory. On -1 the old file is as
  * it was and no temporary file is left.
  */
-int fd_replace_file(const char *path, const void *data, size_t len,
-		    mode_t mode, struct err *err);
+int fd_replace_file(const char *path, const void *data, size_t len, mode_t mode,
+		    struct err *err);
 
 /*
  * Reads a whole file of at most `max` bytes into memory that the caller

@@ -15,10 +15,10 @@ enum log_level { LOG_LVL_ERROR, LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG };
 struct log_sinks {
 	bool to_stderr;
 	bool to_syslog; /* /dev/log, datagrams, facility daemon */
-	int fd;         /* a SOCK_SEQPACKET or SOCK_DGRAM socket, one record a
-	                   line, or -1; stays the caller's */
-	int file_fd;    /* a file opened with O_APPEND, or -1; the caller's;
-	                   the local time stands before each line there */
+	int fd;		/* a SOCK_SEQPACKET or SOCK_DGRAM socket, one record a
+			   line, or -1; stays the caller's */
+	int file_fd;	/* a file opened with O_APPEND, or -1; the caller's;
+			   the local time stands before each line there */
 };
 
 /* Begins logging as `ident` (kept as a pointer: pass a literal). */

@@ -14,8 +14,8 @@ struct mount {
 	int id;
 	int parent;
 	dev_t dev;
-	char *root;   /* what of the file system is mounted: "/" for all of it */
-	char *point;  /* where, as seen in that namespace */
+	char *root;  /* what of the file system is mounted: "/" for all of it */
+	char *point; /* where, as seen in that namespace */
 	char *fstype;
 	char *source;
 	char *options; /* the mount's, then the file system's, by commas */

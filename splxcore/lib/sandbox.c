@@ -39,8 +39,7 @@ int sandbox_tmpfs(const char *dir, uint64_t bytes, uid_t uid, gid_t gid,
 		bytes = (uint64_t)page;
 	snprintf(options, sizeof(options),
 		 "size=%llu,nr_inodes=%llu,mode=0700,uid=%u,gid=%u",
-		 (unsigned long long)bytes,
-		 1024ull + bytes / (uint64_t)page,
+		 (unsigned long long)bytes, 1024ull + bytes / (uint64_t)page,
 		 (unsigned int)uid, (unsigned int)gid);
 	if (mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
 		  options) < 0)

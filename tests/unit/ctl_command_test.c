@@ -41,8 +41,8 @@ static char *slurp(const char *name)
 	size_t len;
 	char *text;
 
-	assert_int_equal(fd_read_file(in_root(name), 1u << 20, &text, &len,
-				      NULL), 0);
+	assert_int_equal(
+		fd_read_file(in_root(name), 1u << 20, &text, &len, NULL), 0);
 	return text;
 }
 
@@ -115,16 +115,19 @@ static void answer(struct ipc_call *call, const char *verb, json_t *args,
 		return;
 	}
 	if (strcmp(verb, "health") == 0 || strcmp(verb, "status") == 0)
-		ipc_reply(&call, json_pack("{s:s,s:b,s:i,s:{s:i},s:[]}",
-			"overall", healthy ? "Protected" : "Unprotected",
-			"healthy", healthy, "generalStatus", 0, "workers",
-			"front", 3, "coverage"));
+		ipc_reply(&call,
+			  json_pack("{s:s,s:b,s:i,s:{s:i},s:[]}", "overall",
+				    healthy ? "Protected" : "Unprotected",
+				    "healthy", healthy, "generalStatus", 0,
+				    "workers", "front", 3, "coverage"));
 	else if (strcmp(verb, "quarantine.delete") == 0)
 		ipc_reply(&call, json_pack("{s:[i],s:[{s:i,s:s}]}", "deleted",
-			1, "failed", "id", 2, "error", "there is none"));
+					   1, "failed", "id", 2, "error",
+					   "there is none"));
 	else if (strcmp(verb, "config.set") == 0)
-		ipc_reply(&call, json_pack("{s:b,s:s,s:[s]}", "applied",
-			healthy, "note", "why", "changed", "Workers"));
+		ipc_reply(&call,
+			  json_pack("{s:b,s:s,s:[s]}", "applied", healthy,
+				    "note", "why", "changed", "Workers"));
 	else if (strcmp(verb, "events.export") == 0) {
 		ipc_more(call, json_pack("{s:s}", "text", "id,time\r\n"));
 		ipc_more(call, json_pack("{s:s}", "text", "1,x\r\n"));
@@ -398,12 +401,14 @@ static void a_bundle_can_be_had_without_a_service(void **state)
 	command = xasprintf("cd '%s' && tar xzf d.tar.gz && "
 			    "grep -rq 'Workers = 3' splx-diagnose-* && "
 			    "grep -rq kernel/ . ; ! grep -rqE "
-			    "'hunter2|KEYBYTES|SEALED' splx-diagnose-*", root);
+			    "'hunter2|KEYBYTES|SEALED' splx-diagnose-*",
+			    root);
 	assert_int_equal(system(command), 0);
 	free(command);
 	command = xasprintf("cd '%s' && ls splx-diagnose-*/splx.conf "
 			    "splx-diagnose-*/kernel/proc/mounts "
-			    "splx-diagnose-*/health.json >/dev/null", root);
+			    "splx-diagnose-*/health.json >/dev/null",
+			    root);
 	assert_int_equal(system(command), 0);
 	free(command);
 	assert_int_equal(run(line), 2); /* it is there already */

@@ -39,9 +39,11 @@ static char *offered(const char *words)
 {
 	char *command = xasprintf(
 		"bash --norc -c 'source %s; compopt() { :; };"
-		"COMP_WORDS=(splxctl %s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1));"
+		"COMP_WORDS=(splxctl %s); COMP_CWORD=$((${#COMP_WORDS[@]} - "
+		"1));"
 		"_splxctl; printf \"%%s\\n\" \"${COMPREPLY[@]}\" | sort |"
-		" tr \"\\n\" \" \"'", script, words);
+		" tr \"\\n\" \" \"'",
+		script, words);
 	static char line[4096];
 	FILE *f = popen(command, "r");
 	size_t n;
@@ -57,7 +59,8 @@ static char *offered(const char *words)
 static void bash_reads_the_script_without_a_complaint(void **state)
 {
 	char *command = xasprintf("bash -n %s 2>&1 | grep -q . && exit 1; "
-				  "bash -n %s", script, script);
+				  "bash -n %s",
+				  script, script);
 
 	assert_int_equal(system(command), 0);
 	free(command);

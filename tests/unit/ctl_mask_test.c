@@ -55,9 +55,9 @@ static void passwords_in_addresses_are_left_out_anywhere(void **state)
 
 static void secret_rows_of_the_running_settings_are_masked(void **state)
 {
-	json_t *rows = json_pack("[{s:s,s:s},{s:s,s:s}]", "key", "Workers",
-				 "value", "3", "key", "SmtpPassword", "value",
-				 "x");
+	json_t *rows =
+		json_pack("[{s:s,s:s},{s:s,s:s}]", "key", "Workers", "value",
+			  "3", "key", "SmtpPassword", "value", "x");
 	json_t *v;
 
 	mask_config_json(rows);
@@ -75,7 +75,8 @@ int main(void)
 		cmocka_unit_test(secret_values_are_left_out_of_a_settings_file),
 		cmocka_unit_test(a_broken_file_is_masked_too),
 		cmocka_unit_test(passwords_in_addresses_are_left_out_anywhere),
-		cmocka_unit_test(secret_rows_of_the_running_settings_are_masked),
+		cmocka_unit_test(
+			secret_rows_of_the_running_settings_are_masked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

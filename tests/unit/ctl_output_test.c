@@ -61,8 +61,8 @@ static void a_column_in_which_no_row_has_anything_is_left_out(void **state)
 		{"detail", "DETAIL", OUTPUT_TEXT},
 		{"path", "PATH", OUTPUT_TEXT},
 	};
-	json_t *rows = json_pack("[{s:i,s:s,s:n}]", "id", 1, "path", "/a",
-				 "detail");
+	json_t *rows =
+		json_pack("[{s:i,s:s,s:n}]", "id", 1, "path", "/a", "detail");
 	FILE *f = begin();
 
 	output_rows(f, rows, cols, COUNT(cols), NULL);
@@ -192,7 +192,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(width_counts_columns_not_bytes),
-		cmocka_unit_test(tables_align_by_width_and_numbers_to_the_right),
+		cmocka_unit_test(
+			tables_align_by_width_and_numbers_to_the_right),
 		cmocka_unit_test(
 			a_column_in_which_no_row_has_anything_is_left_out),
 		cmocka_unit_test(no_rows_are_told_in_words),

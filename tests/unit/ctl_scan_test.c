@@ -94,8 +94,7 @@ static void exclusions_hold_but_with_no_exclusions(void **state)
 	struct scan_filter f;
 	struct err err = {0};
 
-	assert_int_equal(conf_list_add(conf, "ExcludeDirectory", dir, NULL),
-			 0);
+	assert_int_equal(conf_list_add(conf, "ExcludeDirectory", dir, NULL), 0);
 	scan_filter_init(&f, conf, true, false);
 	assert_int_equal(scan_filter_begin(&f, dir, &err), 1);
 	assert_non_null(strstr(err.text, "ExcludeDirectory"));
@@ -162,8 +161,7 @@ static void the_supervisors_lines_become_processes(void **state)
 	assert_int_equal(json_array_size(list), 2);
 	assert_string_equal(service_state(list, "vsapiapp"), "stopped");
 	assert_string_equal(service_state(list, "entity"), "");
-	assert_int_equal(json_integer_value(json_object_get(o, "restarts")),
-			 2);
+	assert_int_equal(json_integer_value(json_object_get(o, "restarts")), 2);
 	json_decref(list);
 	list = service_parse("");
 	assert_int_equal(json_array_size(list), 0);

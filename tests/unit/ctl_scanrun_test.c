@@ -49,7 +49,8 @@ static const char *in_root(const char *name)
 static void make(const char *name, const char *content)
 {
 	assert_int_equal(fd_replace_file(in_root(name), content,
-					 strlen(content), 0644, NULL), 0);
+					 strlen(content), 0644, NULL),
+			 0);
 }
 
 static void examine(int fd, struct scanjob_reply *reply)
@@ -189,10 +190,11 @@ static int finish(pid_t pid)
 	assert_true(WIFEXITED(status));
 	free(out);
 	free(complaints);
-	assert_int_equal(fd_read_file(in_root("out"), 1u << 20, &out, &len,
-				      NULL), 0);
-	assert_int_equal(fd_read_file(in_root("err"), 1u << 20, &complaints,
-				      &len, NULL), 0);
+	assert_int_equal(
+		fd_read_file(in_root("out"), 1u << 20, &out, &len, NULL), 0);
+	assert_int_equal(
+		fd_read_file(in_root("err"), 1u << 20, &complaints, &len, NULL),
+		0);
 	return WEXITSTATUS(status);
 }
 
@@ -258,8 +260,7 @@ static void json_is_a_line_each_and_the_summary_last(void **state)
 	assert_string_equal(json_string_value(json_object_get(o, "type")),
 			    "summary");
 	assert_int_equal(json_integer_value(json_object_get(o, "files")), 2);
-	assert_int_equal(json_integer_value(json_object_get(o, "infected")),
-			 1);
+	assert_int_equal(json_integer_value(json_object_get(o, "infected")), 1);
 	assert_int_equal(json_integer_value(json_object_get(o, "job")), 77);
 	assert_true(json_is_false(json_object_get(o, "interrupted")));
 	json_decref(o);

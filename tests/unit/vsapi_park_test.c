@@ -86,8 +86,7 @@ static void scan_now(struct thread_arg *a, struct hold *hold, int h)
 		own = park_take(hold, HOLD_SCANNING);
 		if (own)
 			give_answer(index_of(a->slot, h), file);
-		park_finish(sb, a->slot, hold, UINT64_MAX, on_parked,
-			    &file);
+		park_finish(sb, a->slot, hold, UINT64_MAX, on_parked, &file);
 	}
 	if (own)
 		free_hold(a, hold);
