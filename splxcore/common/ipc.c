@@ -554,8 +554,8 @@ void ipc_server_free(struct ipc_server **srvp)
 		return;
 	while (srv->conns.len)
 		/* conn_free() takes it out of the list. */
-		conn_free(srv->conns.items
-				  [0]); // NOLINT(clang-analyzer-unix.Malloc)
+		// NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
+		conn_free(srv->conns.items[0]);
 	vec_free(&srv->conns);
 	loop_cancel(&srv->on_accept);
 	loop_cancel(&srv->accept_again);

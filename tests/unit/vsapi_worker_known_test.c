@@ -2,6 +2,27 @@
 /* What front workers remember, and mark to be ignored. */
 #include "vsapi_workerbed.h"
 
+/* Opens f0 to f99 one after another in one process. */
+static int open_hundred(void)
+{
+	char name[16];
+	pid_t pid = fork();
+
+	if (pid)
+		return result_of(pid);
+	alarm(60);
+	for (int i = 0; i < 100; i++) {
+		int fd;
+
+		snprintf(name, sizeof(name), "f%d", i);
+		fd = open(in_fs(name), O_RDONLY);
+		if (fd < 0)
+			_exit(errno);
+		close(fd);
+	}
+	_exit(0);
+}
+
 /* Nobody waits for the master: it hears of many in one record. */
 static void clean_files_are_told_of_together(void **state)
 {
@@ -17,10 +38,7 @@ static void clean_files_are_told_of_together(void **state)
 		put_text(in_fs(name), name);
 	}
 	settle();
-	for (int i = 0; i < 100; i++) {
-		snprintf(name, sizeof(name), "f%d", i);
-		assert_int_equal(try_open(in_fs(name)), 0);
-	}
+	assert_int_equal(open_hundred(), 0);
 	while (told < 100) {
 		ssize_t len = fd_recv(workers[slot].sock, &rec, sizeof(rec),
 				      fds, &nfds, 0);
