@@ -457,8 +457,12 @@ static void begin_signals(struct master *m)
 	size_t i;
 
 	signal(SIGPIPE, SIG_IGN);
-	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		/* What is in force again when the loop lets go of it: nobody
+		 * who asks twice ends us in the middle of our end. */
+		signal(signals[i], SIG_IGN);
 		m->signals[i] = loop_signal(m->loop, signals[i], on_signal, m);
+	}
 }
 
 static void end_parts(struct master *m)

@@ -584,9 +584,10 @@ static bool master_ended(void)
 		return true;
 	if (waitpid(master_pid, &status, WNOHANG) != master_pid)
 		return false;
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
 	master_pid = 0;
+	if (!WIFEXITED(status))
+		fail_msg("the master ended by signal %d", WTERMSIG(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 	return true;
 }
 
@@ -626,6 +627,27 @@ static void test_a_stop_is_quick_and_leaves_nothing(void **state)
 	assert_int_equal(opens(in(prot, "fine")), 0);
 	assert_true(wait_until(known_grew, 3000));
 	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
+}
+
+/* Whoever is in a hurry: it ends as it should all the same. */
+static void test_a_stop_that_is_asked_for_all_the_time_is_a_whole_one(
+	void **state)
+{
+	static const int signals[] = {SIGTERM, SIGHUP, SIGUSR1, SIGINT};
+	uint64_t start = clock_mono_ns();
+	struct stat st;
+
+	unlink(paths()->verdicts);
+	for (int i = 0; !master_ended(); i++) {
+		if (clock_mono_ns() - start > 6 * CLOCK_NS_PER_S)
+			fail_msg("the master does not end");
+		kill(master_pid, signals[i % 4]);
+		if (i % 1000 == 0)
+			pump_log();
+	}
+	assert_true(no_workers());
+	assert_int_equal(stat(paths()->verdicts, &st), 0);
+	assert_int_not_equal(stat(paths()->scan_sock, &st), 0);
 }
 
 static void test_a_worker_that_shows_no_life_is_replaced(void **state)
@@ -678,6 +700,7 @@ int main(int argc, char **argv)
 		T(test_scan_jobs_are_served_and_a_dead_worker_is_answered_for),
 		T(test_a_worker_that_shows_no_life_is_replaced),
 		T(test_a_stop_is_quick_and_leaves_nothing),
+		T(test_a_stop_that_is_asked_for_all_the_time_is_a_whole_one),
 		cmocka_unit_test(test_started_by_hand_it_says_so),
 	};
 	char self[PATH_MAX];
