@@ -46,3 +46,14 @@ json_t *state_read(struct err *err)
 	}
 	return state;
 }
+
+bool state_told_before(json_t *errors, json_t *entry)
+{
+	json_t *e;
+	size_t i;
+
+	json_array_foreach (errors, i, e)
+		if (json_equal(e, entry))
+			return true;
+	return false;
+}

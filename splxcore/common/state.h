@@ -3,6 +3,7 @@
 #define SPLX_COMMON_STATE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "lib/err.h"
 
@@ -36,5 +37,7 @@
 int state_write(json_t *state, struct err *err);
 /* New reference; NULL and *err (ENOENT before vsapiapp ever ran). */
 json_t *state_read(struct err *err);
+/* True when that very entry is in an older "errors"; NULL holds none. */
+bool state_told_before(json_t *errors, json_t *entry);
 
 #endif

@@ -10,6 +10,7 @@
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "render.h"
 
 const char *ctl_arg(const struct ctl *ctl, const char *name)
 {
@@ -38,29 +39,13 @@ void ctl_complain(const char *fmt, ...)
 	str_free(&raw);
 }
 
-/*
- * What a failed call comes to. A code word is the service's own refusal;
- * without one there was no answer.
- */
-static int judge(const char *code)
+int ctl_failed(int rc, const struct err *err)
 {
-	return code[0] ? CTL_ERROR : CTL_UNREACHABLE;
-}
-
-int ctl_call(const struct ctl *ctl, const char *verb, json_t *args,
-	     json_t **data_r, struct err *err)
-{
-	struct ipc_client *c;
-	char code[32] = "";
-	int rc;
-
-	*data_r = NULL;
-	c = ipc_connect(paths()->entity_sock, ctl->timeout_ms, err);
-	if (!c)
-		return CTL_UNREACHABLE;
-	rc = ipc_call_sync(c, verb, args, data_r, code, err);
-	ipc_client_free(&c);
-	return rc < 0 ? judge(code) : CTL_OK;
+	if (rc == CTL_UNREACHABLE)
+		status_complain(err);
+	else
+		ctl_complain("%s", err->text);
+	return rc;
 }
 
 /* Remembers that it was the callback that ended the stream. */
@@ -78,11 +63,10 @@ static int on_part(json_t *part, void *arg)
 	return s->ended;
 }
 
-int ctl_stream(const struct ctl *ctl, const char *verb, json_t *args,
-	       int (*fn)(json_t *part, void *arg), void *arg, json_t **data_r,
-	       struct err *err)
+/* `s` is NULL where no parts are expected. */
+static int exchange(const struct ctl *ctl, const char *verb, json_t *args,
+		    struct stream *s, json_t **data_r, struct err *err)
 {
-	struct stream s = {fn, arg, false};
 	struct ipc_client *c;
 	char code[32] = "";
 	int rc;
@@ -91,7 +75,27 @@ int ctl_stream(const struct ctl *ctl, const char *verb, json_t *args,
 	c = ipc_connect(paths()->entity_sock, ctl->timeout_ms, err);
 	if (!c)
 		return CTL_UNREACHABLE;
-	rc = ipc_call_stream(c, verb, args, on_part, &s, data_r, code, err);
+	rc = ipc_call_stream(c, verb, args, s ? on_part : NULL, s, data_r, code,
+			     err);
 	ipc_client_free(&c);
-	return rc < 0 && !s.ended ? judge(code) : CTL_OK;
+	if (rc >= 0 || (s && s->ended))
+		return CTL_OK;
+	/* A code word is the service's own refusal; without one there was no
+	 * answer. */
+	return code[0] ? CTL_ERROR : CTL_UNREACHABLE;
+}
+
+int ctl_call(const struct ctl *ctl, const char *verb, json_t *args,
+	     json_t **data_r, struct err *err)
+{
+	return exchange(ctl, verb, args, NULL, data_r, err);
+}
+
+int ctl_stream(const struct ctl *ctl, const char *verb, json_t *args,
+	       int (*fn)(json_t *part, void *arg), void *arg, json_t **data_r,
+	       struct err *err)
+{
+	struct stream s = {fn, arg, false};
+
+	return exchange(ctl, verb, args, &s, data_r, err);
 }

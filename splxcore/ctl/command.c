@@ -198,12 +198,8 @@ static int call_and_render(struct ctl *ctl, const struct handler *h)
 
 	verbs_wire(ctl->verb, wire, sizeof(wire));
 	rc = ctl_call(ctl, wire, ctl->args, &data, &err);
-	if (rc == CTL_UNREACHABLE)
-		status_complain(&err);
-	else if (rc != CTL_OK)
-		ctl_complain("%s", err.text);
 	if (rc != CTL_OK)
-		return rc;
+		return ctl_failed(rc, &err);
 	if (ctl->output == CTL_JSON || !h->render)
 		output_json(stdout, data);
 	else

@@ -34,6 +34,8 @@ bool ctl_flag(const struct ctl *ctl, const char *name);
 
 /* One line on standard error, "splxctl: ...", made safe for a terminal. */
 void ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Says why a call came to `rc`, which is not CTL_OK; returns rc. */
+int ctl_failed(int rc, const struct err *err);
 
 /*
  * Sends `verb` (wire name) with args (borrowed, NULL: none) to entity.

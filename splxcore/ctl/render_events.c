@@ -105,10 +105,8 @@ int events_list_run(struct ctl *ctl)
 	json_t *data;
 	int rc = ctl_call(ctl, "events.list", ctl->args, &data, &err);
 
-	if (rc == CTL_UNREACHABLE)
-		status_complain(&err);
-	else if (rc != CTL_OK)
-		ctl_complain("%s", err.text);
+	if (rc != CTL_OK)
+		ctl_failed(rc, &err);
 	else if (ctl->output == CTL_JSON)
 		output_json(stdout, data);
 	else
@@ -178,10 +176,8 @@ int events_follow_run(struct ctl *ctl)
 	if (rc == CTL_OK)
 		rc = ctl_stream(ctl, "events.follow", ctl->args, on_event, ctl,
 				&data, &err);
-	if (rc == CTL_UNREACHABLE)
-		status_complain(&err);
-	else if (rc != CTL_OK)
-		ctl_complain("%s", err.text);
+	if (rc != CTL_OK)
+		ctl_failed(rc, &err);
 	json_decref(data);
 	return rc;
 }
@@ -206,10 +202,8 @@ int events_export_run(struct ctl *ctl)
 		json_object_set_new(ctl->args, "format", json_string("jsonl"));
 	rc = ctl_stream(ctl, "events.export", ctl->args, on_text, NULL, &data,
 			&err);
-	if (rc == CTL_UNREACHABLE)
-		status_complain(&err);
-	else if (rc != CTL_OK)
-		ctl_complain("%s", err.text);
+	if (rc != CTL_OK)
+		ctl_failed(rc, &err);
 	json_decref(data);
 	return rc;
 }

@@ -244,17 +244,6 @@ static void look_counters(struct core *core)
 
 /* ---- what vsapiapp tells ---- */
 
-static bool told_before(json_t *list, json_t *entry)
-{
-	json_t *e;
-	size_t i;
-
-	json_array_foreach (list, i, e)
-		if (json_equal(e, entry))
-			return true;
-	return false;
-}
-
 static void new_errors(struct core *core, json_t *old, json_t *now)
 {
 	json_t *e, *before = json_object_get(old, "errors");
@@ -263,7 +252,7 @@ static void new_errors(struct core *core, json_t *old, json_t *now)
 	int code;
 
 	json_array_foreach (json_object_get(now, "errors"), i, e) {
-		if (told_before(before, e))
+		if (state_told_before(before, e))
 			continue;
 		text = json_string_value(json_object_get(e, "text"));
 		code = (int)json_integer_value(json_object_get(e, "code"));

@@ -44,17 +44,6 @@ static json_t *state_errors(void)
 	return errors;
 }
 
-static bool was_there(json_t *list, json_t *entry)
-{
-	json_t *e;
-	size_t i;
-
-	json_array_foreach (list, i, e)
-		if (json_equal(e, entry))
-			return true;
-	return false;
-}
-
 /* An error that came up since; its text into out. */
 static bool new_error(struct takeover *t, char *out, size_t size)
 {
@@ -64,7 +53,7 @@ static bool new_error(struct takeover *t, char *out, size_t size)
 	size_t i;
 
 	json_array_foreach (errors, i, e) {
-		if (was_there(t->errors, e))
+		if (state_told_before(t->errors, e))
 			continue;
 		text = json_string_value(json_object_get(e, "text"));
 		snprintf(out, size, "%s", text ? text : "error");
