@@ -18,7 +18,8 @@ int state_write(json_t *state, struct err *err)
 	text = json_dumps(state, JSON_INDENT(1));
 	if (!text)
 		return err_set(err, 0, "%s: the state is no JSON", path);
-	rc = fd_replace_file(path, text, strlen(text), 0644, err);
+	/* entity reads it, and tells those who may know */
+	rc = fd_replace_file(path, text, strlen(text), 0640, err);
 	free(text);
 	return rc;
 }

@@ -237,15 +237,44 @@ static void walk_all(struct scan *s)
 
 /* ---- before and after ---- */
 
-/* The settings in force, else those in the file, else the defaults. */
-static struct conf *settings(void)
+/* Told by entity, for an operator, who may not read the files. */
+static struct conf *settings_told(const struct ctl *ctl, int *rc_r)
+{
+	struct err err = {0};
+	json_t *list = NULL, *row;
+	struct conf *conf;
+	size_t i;
+
+	*rc_r = ctl_call(ctl, "config.show", NULL, &list, &err);
+	if (*rc_r != CTL_OK)
+		return NULL;
+	conf = conf_new();
+	json_array_foreach (list, i, row) {
+		const char *key =
+			json_string_value(json_object_get(row, "key"));
+		const char *value =
+			json_string_value(json_object_get(row, "value"));
+
+		if (key && value && conf_set(conf, key, value, &err) < 0)
+			ctl_complain("%s: %s", key, err.text);
+	}
+	json_decref(list);
+	return conf;
+}
+
+/* The settings in force, else those in the file, else the defaults. Who may
+ * not even ask for them may not scan, and is told so then. */
+static struct conf *settings(const struct ctl *ctl)
 {
 	struct err err = {0};
 	struct conf *conf = conf_load(paths()->active_conf, NULL);
+	int rc = CTL_OK;
 
 	if (!conf)
+		conf = settings_told(ctl, &rc);
+	if (!conf)
 		conf = conf_load(paths()->conf, &err);
-	if (!conf && !status_is_stopped())
+	if (!conf && rc != CTL_ERROR && !status_is_stopped())
 		ctl_complain("settings cannot be read, nothing is excluded: "
 			     "%s", err.text);
 	return conf ? conf : conf_new();
@@ -395,7 +424,7 @@ int scan_run(struct ctl *ctl)
 	int rc = CTL_ERROR;
 	char **path;
 
-	s.conf = settings();
+	s.conf = settings(ctl);
 	if (ctl_flag(ctl, "all"))
 		s.flags |= SCANJOB_IGNORE_KNOWN;
 	scan_show_begin(&s.show, ctl->output == CTL_JSON,

@@ -129,11 +129,13 @@ static void find_voids(struct settings *s)
 		s->voids);
 }
 
+/* No more readable than the settings file: where nothing is examined is
+ * nothing that everybody should know. */
 static void write_copy(const char *path, const char *text)
 {
 	struct err err;
 
-	if (fd_replace_file(path, text, strlen(text), 0644, &err))
+	if (fd_replace_file(path, text, strlen(text), 0640, &err))
 		log_error("settings copy: %s", err.text);
 }
 

@@ -174,17 +174,37 @@ def test_an_ordinary_user_is_told_in_one_line(machine):
     settings(m)
     m.check("service splx start")
     for command in ("splxctl status", "splxctl config set Workers 3",
+                    "splxctl scan /srv/protected",
                     "splxctl quarantine list"):
         status, out = m.run("/usr/sbin/" + command, user=65534)
         assert status != 0 and len(out.splitlines()) == 1, (command, out)
     for path in (CONF, "/var/log/splx/splx.log", "/var/lib/splx/splx.db",
-                 "/var/lib/splx/quarantine.key"):
+                 "/var/lib/splx/quarantine.key", "/run/splx/active.conf",
+                 "/run/splx/vsapiapp.json", "/var/lib/splx/last-good.conf"):
         assert m.run(f"cat {path}", user=65534)[0] != 0, path
     for word in ("start", "stop", "restart", "condrestart", "reload"):
         status, out = m.run(f"service splx {word}", user=65534)
         assert status == 4 and len(out.splitlines()) == 1, (word, out)
     status, out = m.run("service splx status", user=65534)
     assert status == 0 and "splxcore is running (pid " in out, out
+    m.check("service splx stop")
+
+
+def test_an_operators_scan_follows_the_exclusions(machine):
+    """The settings are asked for: the files are root's."""
+    m = machine
+    m.make("install")
+    settings(m, 'OperatorUsers = {"nobody"}', "RealtimeScan = 4",
+             'ExcludeDirectory = {"/srv/protected/ours"}')
+    m.check("service splx start")
+    m.check("mkdir /srv/protected/ours")
+    m.write("/srv/protected/ours/bad.com", EICAR)
+    uid = int(m.check("id -u nobody"))
+    scan = "/usr/sbin/splxctl scan --action=none %s /srv/protected"
+    status, out = m.run(scan % "", user=uid)
+    assert status == 0 and "nothing is excluded" not in out, out
+    status, out = m.run(scan % "--no-exclusions", user=uid)
+    assert status == 1 and "bad.com" in out, out
     m.check("service splx stop")
 
 
