@@ -49,7 +49,7 @@ if ! mountpoint -q "$dir"; then
 fi
 
 conf=$root/etc/splx/splx.conf
-if ! grep -q '^# written by make run' "$conf"; then
+if ! grep -qs '^# written by make run' "$conf"; then
 	{
 		cat "$root/usr/share/splx/splx.conf.sample"
 		echo "# written by make run"

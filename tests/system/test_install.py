@@ -48,9 +48,10 @@ def refused(m, path="/srv/protected/bad.com"):
 
 def processes(m):
     """pid there -> title, of the suite's processes."""
-    out = m.check("for p in /proc/[0-9]*; do case $(readlink $p/exe) in "
-                  "/usr/lib/splx/*) echo ${p#/proc/} "
-                  "$(tr '\\0' ' ' <$p/cmdline) ;; esac; done")
+    out = m.check("exec 2>/dev/null; for p in /proc/[0-9]*; do "
+                  "case $(readlink $p/exe) in /usr/lib/splx/*) "
+                  "echo ${p#/proc/} $(tr '\\0' ' ' <$p/cmdline) ;; "
+                  "esac; done; :")
     return {int(line.split(" ", 1)[0]): line.split(" ", 1)[1]
             for line in out.splitlines() if " " in line}
 

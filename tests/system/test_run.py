@@ -22,6 +22,8 @@ class Run:
         self.out = ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # ignored where the tests run in the background of a script
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.chdir(REPO)
             os.execv("/bin/sh", ["sh", "tests/build/run.sh", str(root),
                                  str(protect)])
