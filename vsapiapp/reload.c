@@ -277,6 +277,7 @@ void reload_compile(struct master *m)
 static void switch_over(struct master *m)
 {
 	bool new_engine = m->line.gen != m->next.gen;
+	bool armed;
 
 	m->line = m->next;
 	m->next.gen = NULL;
@@ -291,16 +292,19 @@ static void switch_over(struct master *m)
 	}
 	status_well(m->status, STATUS_WORKERS_FEW);
 	settings_publish(m->sb, m->settings->conf);
+	remember_epoch(m->remember, m->line.epoch);
+	/* The numbers tell whoever asked for the change that it holds: so what
+	 * it protects is marked by then. */
+	armed = master_arm(m) == 0;
 	atomic_store(&m->sb->pattern_id, gen_pattern_id(m->line.gen));
 	atomic_store(&m->sb->generation, gen_number(m->line.gen));
 	atomic_store(&m->sb->policy_generation, m->line.policy_generation);
-	remember_epoch(m->remember, m->line.epoch);
 	if (new_engine) {
 		poison_clear(m->sb);
 		status_well(m->status, STATUS_PATTERNS_BROKEN);
 		m->pause_ms = 0;
 	}
-	if (!master_arm(m))
+	if (armed)
 		atomic_store(&m->sb->master_state, MASTER_READY);
 	slots_drain_others(m->slots, &m->line);
 	/* Behind the new numbers: what a worker of the old line still marks it

@@ -19,6 +19,7 @@
 #define TABLE_MAGIC 0x53504c58544b4e31ull /* in memory */
 #define FILE_MAGIC 0x53504c58464b4e31ull  /* on disk */
 #define WAYS 4
+#define DEVS_MAX 64
 #define MAX_ENTRIES ((size_t)1 << 26)
 
 /*
@@ -48,6 +49,11 @@ struct known {
 	size_t size;
 	size_t entries;
 	uint32_t puts;
+	/* The writer's: the devices of which it has ever put something, so
+	 * that known_forget() does not go through a table, and make all its
+	 * memory real, for nothing. */
+	uint64_t devs[DEVS_MAX];
+	size_t ndevs; /* DEVS_MAX + 1: more than that */
 };
 
 _Static_assert(sizeof(struct entry) == 64, "an entry is 64 bytes");
@@ -206,6 +212,23 @@ bool known_has(const struct known *known, const struct file_key *key,
 	return false;
 }
 
+static bool has_dev(const struct known *known, uint64_t dev)
+{
+	for (size_t i = 0; i < known->ndevs && i < DEVS_MAX; i++)
+		if (known->devs[i] == dev)
+			return true;
+	return known->ndevs > DEVS_MAX;
+}
+
+static void note_dev(struct known *known, uint64_t dev)
+{
+	if (has_dev(known, dev))
+		return;
+	if (known->ndevs < DEVS_MAX)
+		known->devs[known->ndevs] = dev;
+	known->ndevs++;
+}
+
 /* How gladly a place is given to a new entry. */
 static uint64_t spare(const struct known *known, const uint64_t w[ENTRY_WORDS],
 		      const struct file_key *key, uint64_t epoch)
@@ -239,6 +262,7 @@ void known_put(struct known *known, const struct file_key *key, uint64_t epoch)
 			most = s;
 		}
 	}
+	note_dev(known, key->dev);
 	if (++known->puts == 0)
 		known->puts = 1; /* a whole word of 0 means empty */
 	memcpy(w, key, sizeof(*key));
@@ -253,6 +277,8 @@ void known_forget(struct known *known, uint64_t dev)
 	struct file_key key;
 	uint64_t w[ENTRY_WORDS];
 
+	if (!has_dev(known, dev))
+		return;
 	for (size_t i = 0; i < known->entries; i++) {
 		entry_read(&known->table->entry[i], w);
 		memcpy(&key, w, sizeof(key));

@@ -78,6 +78,30 @@ static void only_what_was_put_is_known_and_only_whole(void **state)
 	assert_int_equal(known_count(known, 8), 0);
 }
 
+static void what_was_known_of_a_device_is_forgotten_and_no_other(void **state)
+{
+	struct file_key a = some_key(1), b = some_key(2), c = some_key(3);
+
+	(void)state;
+	b.dev = 23;
+	known_put(known, &a, 9);
+	known_put(known, &b, 9);
+	known_put(known, &c, 9);
+	known_forget(known, 24);
+	assert_int_equal(known_count(known, 9), 3);
+	known_forget(known, 22);
+	assert_false(known_has(known, &a, 9));
+	assert_true(known_has(known, &b, 9));
+	assert_false(known_has(known, &c, 9));
+	/* More devices than are counted. */
+	for (a.dev = 100; a.dev < 200; a.dev++)
+		known_put(known, &a, 9);
+	a.dev = 199;
+	assert_true(known_has(known, &a, 9));
+	known_forget(known, 199);
+	assert_false(known_has(known, &a, 9));
+}
+
 static void empty_key_is_not_found_in_empty_places(void **state)
 {
 	struct file_key zero = {0};
@@ -590,6 +614,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(only_what_was_put_is_known_and_only_whole),
+		T(what_was_known_of_a_device_is_forgotten_and_no_other),
 		T(empty_key_is_not_found_in_empty_places),
 		T(new_state_of_a_file_takes_the_place_of_the_old),
 		T(old_patterns_entries_go_first_then_the_oldest),

@@ -134,6 +134,19 @@ static bool told_nothing(void)
 	return nothing;
 }
 
+/* What serves is told a moment after it does. */
+static bool told_armed(void)
+{
+	struct err err;
+	json_t *state = state_read(&err);
+	const char *name =
+		json_string_value(json_object_get(state, "interceptor"));
+	bool armed = name && !strcmp(name, "fanotify");
+
+	json_decref(state);
+	return armed;
+}
+
 static bool told_conf_broken(void)
 {
 	return told(20040);
@@ -153,6 +166,7 @@ static void test_an_infected_file_is_denied_and_a_clean_one_opens(void **state)
 	/* outside nothing is held */
 	assert_int_equal(opens(put_eicar(root, "outside.com")), 0);
 
+	wait_until(told_armed, 2000);
 	wait_until(told_nothing, 2000);
 	st = state_read(&err);
 	assert_non_null(st);
