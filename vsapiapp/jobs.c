@@ -19,6 +19,8 @@
 #include "lib/vec.h"
 
 #define JOBS_MAX 64
+/* Who may not scan has no part in that number, and not more than this. */
+#define REFUSED_MAX 16
 /* A refused client reads why before its connection is closed. */
 #define REFUSED_MS 1000
 
@@ -55,6 +57,17 @@ static bool may_scan(const struct jobs *jobs, uid_t uid)
 	return false;
 }
 
+static size_t count_refused(const struct jobs *jobs)
+{
+	const struct job *job;
+	size_t n = 0;
+
+	vec_each (job, &jobs->open)
+		n += job->close_ns != 0;
+	return n;
+}
+
+/* Takes the descriptor over. */
 static void refuse(struct jobs *jobs, int fd, const char *why)
 {
 	struct scanjob_reply reply = {
@@ -67,11 +80,15 @@ static void refuse(struct jobs *jobs, int fd, const char *why)
 		.close_ns = clock_mono_ns() + REFUSED_MS * CLOCK_NS_PER_MS,
 	};
 
+	log_limited(&jobs->refuse_limit, 5, 60000, LOG_LVL_WARN,
+		    "scan client refused: %s", why);
+	if (count_refused(jobs) >= REFUSED_MAX) {
+		fd_close(&fd);
+		return;
+	}
 	str_copy(reply.virus, sizeof(reply.virus), why);
 	fd_send(fd, &reply, sizeof(reply), NULL, 0,
 		MSG_DONTWAIT | MSG_NOSIGNAL);
-	log_limited(&jobs->refuse_limit, 5, 60000, LOG_LVL_WARN,
-		    "scan client refused: %s", why);
 	vec_push(&jobs->open, job);
 }
 
@@ -118,15 +135,11 @@ static void incoming(int listener, int what, void *arg)
 		fd_close(&fd);
 		return;
 	}
-	if (jobs->open.len >= 2 * JOBS_MAX) {
-		fd_close(&fd);
-		return;
-	}
 	if (!may_scan(jobs, peer.uid)) {
 		refuse(jobs, fd, "this user may not scan (OperatorUsers)");
 		return;
 	}
-	if (jobs->open.len >= JOBS_MAX) {
+	if (jobs->open.len - count_refused(jobs) >= JOBS_MAX) {
 		refuse(jobs, fd, "too many scans are under way");
 		return;
 	}
@@ -221,7 +234,7 @@ void jobs_worker_gone(struct jobs *jobs, const struct slots_worker *w,
 
 void jobs_tick(struct jobs *jobs)
 {
-	struct pollfd p[2 * JOBS_MAX];
+	struct pollfd p[JOBS_MAX + REFUSED_MAX];
 	uint64_t now = clock_mono_ns();
 	size_t i, n = jobs->open.len;
 

@@ -19,7 +19,8 @@
  * compete for its requests. Everything that comes over it was written by
  * somebody who may be hostile.
  */
-#define CLIENTS_MAX 8
+/* More than the master lets in (jobs.c), as one that ended may still stand. */
+#define CLIENTS_MAX 96
 /* How often a reply that found no room is tried again. */
 #define STUCK_MS 10
 
