@@ -174,7 +174,8 @@ bool part_adopt(struct part *part)
 	};
 
 	part->deaths = atomic_load(part->place.restarts);
-	if (id.pid <= 0 || !proc_alive(&id) || hold(part, &id) < 0)
+	/* Workers can write there: nobody else's process is ever ended. */
+	if (!proc_runs(&id, part->name) || hold(part, &id) < 0)
 		return false;
 	log_info("%s adopted pid=%d", part->name, id.pid);
 	return true;

@@ -83,6 +83,10 @@ static void tell(struct takeover *t)
 
 	t->master.pid = atomic_load(&sb->master.pid);
 	t->master.start = atomic_load(&sb->master.start);
+	/* Workers can write the scoreboard; these signals end who does not
+	 * expect them. */
+	if (!proc_runs(&t->master, "vsapiapp"))
+		return;
 	pidfd = proc_pidfd(&t->master);
 	if (pidfd < 0)
 		return;

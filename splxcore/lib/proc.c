@@ -109,6 +109,23 @@ bool proc_stopped(const struct proc_id *id)
 	return state == 'T' || state == 't';
 }
 
+bool proc_runs(const struct proc_id *id, const char *program)
+{
+	char path[PATH_MAX];
+	const char *base;
+	struct stat st;
+	dev_t dev;
+	ino_t ino;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)id->pid);
+	if (id->pid <= 0 || stat(path, &st) < 0 || st.st_uid != geteuid() ||
+	    proc_exe(id->pid, path, sizeof(path), &dev, &ino) < 0)
+		return false;
+	base = strrchr(path, '/');
+	/* Last, so that all of it was this process. */
+	return base && str_starts(base + 1, program) && proc_alive(id);
+}
+
 int proc_pidfd(const struct proc_id *id)
 {
 	int fd;

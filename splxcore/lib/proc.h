@@ -23,6 +23,12 @@ int proc_identify(pid_t pid, struct proc_id *id_r);
 bool proc_alive(const struct proc_id *id);
 /* True while that very process is stopped (state T or t). */
 bool proc_stopped(const struct proc_id *id);
+/*
+ * Whether it runs as the user that we are and its executable's name begins
+ * with `program` (an upgrade may have renamed or deleted it). For identities
+ * that come from where others may write.
+ */
+bool proc_runs(const struct proc_id *id, const char *program);
 /* pidfd_open(2) with close-on-exec for that very process; -1 when gone. */
 int proc_pidfd(const struct proc_id *id);
 /* pidfd_send_signal(2). */

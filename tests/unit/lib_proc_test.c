@@ -528,6 +528,32 @@ static void a_priority_is_given_and_taken_back(void **state)
 	assert_int_equal(errno, ESRCH);
 }
 
+static void only_a_process_of_ours_that_runs_it_runs_it(void **state)
+{
+	struct proc_id id;
+	pid_t pid;
+
+	assert_int_equal(proc_identify(getpid(), &id), 0);
+	assert_true(proc_runs(&id, "lib_proc_test"));
+	assert_true(proc_runs(&id, "lib_proc")); /* renamed at an upgrade */
+	assert_false(proc_runs(&id, "vsapiapp"));
+	id.start++;
+	assert_false(proc_runs(&id, "lib_proc_test"));
+	pid = fork();
+	if (pid == 0) {
+		if (setuid(61184))
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(proc_identify(pid, &id), 0);
+	for (int i = 0; i < 200 && proc_runs(&id, "lib_proc_test"); i++)
+		usleep(10000);
+	assert_false(proc_runs(&id, "lib_proc_test"));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -536,6 +562,7 @@ int main(int argc, char **argv)
 		TEST(who_is_gone_has_no_identity),
 		TEST(a_reused_pid_is_told_apart),
 		TEST(a_zombie_does_not_live),
+		TEST(only_a_process_of_ours_that_runs_it_runs_it),
 		TEST(stopped_is_told_from_running),
 		TEST(a_pidfd_signals_and_tells_the_end),
 		FILES(the_pid_file_holds_our_pid_and_is_readable),
