@@ -60,6 +60,7 @@ static void judge_processes(struct silence *s)
 	const char *entity = service_state(s->processes, "entity");
 	const char *vsapiapp = service_state(s->processes, "vsapiapp");
 	bool scanning = strcmp(vsapiapp, "running") == 0;
+	bool stalled = strcmp(vsapiapp, "stalled") == 0;
 
 	s->code = strcmp(entity, "running") == 0 ||
 		  strcmp(entity, "stalled") == 0 ? STATUS_ENTITY_STALLED
@@ -69,8 +70,9 @@ static void judge_processes(struct silence *s)
 	s->action = "wait a moment; if it stays so: service splx restart";
 	snprintf(s->message, sizeof(s->message),
 		 "entity does not answer (%s); %s", *entity ? entity : "?",
-		 scanning ? "scanning goes on, findings wait"
-			  : "nothing is scanned");
+		 scanning  ? "scanning goes on, findings wait"
+		 : stalled ? "nor does vsapiapp's master; its workers may go on"
+			   : "nothing is scanned");
 }
 
 static void learn(struct silence *s)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
 #include "service.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "common/state.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
+#include "lib/fdutil.h"
 #include "lib/log.h"
 #include "lib/proc.h"
 #include "part.h"
@@ -116,6 +118,28 @@ static void look_supervisor(struct core *core)
 		   "the supervisor had ended; process %d took over",
 		   (int)now.pid);
 	sv->supervisor = now;
+}
+
+/*
+ * Supervisor and master both answer for openers whom no worker serves. When
+ * both were stopped nobody does, and opens would wait without end.
+ */
+static void wake_supervisor(struct core *core)
+{
+	struct service *sv = core->service;
+	int pidfd;
+
+	if (!sv->supervisor_stale || !sv->master_stale ||
+	    !proc_stopped(&sv->supervisor) ||
+	    !proc_runs(&sv->supervisor, "entity"))
+		return;
+	pidfd = proc_pidfd(&sv->supervisor);
+	if (pidfd >= 0 && proc_signal(pidfd, SIGCONT) == 0)
+		core_event(core, "medium", "supervisor", STATUS_SUPERVISOR_GONE,
+			   "supervisor and vsapiapp were stopped, so nobody "
+			   "saw to openers that wait: the supervisor is "
+			   "continued");
+	fd_close(&pidfd);
 }
 
 static void look_master_ends(struct core *core)
@@ -314,6 +338,7 @@ void service_look(struct core *core)
 	look_supervisor(core);
 	look_state(core);
 	look_master(core);
+	wake_supervisor(core);
 	look_interceptor(core);
 	look_breaker(core);
 	look_patterns(core);
