@@ -294,8 +294,9 @@ static void switch_over(struct master *m)
 	settings_publish(m->sb, m->settings->conf);
 	remember_epoch(m->remember, m->line.epoch);
 	/* The numbers tell whoever asked for the change that it holds: so what
-	 * it protects is marked by then. */
+	 * it protects is marked by then, and nobody judges by the old. */
 	armed = master_arm(m) == 0;
+	slots_drain_others(m->slots, &m->line);
 	atomic_store(&m->sb->pattern_id, gen_pattern_id(m->line.gen));
 	atomic_store(&m->sb->generation, gen_number(m->line.gen));
 	atomic_store(&m->sb->policy_generation, m->line.policy_generation);
@@ -306,7 +307,6 @@ static void switch_over(struct master *m)
 	}
 	if (armed)
 		atomic_store(&m->sb->master_state, MASTER_READY);
-	slots_drain_others(m->slots, &m->line);
 	/* Behind the new numbers: what a worker of the old line still marks it
 	 * takes back by itself. */
 	marks_flush_ignored(m->marks);

@@ -3,12 +3,18 @@
 systems that are swapped, memory that lies, clients that misbehave."""
 
 import contextlib
+import json
 import mmap
 import os
 import pathlib
+import random
 import shutil
 import signal
+import socket
+import struct
 import subprocess
+import sys
+import threading
 import time
 
 import pytest
@@ -147,3 +153,224 @@ def test_what_was_known_of_a_disk_is_forgotten_when_it_is_mounted_again(
     finally:
         subprocess.run(["umount", place], capture_output=True)
         subprocess.run(["losetup", "-d", disk])
+
+
+# ---- processes
+
+def opened_within(path, seconds):
+    """errno of an open in a process of its own; None when it hangs."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(opens(path))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.WEXITSTATUS(status)
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+def test_with_all_stopped_but_core_opens_are_bounded(make_suite):
+    s = make_suite(FirstAction="deny", VerdictTimeout="1s")
+    s.start()
+    bad = s.infected("bad.com")
+    stopped = [p for p, t in s.titles().items()
+               if "vsapiapp" in t] + [s.pid_of("supervisor")]
+    for p in stopped:
+        os.kill(p, signal.SIGSTOP)
+    try:
+        assert opened_within(bad, 8) is not None, "an open hangs"
+    finally:
+        for p in stopped:
+            with contextlib.suppress(OSError):
+                os.kill(p, signal.SIGCONT)
+    wait_for(lambda: denied(bad), 30)
+    assert "the supervisor is continued" in json.dumps(s.events("system"))
+
+
+def scoreboard(suite):
+    """The memory that workers can write."""
+    pid = suite.pid_of("supervisor")
+    fd = os.open(f"/proc/{pid}/fd/3", os.O_RDWR)
+    m = mmap.mmap(fd, os.fstat(fd).st_size)
+    os.close(fd)
+    return m
+
+
+def process_place(memory, pid):
+    """Where the scoreboard holds this process: pid, then start time."""
+    want = struct.pack("<iiQ", pid, 0, pid_stat(pid)[2])
+    at = bytes(memory[0:4096]).find(want)
+    assert at > 0
+    return at
+
+
+def test_a_forged_master_gets_no_signal(make_suite):
+    """A worker can write its pid; the signals for a reload end whoever does
+    not expect them, and core sends them as root."""
+    s = make_suite(FirstAction="deny")
+    s.start()
+    victim = subprocess.Popen(["sleep", "100"])
+    m = scoreboard(s)
+    try:
+        at = process_place(m, s.pid_of("master"))
+        was = m[at:at + 16]
+        m[at:at + 16] = struct.pack("<iiQ", victim.pid, 0,
+                                    pid_stat(victim.pid)[2])
+        s.ctl("pattern", "reload", check=False)
+        s.ctl("config", "set", "MaxFiles", "9000", check=False)
+        m[at:at + 16] = was
+        assert victim.poll() is None
+    finally:
+        m.close()
+        victim.kill()
+        victim.wait()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_garbage_in_the_scoreboard_ends_none_of_the_root_processes(
+        make_suite, seed):
+    s = make_suite(FirstAction="deny", VerdictTimeout="1s")
+    s.start()
+    bad = s.infected("bad.com")
+    m = scoreboard(s)
+    roots = {p: pid_stat(s.pid_of(p)) for p in
+             ("supervisor", "core", "master")}
+    pids = {p: s.pid_of(p) for p in roots}
+    dice = random.Random(seed)
+    end = time.monotonic() + 6
+    try:
+        while time.monotonic() < end:
+            for _ in range(20):
+                top = 4096 if dice.random() < 0.5 else len(m) - 8
+                at = dice.randrange(8, top) & ~7
+                m[at:at + 8] = struct.pack("<Q", dice.choice(
+                    [dice.getrandbits(64), 0, 2**64 - 1, 1, 2, 48, 63]))
+            assert opened_within(bad, 8) is not None, "an open hangs"
+        for part, pid in pids.items():
+            now = pid_stat(pid)
+            assert now and now[2] == roots[part][2], part + " ended"
+    finally:
+        m.close()
+
+
+def of_the_suite(suite):
+    """Descriptors of each root process, processes, namespaces."""
+    out = {p: len(os.listdir(f"/proc/{suite.pid_of(p)}/fd"))
+           for p in ("supervisor", "core", "master", "generation")}
+    pids = suite.processes()
+    out["processes"] = len(pids)
+    spaces = set()
+    for p in pids:
+        with contextlib.suppress(OSError):
+            spaces.add(os.readlink(f"/proc/{p}/ns/mnt"))
+    out["namespaces"] = len(spaces)
+    return out
+
+
+def test_twenty_reloads_leak_nothing_and_miss_nothing(make_suite):
+    s = make_suite(FirstAction="deny")
+    s.start()
+    time.sleep(1)
+    before = of_the_suite(s)
+    bad = s.infected("bad.com")
+    stop = threading.Event()
+    wrong = []
+
+    def use():
+        n = 0
+        while not stop.is_set():
+            n += 1
+            good = s.clean(f"good-{n % 50}", b"%d" % n)
+            if opens(good):
+                wrong.append("refused")
+            if opens(bad) == 0:
+                wrong.append("let through")
+            time.sleep(0.005)
+
+    user = threading.Thread(target=use)
+    user.start()
+    try:
+        for i in range(10):
+            s.ctl("pattern", "reload")
+            s.ctl("config", "set", "MaxFiles", 5000 + i)
+    finally:
+        stop.set()
+        user.join(20)
+    assert wrong == []
+
+    def settled():
+        now = of_the_suite(s)
+        return all(now[k] <= before[k] + (2 if k != "namespaces" else 0)
+                   for k in before)
+    wait_for(settled, 30, 0.5)
+    # every question has exactly one way out
+    c = s.counters()
+    ways = sum(n for k, n in c.items()
+               if k.startswith(("allowed", "denied", "policy", "coalesced")))
+    assert c["questions"] == ways
+
+
+# ---- clients
+
+def connect(path):
+    c = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    c.settimeout(5)
+    c.connect(str(path))
+    return c
+
+
+HELLO = struct.pack("<IIQIIII4096s", 1, 0, 0, 0, 4, 6, 6, b"")
+
+
+def test_twenty_clients_that_read_nothing_leave_room_for_another(shared):
+    """Each asks more than it takes answers for."""
+    f = shared.clean("asked.txt")
+    fd = os.open(f, os.O_RDONLY)
+    clients = [connect(shared.root / "run/splx/scan.sock")
+               for _ in range(20)]
+    try:
+        for n, c in enumerate(clients):
+            c.send(HELLO)
+            c.settimeout(0.02)
+            with contextlib.suppress(OSError):
+                for i in range(400):
+                    ask = struct.pack("<IIQIIII4096s", 1, 1, i + 1, 1, 4, 6,
+                                      6, b"/x")
+                    c.sendmsg([ask], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                       struct.pack("i", fd))])
+        shared.infected("found.com")
+        r = shared.ctl("scan", shared.dir / "found.com", check=False,
+                       seconds=20)
+        assert "1 infected" in r.stdout or r.returncode == 1, r.stderr
+    finally:
+        os.close(fd)
+        for c in clients:
+            c.close()
+    assert denied(shared.dir / "found.com")
+
+
+def test_who_may_not_scan_keeps_nobody_from_scanning(shared):
+    code = ("import os, socket, sys, time\n"
+            "os.setgroups([]); os.setresgid(54321, 54321, 54321)\n"
+            "os.setresuid(54321, 54321, 54321)\n"
+            "end = time.monotonic() + 6; all = []\n"
+            "while time.monotonic() < end:\n"
+            "    c = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+            "    c.setblocking(False)\n"
+            "    try: c.connect(sys.argv[1]); all.append(c)\n"
+            "    except OSError: time.sleep(0.001)\n"
+            "    if len(all) > 600: del all[:300]\n")
+    flood = subprocess.Popen([sys.executable, "-c", code,
+                              str(shared.root / "run/splx/scan.sock")])
+    try:
+        time.sleep(1)
+        f = shared.clean("scan-me.txt")
+        for _ in range(5):
+            assert shared.ctl("scan", f, check=False).returncode == 0
+    finally:
+        flood.kill()
+        flood.wait()

@@ -86,7 +86,11 @@ static void scan_now(struct thread_arg *a, struct hold *hold, int h)
 		own = park_take(hold, HOLD_SCANNING);
 		if (own)
 			give_answer(index_of(a->slot, h), file);
-		park_finish(sb, a->slot, hold, UINT64_MAX, on_parked, &file);
+		/* Not each scan speaks for those who came behind it. */
+		park_finish(sb, a->slot, hold,
+			    rand_r(&a->seed) % 2 ? UINT64_MAX
+						 : clock_mono_ns() - 20000,
+			    on_parked, &file);
 	}
 	if (own)
 		free_hold(a, hold);
