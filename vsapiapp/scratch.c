@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/str.h"
 
 _Static_assert(sizeof(off_t) == 8, "struct stat is struct stat64");
 
@@ -96,7 +97,7 @@ int scratch_mkdir(const char *path, mode_t mode)
 {
 	settle(path);
 	if (!owed[0] && mode == 0700 && is_to_be_deferred(path)) {
-		strcpy(owed, path);
+		str_copy(owed, sizeof(owed), path);
 		return 0;
 	}
 	return mkdirat(AT_FDCWD, path, mode);
