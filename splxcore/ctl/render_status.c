@@ -50,8 +50,7 @@ static void judge_stopped(struct silence *s, pid_t pid)
 			 "splx is dead (pid %d in its pid file is gone)",
 			 (int)pid);
 	else
-		snprintf(s->message, sizeof(s->message),
-			 "splx is not running");
+		snprintf(s->message, sizeof(s->message), "splx is not running");
 }
 
 /* The supervisor told its processes. */
@@ -62,9 +61,10 @@ static void judge_processes(struct silence *s)
 	bool scanning = strcmp(vsapiapp, "running") == 0;
 	bool stalled = strcmp(vsapiapp, "stalled") == 0;
 
-	s->code = strcmp(entity, "running") == 0 ||
-		  strcmp(entity, "stalled") == 0 ? STATUS_ENTITY_STALLED
-						 : STATUS_ENTITY_GONE;
+	s->code =
+		strcmp(entity, "running") == 0 || strcmp(entity, "stalled") == 0
+			? STATUS_ENTITY_STALLED
+			: STATUS_ENTITY_GONE;
 	s->overall = scanning ? "Partially protected" : "Unprotected";
 	s->operational = "Degraded";
 	s->action = "wait a moment; if it stays so: service splx restart";
@@ -107,10 +107,10 @@ json_t *status_without_entity(const char *why)
 
 	learn(&s);
 	gethostname(host, sizeof(host) - 1);
-	issue = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "code",
-			  (int)s.code, "name", status_name(s.code), "severity",
-			  "critical", "part", "entity", "text", s.message,
-			  "action", s.action);
+	issue = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "code", (int)s.code,
+			  "name", status_name(s.code), "severity", "critical",
+			  "part", "entity", "text", s.message, "action",
+			  s.action);
 	o = json_pack("{s:s, s:s, s:b, s:b, s:i, s:[o], s:o}", "overall",
 		      s.overall, "operational", s.operational, "healthy", 0,
 		      "reachable", 0, "generalStatus", (int)s.code,
@@ -144,8 +144,7 @@ void status_complain(const struct err *why)
 
 /* ---- status ---- */
 
-static void line(const char *title, enum output_colour colour,
-		 const char *text)
+static void line(const char *title, enum output_colour colour, const char *text)
 {
 	printf("%-13s", title);
 	output_colour(stdout, colour, text);
@@ -162,8 +161,7 @@ static enum output_colour overall_colour(const char *overall)
 {
 	if (strcmp(overall, "Protected") == 0)
 		return OUTPUT_GREEN;
-	return strcmp(overall, "Unprotected") == 0 ? OUTPUT_RED
-						   : OUTPUT_YELLOW;
+	return strcmp(overall, "Unprotected") == 0 ? OUTPUT_RED : OUTPUT_YELLOW;
 }
 
 static void show_interceptor(json_t *data)
@@ -233,12 +231,11 @@ static void show_coverage(json_t *data)
 
 	if (!list)
 		return;
-	json_array_foreach(list, i, o)
+	json_array_foreach (list, i, o)
 		covered += json_is_true(json_object_get(o, "covered"));
 	str_addf(&b, "%zu file systems", covered);
 	if (n > covered)
-		str_addf(&b, ", %zu not covered (splxctl health)",
-			 n - covered);
+		str_addf(&b, ", %zu not covered (splxctl health)", n - covered);
 	line("Coverage:", OUTPUT_PLAIN, str_get(&b));
 	str_free(&b);
 }
@@ -264,17 +261,19 @@ static void show_issues(json_t *data)
 
 	if (json_array_size(list) > 0)
 		puts("");
-	json_array_foreach(list, i, o) {
+	json_array_foreach (list, i, o) {
 		const char *severity = text_of(o, "severity");
 
-		output_colour(stdout, strcmp(severity, "critical") == 0
-			      ? OUTPUT_RED : strcmp(severity, "warning") == 0
-			      ? OUTPUT_YELLOW : OUTPUT_PLAIN,
+		output_colour(stdout,
+			      strcmp(severity, "critical") == 0	 ? OUTPUT_RED
+			      : strcmp(severity, "warning") == 0 ? OUTPUT_YELLOW
+								 : OUTPUT_PLAIN,
 			      *severity ? severity : "issue");
 		str_clear(&b);
 		str_add(&b, ": ");
-		output_value(&b, json_is_object(o) ? output_member(o, "text")
-						   : o, OUTPUT_TEXT);
+		output_value(&b,
+			     json_is_object(o) ? output_member(o, "text") : o,
+			     OUTPUT_TEXT);
 		if (*text_of(o, "action")) {
 			str_add(&b, "\n    ");
 			add_value(&b, o, "action", OUTPUT_TEXT);
@@ -353,7 +352,7 @@ static int print_field(struct ctl *ctl, json_t *data, const char *field)
 	json_t *member;
 
 	if (!value) {
-		json_object_foreach(data, name, member)
+		json_object_foreach (data, name, member)
 			str_addf(&b, " %s", name);
 		ctl_complain("there is no field %s; fields:%s", field,
 			     str_get(&b));

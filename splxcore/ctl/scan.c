@@ -35,7 +35,7 @@ struct scan {
 	int first_action;
 	int second_action;
 	uint64_t answer_ns; /* when the last answer came */
-	bool failed; /* the service went away, or the output did */
+	bool failed;	    /* the service went away, or the output did */
 	struct {
 		VEC(char *);
 	} paths; /* full */
@@ -170,8 +170,7 @@ static bool may_go_on(struct scan *s, const struct err *err)
 	if (interrupted)
 		return false;
 	scan_show_progress(&s->show, &s->tally);
-	if (err->code == EINTR &&
-	    now - s->answer_ns < limit * CLOCK_NS_PER_MS)
+	if (err->code == EINTR && now - s->answer_ns < limit * CLOCK_NS_PER_MS)
 		return true;
 	s->failed = true;
 	if (err->code == EINTR)
@@ -220,7 +219,7 @@ static void walk_all(struct scan *s)
 	char **path;
 	int rc;
 
-	vec_each(path, &s->paths) {
+	vec_each (path, &s->paths) {
 		rc = scan_filter_begin(&s->filter, *path, &err);
 		if (rc != 0)
 			ctl_complain("%s%s", err.text,
@@ -276,7 +275,8 @@ static struct conf *settings(const struct ctl *ctl)
 		conf = conf_load(paths()->conf, &err);
 	if (!conf && rc != CTL_ERROR && !status_is_stopped())
 		ctl_complain("settings cannot be read, nothing is excluded: "
-			     "%s", err.text);
+			     "%s",
+			     err.text);
 	return conf ? conf : conf_new();
 }
 
@@ -291,7 +291,8 @@ static int set_actions(struct scan *s)
 	s->first_action = action_parse(action);
 	if (s->first_action < 0) {
 		ctl_complain("--action=%s: clean, quarantine, delete, rename, "
-			     "deny, pass or none is allowed", action);
+			     "deny, pass or none is allowed",
+			     action);
 		return -1;
 	}
 	if (s->first_action == ACTION_NONE)
@@ -305,7 +306,7 @@ static void set_paths(struct scan *s)
 	char full[PATH_MAX];
 	size_t i;
 
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		const char *path = json_string_value(item);
 
 		if (realpath(path, full))
@@ -368,8 +369,8 @@ static void enlist(struct scan *s)
 	json_t *data = NULL, *args = json_object();
 
 	s->entity = ipc_connect(paths()->entity_sock, s->ctl->timeout_ms, &err);
-	if (s->entity && ipc_call_sync(s->entity, "scan.begin", args, &data,
-				       code, &err) < 0)
+	if (s->entity &&
+	    ipc_call_sync(s->entity, "scan.begin", args, &data, code, &err) < 0)
 		ipc_client_free(&s->entity);
 	if (!s->entity)
 		ctl_complain("the scan could not be registered, files that "
@@ -386,15 +387,16 @@ static int run_scan(struct scan *s)
 	struct err err = {0};
 
 	s->client = scanclient_open(paths()->scan_sock, SOURCE_MANUAL,
-				    s->first_action, s->second_action,
-				    on_reply, s, &err);
+				    s->first_action, s->second_action, on_reply,
+				    s, &err);
 	if (!s->client && status_is_stopped()) {
 		ctl_complain("splx is not running: service splx start");
 		return CTL_ERROR;
 	}
 	if (!s->client) {
 		ctl_complain("vsapiapp does not answer, see splxctl status: "
-			     "%s", err.text);
+			     "%s",
+			     err.text);
 		return CTL_ERROR;
 	}
 	enlist(s);
@@ -437,7 +439,7 @@ int scan_run(struct ctl *ctl)
 	scanclient_close(&s.client);
 	ipc_client_free(&s.entity);
 	scan_filter_deinit(&s.filter);
-	vec_each(path, &s.paths)
+	vec_each (path, &s.paths)
 		free(*path);
 	vec_free(&s.paths);
 	conf_free(&s.conf);

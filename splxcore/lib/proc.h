@@ -61,8 +61,7 @@ void proc_daemon_ready(int *fd, int status);
 
 /* What ps shows; needs argc/argv of main() once, before all else. */
 void proc_title_init(int argc, char **argv);
-void proc_title_set(const char *fmt, ...)
-	__attribute__((format(printf, 1, 2)));
+void proc_title_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The number of usable CPUs, at least 1. */
 int proc_cpus(void);
