@@ -321,7 +321,8 @@ static bool take_one(struct worker *w)
 	struct fangroup_event ev;
 	int rc;
 
-	if (!hold)
+	/* Others are there that know better: look_around() sees to the rest. */
+	if (!hold || atomic_load(&w->slot->drain))
 		return false;
 	/*
 	 * Entered before it is read: were this process stopped right behind
