@@ -291,9 +291,6 @@ static void switch_over(struct master *m)
 		status_well(m->status, STATUS_CONF_BROKEN);
 	}
 	status_well(m->status, STATUS_WORKERS_FEW);
-	/* Before it is told that the new ones serve: who has heard of that
-	 * shall not meet one of the old. */
-	slots_drain_others(m->slots, &m->line);
 	settings_publish(m->sb, m->settings->conf);
 	remember_epoch(m->remember, m->line.epoch);
 	/* The numbers tell whoever asked for the change that it holds: so what
