@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
@@ -39,6 +40,21 @@ def mount(source, target, fstype, flags=0, data=None):
 
 def umount(target):
     _libc.umount2(str(target).encode(), 2)  # MNT_DETACH
+
+
+def read_terminal(fd, seconds):
+    """All that a program writes on its terminal until it ends, or until
+    nothing comes for so long."""
+    out = b""
+    while select.select([fd], [], [], seconds)[0]:
+        try:
+            data = os.read(fd, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        out += data
+    return out
 
 
 def pid_stat(pid):

@@ -15,7 +15,8 @@ import time
 
 import pytest
 
-from suite import EICAR, MARKER, SCAN_USER, opens, wait_for
+from suite import (EICAR, MARKER, SCAN_USER, opens, read_terminal,
+                   wait_for)
 
 
 def test_status_and_health_of_a_well_suite(shared):
@@ -117,16 +118,7 @@ def test_scan_shows_progress_on_a_terminal_and_only_there(shared):
         os.environ["TERM"] = "xterm"
         os.execv(str(shared.root / "bin/splxctl"),
                  ["splxctl", "scan", "--all", str(d)])
-    out = b""
-    while True:
-        ready, _, _ = select.select([fd], [], [], 60)
-        try:
-            data = os.read(fd, 65536) if ready else b""
-        except OSError:
-            data = b""
-        if not data:
-            break
-        out += data
+    out = read_terminal(fd, 60)
     os.waitpid(pid, 0)
     assert b"/s" in out and b"\r" in out
 

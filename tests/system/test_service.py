@@ -4,14 +4,14 @@
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
 import time
 
 import pytest
 
-from suite import denied, kill_all, opens, pid_stat, wait_for
+from suite import (denied, kill_all, opens, pid_stat, read_terminal,
+                   wait_for)
 
 
 class Service:
@@ -218,16 +218,7 @@ def test_on_a_terminal_the_result_stands_at_column_60(service):
                               "start"],
                   {"SPLX_ROOT": str(service.s.root), "TERM": "xterm",
                    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
-    out = b""
-    while True:
-        ready, _, _ = select.select([fd], [], [], 100)
-        try:
-            data = os.read(fd, 4096) if ready else b""
-        except OSError:
-            data = b""
-        if not data:
-            break
-        out += data
+    out = read_terminal(fd, 100)
     os.waitpid(pid, 0)
     assert b"Starting entity:\x1b[60G[\x1b[1;32m  OK  \x1b[0;39m]" in out
 
