@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "exclude.h"
+#include "jsontext.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -412,6 +413,23 @@ static bool fits_regex(const struct exclude *ex, const char *path)
 			return true;
 	}
 	return false;
+}
+
+json_t *exclude_void(const struct conf *conf)
+{
+	struct exclude_problems problems = {0};
+	struct exclude *ex = exclude_new(conf, &problems);
+	struct exclude_problem *p;
+	json_t *list = json_array();
+
+	vec_each (p, &problems)
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:o}", "key", p->key,
+					"entry", jsontext_new(p->entry),
+					"reason", jsontext_new(p->reason)));
+	exclude_problems_free(&problems);
+	exclude_free(&ex);
+	return list;
 }
 
 bool exclude_path(const struct exclude *ex, const char *path,

@@ -2,6 +2,7 @@
 #ifndef SPLX_COMMON_EXCLUDE_H
 #define SPLX_COMMON_EXCLUDE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -40,6 +41,11 @@ struct exclude *exclude_new(const struct conf *conf,
 			    struct exclude_problems *problems_r);
 void exclude_free(struct exclude **ex);
 void exclude_problems_free(struct exclude_problems *p);
+/*
+ * The exclusions of these settings that would be void, as others tell them:
+ * [{"key", "entry", "reason"}...]. New reference.
+ */
+json_t *exclude_void(const struct conf *conf);
 
 /*
  * True when the full path is excluded; *why_r, if given, is the option's key

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/version.h"
+#include "common/jsontext.h"
 #include "lib/fdutil.h"
 #include "output.h"
 #include "render.h"
@@ -43,8 +44,8 @@ static void done(const struct ctl *ctl, const char *file,
 	json_t *o;
 
 	if (ctl->output == CTL_JSON) {
-		o = json_pack("{s:o, s:o}", "file", output_string(file),
-			      "problems", output_string(str_get(&d->problems)));
+		o = json_pack("{s:o, s:o}", "file", jsontext_new(file),
+			      "problems", jsontext_new(str_get(&d->problems)));
 		output_json(stdout, o);
 		json_decref(o);
 		return;

@@ -429,16 +429,3 @@ void output_json_line(FILE *f, json_t *value)
 	json_dumpf(value, f, JSON_COMPACT | JSON_ENCODE_ANY);
 	fputc('\n', f);
 }
-
-json_t *output_string(const char *text)
-{
-	json_t *v = json_string(text);
-	struct str b = {0};
-
-	if (v)
-		return v;
-	add_escaped(&b, text);
-	v = json_string(str_get(&b));
-	str_free(&b);
-	return v ? v : json_string("");
-}

@@ -82,10 +82,4 @@ void output_table_free(struct output_table **t);
 void output_json(FILE *f, json_t *value);
 void output_json_line(FILE *f, json_t *value);
 
-/*
- * A string value of any bytes: what is no UTF-8 (JSON can hold nothing else)
- * is escaped. New reference.
- */
-json_t *output_string(const char *text);
-
 #endif

@@ -4,6 +4,7 @@
 
 #include "common/conf.h"
 #include "common/exclude.h"
+#include "common/jsontext.h"
 #include "common/paths.h"
 #include "output.h"
 #include "render.h"
@@ -89,24 +90,6 @@ void exclusion_list_render(json_t *data)
 	output_rows(stdout, data, cols, N(cols), "nothing is excluded");
 }
 
-/* The exclusions that would be void: each by itself, the rest holds. */
-static json_t *find_void(const struct conf *conf)
-{
-	struct exclude_problems problems = {0};
-	struct exclude_problem *p;
-	struct exclude *ex = exclude_new(conf, &problems);
-	json_t *list = json_array();
-
-	vec_each (p, &problems)
-		json_array_append_new(
-			list, json_pack("{s:s, s:o, s:o}", "key", p->key,
-					"entry", output_string(p->entry),
-					"reason", output_string(p->reason)));
-	exclude_problems_free(&problems);
-	exclude_free(&ex);
-	return list;
-}
-
 int config_check_run(struct ctl *ctl)
 {
 	const char *file = ctl_arg(ctl, "file");
@@ -117,12 +100,12 @@ int config_check_run(struct ctl *ctl)
 	if (!file)
 		file = paths()->conf;
 	conf = conf_load(file, &err);
-	list = conf ? find_void(conf) : json_array();
+	list = conf ? exclude_void(conf) : json_array();
 	if (ctl->output == CTL_JSON) {
 		o = json_pack("{s:o, s:b, s:o, s:O}", "file",
-			      output_string(file), "right", conf != NULL,
+			      jsontext_new(file), "right", conf != NULL,
 			      "error",
-			      conf ? json_null() : output_string(err.text),
+			      conf ? json_null() : jsontext_new(err.text),
 			      "void", list);
 		output_json(stdout, o);
 		json_decref(o);

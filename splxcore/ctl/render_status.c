@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/codes.h"
+#include "common/jsontext.h"
 #include "common/paths.h"
 #include "common/version.h"
 #include "lib/clock.h"
@@ -116,9 +117,9 @@ json_t *status_without_entity(const char *why)
 		      "reachable", 0, "generalStatus", (int)s.code,
 		      "health_issues", issue, "processes",
 		      s.processes ? s.processes : json_array());
-	json_object_set_new(o, "message", output_string(why));
+	json_object_set_new(o, "message", jsontext_new(why));
 	json_object_set_new(o, "version", json_string(SPLX_VERSION));
-	json_object_set_new(o, "host", output_string(host));
+	json_object_set_new(o, "host", jsontext_new(host));
 	json_object_set_new(o, "time", json_integer(clock_real_ns()));
 	return o;
 }

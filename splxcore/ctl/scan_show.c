@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/alloc.h"
+#include "common/jsontext.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "output.h"
@@ -50,8 +51,8 @@ static void finding_json(const struct scanjob_reply *reply, const char *path,
 	json_t *o = json_object();
 
 	json_object_set_new(o, "type", json_string("finding"));
-	json_object_set_new(o, "path", output_string(path));
-	json_object_set_new(o, "virus", output_string(reply->virus));
+	json_object_set_new(o, "path", jsontext_new(path));
+	json_object_set_new(o, "virus", jsontext_new(reply->virus));
 	json_object_set_new(o, "action", json_string(action));
 	json_object_set_new(o, "bytes", json_integer((json_int_t)reply->bytes));
 	output_json_line(stdout, o);

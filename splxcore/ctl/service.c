@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/control.h"
+#include "common/jsontext.h"
 #include "common/paths.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
@@ -25,7 +26,7 @@ static void parse_pair(json_t *o, char *word)
 	if (str_to_i64(value, INT64_MIN, INT64_MAX, &n, NULL) == 0)
 		json_object_set_new(o, word, json_integer(n));
 	else
-		json_object_set_new(o, word, output_string(value));
+		json_object_set_new(o, word, jsontext_new(value));
 }
 
 static json_t *parse_line(char *line)
@@ -36,7 +37,7 @@ static json_t *parse_line(char *line)
 	if (!word)
 		return NULL;
 	o = json_object();
-	json_object_set_new(o, "part", output_string(word));
+	json_object_set_new(o, "part", jsontext_new(word));
 	while ((word = strtok_r(NULL, " ", &save)))
 		parse_pair(o, word);
 	return o;
@@ -134,7 +135,7 @@ static int command(struct ctl *ctl, const char *what)
 		return fail(&err);
 	if (ctl->output == CTL_JSON) {
 		o = json_pack("{s:s, s:s, s:o}", "part", part, "done", what,
-			      "message", output_string(str_trim(reply)));
+			      "message", jsontext_new(str_trim(reply)));
 		output_json(stdout, o);
 		json_decref(o);
 	} else if (*str_trim(reply)) {

@@ -207,21 +207,6 @@ const char *dispatch_arg(json_t *args, const char *name)
 	return json_string_value(json_object_get(args, name));
 }
 
-json_t *dispatch_text(const char *text)
-{
-	json_t *string = json_string(text);
-	char *escaped;
-	size_t size;
-
-	if (string)
-		return string;
-	size = 4 * strlen(text) + 1;
-	escaped = xmalloc(size);
-	string = json_string(log_escape(escaped, size, text));
-	free(escaped);
-	return string;
-}
-
 int dispatch_arg_i64(json_t *args, const char *name, long long def,
 		     long long min, long long max, long long *out_r,
 		     struct err *err)

@@ -57,10 +57,6 @@ int dispatch_arg_i64(json_t *args, const char *name, long long def,
 		     long long min, long long max, long long *out_r,
 		     struct err *err);
 
-/* A JSON string of any bytes: what is no UTF-8 is written as log_escape()
- * does. New reference. */
-json_t *dispatch_text(const char *text);
-
 /*
  * The role of a peer: root is ADMIN, others by AdminUsers, OperatorUsers and
  * ViewerUsers; -1 for somebody who may nothing.

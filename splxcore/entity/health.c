@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/version.h"
+#include "common/jsontext.h"
 #include "dispatch.h"
 #include "health_check.h"
 #include "lib/alloc.h"
@@ -124,7 +125,7 @@ void health_issue_at(struct report *r, enum status_level level,
 		json_pack("{s:i, s:s, s:s, s:s, s:o, s:s}", "code", (int)code,
 			  "name", status_name(code), "severity",
 			  severity(level), "part", part, "text",
-			  dispatch_text(text), "action", status_action(code)));
+			  jsontext_new(text), "action", status_action(code)));
 	vec_push(&r->levels, 0);
 	for (i = r->levels.len - 1; i > at; i--)
 		r->levels.items[i] = r->levels.items[i - 1];
@@ -186,8 +187,7 @@ static json_t *settings_json(struct core *core)
 	return json_pack("{s:s, s:I, s:o}", "origin",
 			 settings_origin(core->settings), "policy_generation",
 			 (json_int_t)atomic_load(&core->sb->policy_generation),
-			 "broken",
-			 broken ? dispatch_text(broken) : json_null());
+			 "broken", broken ? jsontext_new(broken) : json_null());
 }
 
 static json_t *classes_json(struct core *core)
@@ -238,7 +238,7 @@ static void add_rest(struct core *core, json_t *data, const struct report *r)
 	json_object_set_new(data, "settings", settings_json(core));
 	json_object_set_new(data, "processes", health_processes(core));
 	json_object_set_new(data, "version", json_string(SPLX_VERSION));
-	json_object_set_new(data, "host", dispatch_text(host));
+	json_object_set_new(data, "host", jsontext_new(host));
 	json_object_set_new(data, "time", json_integer(clock_real_ns()));
 	json_object_set_new(data, "uptime_s",
 			    json_integer((json_int_t)(age / CLOCK_NS_PER_S)));

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/exclude.h"
+#include "common/jsontext.h"
 #include "common/paths.h"
 #include "common/verbs.h"
 #include "dispatch.h"
@@ -83,8 +84,8 @@ static void resolve(struct uids *uids, const struct conf_list *names,
 			json_array_append_new(
 				voids,
 				json_pack("{s:s, s:o, s:o}", "key", key,
-					  "entry", dispatch_text(*name),
-					  "reason", dispatch_text(err.text)));
+					  "entry", jsontext_new(*name),
+					  "reason", jsontext_new(err.text)));
 	}
 }
 
@@ -100,27 +101,10 @@ int settings_role(const struct settings *s, uid_t uid)
 	return -1;
 }
 
-static json_t *void_exclusions(const struct conf *conf)
-{
-	struct exclude_problems problems = {0};
-	struct exclude *ex = exclude_new(conf, &problems);
-	struct exclude_problem *p;
-	json_t *list = json_array();
-
-	vec_each (p, &problems)
-		json_array_append_new(
-			list, json_pack("{s:s, s:o, s:o}", "key", p->key,
-					"entry", dispatch_text(p->entry),
-					"reason", dispatch_text(p->reason)));
-	exclude_problems_free(&problems);
-	exclude_free(&ex);
-	return list;
-}
-
 static void find_voids(struct settings *s)
 {
 	json_decref(s->voids);
-	s->voids = void_exclusions(s->conf);
+	s->voids = exclude_void(s->conf);
 	resolve(&s->users[VERB_ADMIN], &s->conf->admin_users, "AdminUsers",
 		s->voids);
 	resolve(&s->users[VERB_OPERATOR], &s->conf->operator_users,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "common/jsontext.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/proc.h"
@@ -108,7 +109,7 @@ static json_t *table_json(const struct table *t, const char *key, int top)
 	for (i = 0; i < t->count && i < top; i++)
 		json_array_append_new(
 			list, json_pack("{s:o, s:I, s:I, s:I, s:I}", key,
-					dispatch_text(rows[i].name), "scans",
+					jsontext_new(rows[i].name), "scans",
 					(json_int_t)rows[i].scans, "scan_ns",
 					(json_int_t)rows[i].scan_ns, "wait_ns",
 					(json_int_t)rows[i].wait_ns, "bytes",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/exclude.h"
+#include "common/jsontext.h"
 #include "common/state.h"
 #include "dispatch.h"
 #include "lib/alloc.h"
@@ -48,7 +49,7 @@ static json_t *describe(const struct core *core, const struct conf *defaults,
 
 	row = json_pack("{s:s, s:s, s:o, s:o, s:s, s:b, s:s, s:s, s:s}",
 			"group", opt->group, "key", opt->key, "value",
-			dispatch_text(value), "default", dispatch_text(def),
+			jsontext_new(value), "default", jsontext_new(def),
 			"origin",
 			changed ? settings_origin(core->settings) : "default",
 			"changed", changed, "type", type_name(opt->type),
@@ -390,7 +391,7 @@ void verb_exclusion_list(struct core *core, struct ipc_call *call, json_t *args)
 					       exclusions[i].key, *item);
 			row = json_pack("{s:s, s:o, s:b, s:s}", "type",
 					exclusions[i].type, "value",
-					dispatch_text(*item), "void",
+					jsontext_new(*item), "void",
 					reason != NULL, "reason",
 					reason ? reason : "");
 			json_array_append_new(list, row);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "common/jsontext.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
 #include "quarantine.h"
@@ -39,15 +40,15 @@ static json_t *item_to_json(const struct item *item)
 		"{s:I, s:I, s:o, s:o, s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:I, "
 		"s:o, s:I, s:I, s:o}",
 		"id", (json_int_t)item->id, "time", (json_int_t)item->when_ns,
-		"path", dispatch_text(item->path), "virus",
-		dispatch_text(item->virus), "source", item->source, "size",
+		"path", jsontext_new(item->path), "virus",
+		jsontext_new(item->virus), "source", item->source, "size",
 		(json_int_t)item->size, "sealed", (json_int_t)item->sealed,
 		"sha256", item->sha256, "mode", mode, "uid",
 		(json_int_t)item->uid, "gid", (json_int_t)item->gid, "mtime",
 		(json_int_t)item->mtime_ns, "detail",
-		dispatch_text(item->detail), "pid", (json_int_t)item->pid,
+		jsontext_new(item->detail), "pid", (json_int_t)item->pid,
 		"opener_uid", (json_int_t)item->opener_uid, "program",
-		dispatch_text(item->program));
+		jsontext_new(item->program));
 }
 
 static void add_item(const struct item *item, void *arg)
@@ -179,7 +180,7 @@ static void batch_failed(struct batch *b, const struct err *err)
 	b->last = *err;
 	json_array_append_new(b->failed,
 			      json_pack("{s:O, s:o}", "id", batch_id(b),
-					"error", dispatch_text(err->text)));
+					"error", jsontext_new(err->text)));
 }
 
 static void batch_end(struct batch *b, const char *word)
@@ -209,8 +210,8 @@ static void on_restored(const struct item *item, const struct err *err,
 		json_array_append_new(
 			b->done,
 			json_pack("{s:I, s:o, s:o}", "id", (json_int_t)item->id,
-				  "path", dispatch_text(item->path), "detail",
-				  dispatch_text(item->detail)));
+				  "path", jsontext_new(item->path), "detail",
+				  jsontext_new(item->detail)));
 	else
 		batch_failed(b, err);
 	restore_next(b);

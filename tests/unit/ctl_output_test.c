@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctl/output.h"
+#include "common/jsontext.h"
 
 static char *text;
 static size_t len;
@@ -179,7 +180,7 @@ static void members_are_found_by_dotted_paths(void **state)
 
 static void json_is_printed_whole_whatever_the_bytes(void **state)
 {
-	json_t *o = json_pack("{s:o}", "path", output_string("/a\xff\n"));
+	json_t *o = json_pack("{s:o}", "path", jsontext_new("/a\xff\n"));
 	FILE *f = begin();
 
 	output_json_line(f, o);

@@ -3,6 +3,7 @@
 
 #include <grp.h>
 
+#include "common/jsontext.h"
 #include "entity/dispatch.h"
 
 #define LIMIT_S 120
@@ -208,12 +209,12 @@ static void numbers_may_be_digits_or_integers(void **state)
 
 static void text_of_any_bytes_becomes_json(void **state)
 {
-	json_t *s = dispatch_text("plain \xc3\xa4");
+	json_t *s = jsontext_new("plain \xc3\xa4");
 
 	(void)state;
 	assert_string_equal(json_string_value(s), "plain \xc3\xa4");
 	json_decref(s);
-	s = dispatch_text("a\xff\x62");
+	s = jsontext_new("a\xff\x62");
 	assert_string_equal(json_string_value(s), "a\\xffb");
 	json_decref(s);
 }
