@@ -70,7 +70,8 @@ static void examine(struct worker *w, struct event *ev)
 	f->source = ev->source;
 	f->job = 0;
 	if (file_look(f) == 0 && !file_judge(w, f, &counter)) {
-		file_scan(w, f, 0);
+		file_scan(w, f);
+		file_account(w, f, f->scan_ns);
 		if (f->result.verdict == VERDICT_CLEAN && file_is_steady(f))
 			file_remember(w, f);
 		else if (f->result.verdict == VERDICT_INFECTED && !f->passed)

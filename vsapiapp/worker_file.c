@@ -79,7 +79,7 @@ bool file_judge(struct worker *w, struct file *f, enum counter_id *counter_r)
 	return false;
 }
 
-void file_scan(struct worker *w, struct file *f, uint64_t wait_ns)
+void file_scan(struct worker *w, struct file *f)
 {
 	uint64_t start = clock_mono_ns();
 
@@ -97,11 +97,15 @@ void file_scan(struct worker *w, struct file *f, uint64_t wait_ns)
 	f->scan_ns = clock_mono_ns() - start;
 	if (f->result.verdict == VERDICT_INFECTED && pass_has(w->sb, &f->key))
 		f->passed = true;
+}
+
+void file_account(struct worker *w, struct file *f, uint64_t wait_ns)
+{
 	worker_count(w, COUNTER_SCANS);
 	atomic_fetch_add_explicit(&w->slot->counters[COUNTER_SCAN_BYTES],
 				  f->key.size, memory_order_relaxed);
 	hist_add(&w->slot->scan, f->scan_ns);
-	report_sample(w, f, wait_ns + f->scan_ns);
+	report_sample(w, f, wait_ns);
 }
 
 bool file_policy(struct worker *w, enum counter_id counter)

@@ -197,6 +197,7 @@ static void conclude(struct worker *w, struct hold *hold, struct file *f)
 	else if (f->result.verdict == VERDICT_CLEAN)
 		file_remember(w, f);
 	in_time = answer_all(w, hold, counter, allow, before_ns, report);
+	file_account(w, f, wait);
 	if (in_time && atomic_load(&w->sb->timeouts_in_row) != 0)
 		atomic_store(&w->sb->timeouts_in_row, 0);
 	if (report)
@@ -217,7 +218,7 @@ static void scan(struct worker *w, struct hold *hold, struct file *f)
 
 	/* Looked at anew: it may have ended the worker that it awaited. */
 	if (!file_is_poison(w, f)) {
-		file_scan(w, f, clock_mono_ns() - atomic_load(&hold->start_ns));
+		file_scan(w, f);
 		conclude(w, hold, f);
 	} else if (answer_all(w, hold, counter, file_policy(w, counter),
 			      UINT64_MAX, false)) {

@@ -93,8 +93,14 @@ const char *file_path(struct file *f);
  */
 bool file_judge(struct worker *w, struct file *f, enum counter_id *counter_r);
 bool file_is_poison(struct worker *w, const struct file *f);
-/* Scans; fills result and times, enters counters and the sample. */
-void file_scan(struct worker *w, struct file *f, uint64_t wait_ns);
+/* Scans; fills path, result and times. */
+void file_scan(struct worker *w, struct file *f);
+/*
+ * Enters a scan in the counters, the histogram and the samples. `wait_ns` is
+ * how long somebody waited for it. The descriptor may be closed by then: an
+ * opener is answered first.
+ */
+void file_account(struct worker *w, struct file *f, uint64_t wait_ns);
 /* The way out of a verdict: its counter; *allow_r by the settings. */
 enum counter_id file_outcome(struct worker *w, const struct file *f,
 			     bool *allow_r);

@@ -153,7 +153,8 @@ static void scan_file(struct worker *w, struct client *c, int nfds)
 		c->reply.known = 1;
 		return;
 	}
-	file_scan(w, f, 0);
+	file_scan(w, f);
+	file_account(w, f, f->scan_ns);
 	c->reply.scan_ns = f->scan_ns;
 	set_result(&c->reply, f->result.verdict, f->result.name);
 	if (f->result.verdict == VERDICT_CLEAN && file_is_steady(f))

@@ -304,6 +304,8 @@ def test_many_openers_of_one_unknown_file_cause_one_scan(shared):
     procs = [subprocess.Popen(["cat", str(big)], stdout=subprocess.DEVNULL)
              for _ in range(12)]
     assert all(p.wait(60) == 0 for p in procs)
+    wait_for(lambda: shared.counters()["scans"] > before, 5)
+    time.sleep(0.1)  # counted behind the answer
     assert shared.counters()["scans"] - before == 1
 
 

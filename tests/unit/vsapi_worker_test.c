@@ -2,6 +2,8 @@
 /* Front workers: the verdict path, findings, beginning and end. */
 #include "vsapi_workerbed.h"
 
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 /* ---- the verdict path ---- */
@@ -75,14 +77,14 @@ static void many_openers_cause_one_scan(void **state)
 		openers[i] = open_later(in_fs("slow"), O_RDONLY);
 	for (int i = 0; i < 12; i++)
 		assert_int_equal(result_of(openers[i]), 0);
-	assert_int_equal(count(COUNTER_SCANS) - scans, 1);
+	expect_count(COUNTER_SCANS, scans + 1);
 	expect_count(COUNTER_COALESCED, 11);
 	put_slow(in_fs("slow2"), 6, true);
 	for (int i = 0; i < 12; i++)
 		openers[i] = open_later(in_fs("slow2"), O_RDONLY);
 	for (int i = 0; i < 12; i++)
 		assert_int_equal(result_of(openers[i]), EPERM);
-	assert_int_equal(count(COUNTER_SCANS) - scans, 2);
+	expect_count(COUNTER_SCANS, scans + 2);
 	expect_count(COUNTER_DENIED_INFECTED, 12);
 }
 
@@ -118,7 +120,7 @@ static void parked_openers_survive_their_scanner(void **state)
 	assert_int_equal(result_of(first), 0);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(result_of(others[i]), EPERM);
-	assert_int_equal(count(COUNTER_SCANS) - scans, 1);
+	expect_count(COUNTER_SCANS, scans + 1);
 	expect_count(COUNTER_POLICY_CRASH, 1);
 }
 
@@ -190,6 +192,48 @@ static void policies_decide_where_no_verdict_is(void **state)
 	    fs);
 	assert_int_equal(try_open(in_fs("enc2.zip")), EPERM);
 	expect_count(COUNTER_POLICY_ENCRYPTED, 1);
+}
+
+/* Lets a traced worker go on until it is about to write something. */
+static void go_on_until_it_writes(pid_t worker)
+{
+	struct __ptrace_syscall_info info = {0};
+	int status;
+
+	do {
+		assert_int_equal(ptrace(PTRACE_SYSCALL, worker, 0, 0), 0);
+		assert_int_equal(waitpid(worker, &status, 0), worker);
+		assert_true(WIFSTOPPED(status));
+		assert_true(ptrace(PTRACE_GET_SYSCALL_INFO, worker,
+				   sizeof(info), &info) > 0);
+	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY ||
+		 info.entry.nr != SYS_write);
+}
+
+static void an_opener_does_not_wait_for_the_statistics(void **state)
+{
+	int slot = start_worker(SLOT_FRONT), status;
+	struct slot *s = &sb->slots[slot];
+	pid_t worker = workers[slot].pid, opener;
+
+	put_text(in_fs("f"), "nothing to see\n");
+	assert_int_equal(ptrace(PTRACE_SEIZE, worker, 0, PTRACE_O_TRACESYSGOOD),
+			 0);
+	assert_int_equal(ptrace(PTRACE_INTERRUPT, worker, 0, 0), 0);
+	assert_int_equal(waitpid(worker, &status, 0), worker);
+	opener = open_later(in_fs("f"), O_RDONLY);
+	go_on_until_it_writes(worker);
+	assert_int_equal(count(COUNTER_SCANS), 0);
+	assert_int_equal(atomic_load(&s->sample_next), 0);
+	assert_int_equal(hist_count(&s->scan), 0);
+	assert_int_equal(ptrace(PTRACE_DETACH, worker, 0, 0), 0);
+	assert_int_equal(result_of(opener), 0);
+	expect_count(COUNTER_SCANS, 1);
+	wait_until(atomic_load(&s->samples[0].seq) == 2);
+	assert_string_equal(s->samples[0].path, in_fs("f"));
+	assert_int_equal(s->samples[0].pid, opener);
+	assert_true(s->samples[0].wait_ns >= s->samples[0].scan_ns);
+	assert_int_equal(hist_count(&s->scan), 1);
 }
 
 static void pass_allows_and_reports(void **state)
@@ -433,6 +477,7 @@ int main(void)
 		FRONT(a_file_that_ended_two_workers_is_not_fed),
 		FRONT(a_finding_after_the_timeout_is_late),
 		FRONT(policies_decide_where_no_verdict_is),
+		FRONT(an_opener_does_not_wait_for_the_statistics),
 		FRONT(pass_allows_and_reports),
 		FRONT(a_restored_file_passes_without_a_word),
 		FRONT(exclusions_hold_and_exempt_processes_are_let_through),
