@@ -209,8 +209,8 @@ static void run(struct core *core)
 	size_t i, n = 0;
 
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		events[n++] =
-			loop_signal(core->loop, signals[i], on_signal, core);
+		events[n++] = loop_signal_for_life(core->loop, signals[i],
+						   on_signal, core);
 	events[n++] = loop_timer(core->loop, BEAT_MS, true, beat, core);
 	health_faults(core->health, tell_early_fault, core);
 	if (!core->foreground)

@@ -282,13 +282,14 @@ static void on_signal(int sig, void *arg)
 
 static void watch_signals(struct supervisor *sup)
 {
-	static const int list[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-	size_t i;
+	static const int list[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	size_t i, n = sizeof(list) / sizeof(list[0]);
 
 	signal(SIGPIPE, SIG_IGN);
-	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		sup->signals[i] =
-			loop_signal(sup->loop, list[i], on_signal, sup);
+	for (i = 0; i < n; i++)
+		sup->signals[i] = loop_signal_for_life(sup->loop, list[i],
+						       on_signal, sup);
+	sup->signals[i] = loop_signal(sup->loop, SIGCHLD, on_signal, sup);
 }
 
 #define PLACE(sb, who)                                                         \

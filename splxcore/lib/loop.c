@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/time.h>
@@ -187,6 +188,22 @@ struct loop_event *loop_signal(struct loop *loop, int sig, loop_signal_fn fn,
 	ev = loop_event_new(loop, sig, EV_SIGNAL | EV_PERSIST, loop_on_signal,
 			    NULL, arg);
 	ev->fn.signal = fn;
+	return ev;
+}
+
+struct loop_event *loop_signal_for_life(struct loop *loop, int sig,
+					loop_signal_fn fn, void *arg)
+{
+	struct loop_event *ev;
+	sigset_t one, before;
+
+	/* Kept back meanwhile: one that comes now waits for the loop. */
+	sigemptyset(&one);
+	sigaddset(&one, sig);
+	sigprocmask(SIG_BLOCK, &one, &before);
+	signal(sig, SIG_IGN);
+	ev = loop_signal(loop, sig, fn, arg);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return ev;
 }
 

@@ -41,6 +41,13 @@ struct loop_event *loop_timer(struct loop *loop, uint64_t ms, bool repeat,
 /* Blocks nothing: the signal is delivered in the loop, not in a handler. */
 struct loop_event *loop_signal(struct loop *loop, int sig, loop_signal_fn fn,
 			       void *arg);
+/*
+ * The same for a daemon's whole life: what is in force again when the event
+ * is cancelled is that the signal is ignored, so that nobody who asks twice
+ * ends it in the middle of its end. None is lost in between.
+ */
+struct loop_event *loop_signal_for_life(struct loop *loop, int sig,
+					loop_signal_fn fn, void *arg);
 /* Ends an event of any kind and nulls the pointer; NULL is allowed. May be
  * called from the event's own callback. */
 void loop_cancel(struct loop_event **ev);

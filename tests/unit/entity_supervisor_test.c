@@ -143,6 +143,55 @@ static void a_stop_ends_stopped_processes_too(void **state)
 	assert_true(clock_mono_ns() - begun < 5 * CLOCK_NS_PER_S);
 }
 
+/* Whoever is in a hurry: `pid` is asked all the time until it is no more. */
+static void ask_until_gone(pid_t pid, bool child, int *status_r)
+{
+	static const int signals[] = {SIGTERM, SIGHUP, SIGINT, SIGUSR1};
+	uint64_t begun = clock_mono_ns();
+
+	for (int i = 0; kill(pid, signals[i % 4]) == 0; i++) {
+		if (child && waitpid(pid, status_r, WNOHANG) == pid)
+			return;
+		if (clock_mono_ns() - begun > 15 * CLOCK_NS_PER_S)
+			fail_msg("%d does not end", pid);
+	}
+}
+
+static void a_stop_that_is_asked_for_all_the_time_is_a_whole_one(void **state)
+{
+	struct bed *b = *state;
+	pid_t pids[8];
+	int status = -1;
+
+	bed_start(b, "-a");
+	ask_until_gone(b->pid, true, &status);
+	b->pid = 0;
+	if (!WIFEXITED(status))
+		fail_msg("the supervisor ended by signal %d", WTERMSIG(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(bed_pids(b, pids, 8), 0);
+	assert_false(bed_has(b, "run/splx/entity.pid"));
+	assert_false(bed_has(b, "run/splx/control.sock"));
+}
+
+static void core_that_is_asked_to_end_all_the_time_ends_as_it_should(
+	void **state)
+{
+	struct bed *b = *state;
+	char text[64], *log;
+	pid_t core;
+
+	bed_start(b, NULL);
+	core = bed_pid(b, "entity", NULL);
+	ask_until_gone(core, false, NULL);
+	bed_until(bed_pid(b, "entity", "running") > 0);
+	log = bed_read(b, "var/log/splx/splx.log");
+	snprintf(text, sizeof(text), "entity ended pid=%d: exit status 0",
+		 core);
+	assert_non_null(strstr(log, text));
+	free(log);
+}
+
 static void a_stop_kills_what_does_not_end_by_itself(void **state)
 {
 	struct bed *b = *state;
@@ -398,6 +447,40 @@ static void children_inherit_what_they_should_and_nothing_else(void **state)
 		assert_false(has_fd(pid, fd));
 }
 
+static bool ignores(pid_t pid, int sig)
+{
+	char path[64], line[256];
+	unsigned long mask = 0;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	in = fopen(path, "re");
+	assert_non_null(in);
+	while (fgets(line, sizeof(line), in))
+		if (sscanf(line, "SigIgn: %lx", &mask) == 1)
+			break;
+	fclose(in);
+	return mask & 1UL << (sig - 1);
+}
+
+/* What is ignored behind the handlers is not handed down by execve(2). */
+static void children_can_be_asked_to_end(void **state)
+{
+	struct bed *b = *state;
+	pid_t supervisor;
+
+	bed_start(b, "-a");
+	assert_false(ignores(bed_pid(b, "entity", NULL), SIGTERM));
+	assert_false(ignores(bed_pid(b, "vsapiapp", NULL), SIGTERM));
+	supervisor = bed_pid(b, "supervisor", NULL);
+	kill(supervisor, SIGKILL);
+	bed_until(bed_pid(b, "supervisor", "running") > 0 &&
+		  bed_pid(b, "supervisor", NULL) != supervisor);
+	supervisor = bed_pid(b, "supervisor", NULL);
+	assert_false(ignores(supervisor, SIGTERM));
+	assert_false(ignores(supervisor, SIGINT));
+}
+
 static void parts_are_exempt_and_the_dead_are_not(void **state)
 {
 	struct bed *b = *state;
@@ -436,6 +519,8 @@ int main(int argc, char **argv)
 		T(a_missing_scan_user_is_told),
 		T(stop_all_is_answered_and_leaves_nothing),
 		T(a_stop_ends_stopped_processes_too),
+		T(a_stop_that_is_asked_for_all_the_time_is_a_whole_one),
+		T(core_that_is_asked_to_end_all_the_time_ends_as_it_should),
 		T(a_stop_kills_what_does_not_end_by_itself),
 		T(killed_parts_are_started_again),
 		T(a_killed_supervisor_is_replaced_and_parts_live_on),
@@ -448,6 +533,7 @@ int main(int argc, char **argv)
 		T(an_unknown_command_is_an_error),
 		T(the_lowest_free_number_is_always_the_guards),
 		T(children_inherit_what_they_should_and_nothing_else),
+		T(children_can_be_asked_to_end),
 		T(parts_are_exempt_and_the_dead_are_not),
 	};
 	int status;

@@ -213,6 +213,24 @@ static void a_signal_arrives_in_the_loop(void **state)
 	assert_int_equal(c->sig, SIGUSR1);
 }
 
+static void a_signal_for_life_is_ignored_after_its_end(void **state)
+{
+	struct ctx *c = *state;
+	struct sigaction sa;
+
+	c->ev = loop_signal_for_life(c->loop, SIGUSR1, on_signal, c);
+	kill(getpid(), SIGUSR1);
+	loop_run(c->loop);
+	assert_int_equal(c->sig, SIGUSR1);
+	c->sig = 0;
+	loop_cancel(&c->ev);
+	kill(getpid(), SIGUSR1);
+	assert_int_equal(c->sig, 0);
+	assert_int_equal(sigaction(SIGUSR1, NULL, &sa), 0);
+	assert_ptr_equal(sa.sa_handler, SIG_IGN);
+	signal(SIGUSR1, SIG_DFL);
+}
+
 static void a_stop_before_the_run_counts(void **state)
 {
 	struct ctx *c = *state;
@@ -288,6 +306,7 @@ int main(void)
 		TEST(an_event_may_end_itself_in_its_callback),
 		TEST(cancel_of_nothing_is_allowed),
 		TEST(a_signal_arrives_in_the_loop),
+		TEST(a_signal_for_life_is_ignored_after_its_end),
 		TEST(a_stop_before_the_run_counts),
 		TEST(a_loop_without_events_runs_until_it_is_stopped),
 		TEST(forgetting_in_a_child_leaves_the_parents_loop_whole),
