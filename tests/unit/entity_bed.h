@@ -114,12 +114,17 @@ BED int fake_vsapiapp(int argc, char **argv)
 {
 	struct fake f;
 	struct loop_event *ev[4];
+	struct sigaction sa;
 	struct adopt *adopt;
 	size_t i;
 
 	paths_init(argc > 2 ? argv[2] : NULL);
 	if (fake_is("die"))
 		return 3;
+	/* What its parent ignores is not handed down by execve(2). */
+	sigaction(SIGTERM, NULL, &sa);
+	if (sa.sa_handler != SIG_DFL)
+		return 4;
 	f.sb = scoreboard_map(INHERIT_SCOREBOARD, NULL);
 	f.loop = loop_new();
 	ev[0] = loop_signal(f.loop, SIGTERM, fake_signal, &f);

@@ -447,40 +447,6 @@ static void children_inherit_what_they_should_and_nothing_else(void **state)
 		assert_false(has_fd(pid, fd));
 }
 
-static bool ignores(pid_t pid, int sig)
-{
-	char path[64], line[256];
-	unsigned long mask = 0;
-	FILE *in;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	in = fopen(path, "re");
-	assert_non_null(in);
-	while (fgets(line, sizeof(line), in))
-		if (sscanf(line, "SigIgn: %lx", &mask) == 1)
-			break;
-	fclose(in);
-	return mask & 1UL << (sig - 1);
-}
-
-/* What is ignored behind the handlers is not handed down by execve(2). */
-static void children_can_be_asked_to_end(void **state)
-{
-	struct bed *b = *state;
-	pid_t supervisor;
-
-	bed_start(b, "-a");
-	assert_false(ignores(bed_pid(b, "entity", NULL), SIGTERM));
-	assert_false(ignores(bed_pid(b, "vsapiapp", NULL), SIGTERM));
-	supervisor = bed_pid(b, "supervisor", NULL);
-	kill(supervisor, SIGKILL);
-	bed_until(bed_pid(b, "supervisor", "running") > 0 &&
-		  bed_pid(b, "supervisor", NULL) != supervisor);
-	supervisor = bed_pid(b, "supervisor", NULL);
-	assert_false(ignores(supervisor, SIGTERM));
-	assert_false(ignores(supervisor, SIGINT));
-}
-
 static void parts_are_exempt_and_the_dead_are_not(void **state)
 {
 	struct bed *b = *state;
@@ -533,7 +499,6 @@ int main(int argc, char **argv)
 		T(an_unknown_command_is_an_error),
 		T(the_lowest_free_number_is_always_the_guards),
 		T(children_inherit_what_they_should_and_nothing_else),
-		T(children_can_be_asked_to_end),
 		T(parts_are_exempt_and_the_dead_are_not),
 	};
 	int status;
