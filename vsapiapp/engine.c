@@ -39,6 +39,8 @@
 #define LIMIT_SLACK ((uint64_t)1 << 20)
 /* Partitions of a disk image; libclamav passes over more without a word. */
 #define MAX_PARTITIONS 1024
+/* See engine_is_reviewed(). */
+#define REVIEWED "1.4."
 /* Files up to this size are read whole before they are scanned. */
 #define SMALL_FILE 65536
 
@@ -598,6 +600,11 @@ int engine_tmpdir(struct engine *engine, const char *dir, struct err *err)
 		return err_set(err, 0, "%s: scratch directory: %s", dir,
 			       cl_strerror(rc));
 	return 0;
+}
+
+bool engine_is_reviewed(void)
+{
+	return str_starts(cl_retver(), REVIEWED);
 }
 
 /* Scanning ------------------------------------------------------------------

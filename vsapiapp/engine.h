@@ -3,6 +3,7 @@
 #define SPLX_VSAPIAPP_ENGINE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/conf.h"
@@ -58,5 +59,10 @@ struct engine_result {
 void engine_scan(struct engine *engine, int fd, const char *path_for_people,
 		 struct engine_result *result_r);
 int engine_tmpdir(struct engine *engine, const char *dir, struct err *err);
+/*
+ * Whether this libclamav is of the series that scratch.c was written for and
+ * is tested with; with another one it is not used.
+ */
+bool engine_is_reviewed(void);
 
 #endif

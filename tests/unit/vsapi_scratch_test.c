@@ -12,19 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/conf.h"
+#include "common/paths.h"
 #include "vsapiapp/engine.h"
 #include "vsapiapp/scratch.h"
 
-/* The engine, for what it brings along. */
-static uint64_t (*volatile engine_pattern_id_of)(const struct engine *) =
-	engine_pattern_id;
-
 static char root[] = "/tmp/splx-scratch-XXXXXX";
+static int home; /* where the test began */
 
 static const char *in_root(const char *name)
 {
@@ -45,6 +44,8 @@ static bool is_there(const char *path)
 static int setup(void **state)
 {
 	assert_non_null(mkdtemp(root));
+	home = open(".", O_PATH | O_DIRECTORY);
+	assert_true(home >= 0);
 	return 0;
 }
 
@@ -52,7 +53,9 @@ static int teardown(void **state)
 {
 	char cmd[600];
 
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", root);
+	close(home);
+	snprintf(cmd, sizeof(cmd), "umount '%s/full' 2>/dev/null; rm -rf '%s'",
+		 root, root);
 	return system(cmd);
 }
 
@@ -65,7 +68,7 @@ static int begin(void **state)
 static int end(void **state)
 {
 	scratch_defer(NULL);
-	return 0;
+	return fchdir(home);
 }
 
 static void test_a_directory_that_is_not_used_is_never_made(void **state)
@@ -165,8 +168,96 @@ static void test_a_directory_is_there_when_it_is_looked_for(void **state)
 	/* One at a time is owed. */
 	assert_int_equal(mkdir(in_root("first"), 0700), 0);
 	assert_int_equal(mkdir(in_root("second"), 0700), 0);
-	assert_true(is_there(in_root("second")));
-	assert_int_equal(access(in_root("first"), W_OK), 0);
+	assert_true(is_there(in_root("first")));
+	assert_int_equal(access(in_root("second"), W_OK), 0);
+}
+
+static void test_no_spelling_of_its_path_misses_it(void **state)
+{
+	static const char *const ways_there[] = {"/", "./", "spelt/../", ""};
+	char path[256];
+
+	assert_int_equal(mkdir(in_root("spelt"), 0755), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(mkdir(in_root("spelt-it"), 0700), 0);
+		assert_false(is_there(in_root("spelt-it")));
+		snprintf(path, sizeof(path), "%s%s%sspelt-it/it",
+			 i < 3 ? root : "", i < 3 ? "/" : "", ways_there[i]);
+		assert_int_equal(chdir(root), 0);
+		by_open(path);
+		assert_int_equal(fchdir(home), 0);
+		assert_int_equal(unlink(in_root("spelt-it/it")), 0);
+		assert_int_equal(rmdir(in_root("spelt-it")), 0);
+	}
+	/* What is there for sure is never owed. */
+	assert_int_equal(mkdir(in_root("."), 0700), -1);
+	assert_int_equal(errno, EEXIST);
+	assert_int_equal(mkdir(in_root(".."), 0700), -1);
+	assert_int_equal(errno, EEXIST);
+}
+
+static void test_other_ways_to_begin_or_end_do_no_harm(void **state)
+{
+	unsigned long before = scratch_spared();
+
+	assert_int_equal(mkdir(in_root("removed"), 0700), 0);
+	assert_int_equal(rmdir(in_root("removed")), 0);
+	assert_int_equal(scratch_spared(), before + 1);
+	assert_int_equal(rmdir(in_root("removed")), -1);
+	assert_int_equal(errno, ENOENT);
+	/* A mode that says something else than "I come to remove it". */
+	assert_int_equal(mkdir(in_root("shared"), 0700), 0);
+	assert_int_equal(chmod(in_root("shared"), 0755), 0);
+	assert_true(is_there(in_root("shared")));
+	/* One that is never removed is no hindrance to the next. */
+	assert_int_equal(mkdir(in_root("kept"), 0700), 0);
+	assert_int_equal(mkdir(in_root("next"), 0700), 0);
+	assert_true(is_there(in_root("kept")));
+	assert_false(is_there(in_root("next")));
+	by_open(in_root("next/it"));
+	assert_int_equal(rmdir(in_root("kept")), 0);
+	assert_int_equal(rmdir(in_root("next")), -1);
+	assert_int_equal(errno, ENOTEMPTY);
+}
+
+static void test_why_it_cannot_be_made_is_told_at_first_use(void **state)
+{
+	char full[64], dir[80], path[96];
+	struct stat64 st;
+
+	snprintf(full, sizeof(full), "%s/full", root);
+	snprintf(dir, sizeof(dir), "%s/d", full);
+	snprintf(path, sizeof(path), "%s/it", dir);
+	assert_int_equal(mkdir(full, 0755), 0);
+	assert_int_equal(mount("tmpfs", full, "tmpfs", 0, "nr_inodes=1"), 0);
+	scratch_defer(full);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(open(path, O_CREAT | O_WRONLY, 0600), -1);
+	assert_int_equal(errno, ENOSPC);
+	assert_int_equal(open64(path, O_CREAT | O_WRONLY, 0600), -1);
+	assert_int_equal(errno, ENOSPC);
+	assert_null(fopen(path, "w"));
+	assert_int_equal(errno, ENOSPC);
+	assert_int_equal(mkdir(path, 0700), -1);
+	assert_int_equal(errno, ENOSPC);
+	assert_int_equal(stat64(dir, &st), -1);
+	assert_int_equal(errno, ENOSPC);
+	assert_int_equal(access(dir, W_OK), -1);
+	assert_int_equal(errno, ENOSPC);
+	/* And it is removed as if it were there. */
+	assert_int_equal(chmod(dir, 0700), 0);
+	assert_null(opendir(dir));
+	assert_int_equal(chmod(dir, 0700), -1);
+	assert_int_equal(umount2(full, MNT_DETACH), 0);
+}
+
+static void test_success_leaves_errno_alone(void **state)
+{
+	errno = 0;
+	assert_int_equal(mkdir(in_root("errno"), 0700), 0);
+	assert_int_equal(errno, 0);
+	by_open(in_root("errno/it"));
+	assert_int_equal(errno, 0);
 }
 
 static void test_all_else_is_as_in_the_c_library(void **state)
@@ -180,6 +271,74 @@ static void test_all_else_is_as_in_the_c_library(void **state)
 	scratch_defer(NULL);
 	assert_int_equal(mkdir(in_root("at once"), 0700), 0);
 	assert_true(is_there(in_root("at once")));
+}
+
+static int entries(const char *dir)
+{
+	DIR *d = opendir(dir);
+	int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+static struct engine_result scan(struct engine *e, const char *name)
+{
+	struct engine_result r;
+	int fd = open(in_root(name), O_RDONLY);
+
+	assert_true(fd >= 0);
+	engine_scan(e, fd, in_root(name), &r);
+	close(fd);
+	return r;
+}
+
+/* With the real thing, so that it shows when its ways change. */
+static void test_libclamav_is_spared_and_finds_as_before(void **state)
+{
+	struct conf *conf = conf_new();
+	unsigned long before;
+	struct engine *e;
+	char cmd[1024], tmp[64];
+	enum verdict cut;
+	struct err err;
+
+	scratch_defer(NULL);
+	paths_init(in_root("suite"));
+	snprintf(cmd, sizeof(cmd),
+		 "cd %s && mkdir -p tmp %s %s && cp \"$OLDPWD\"/etc/patterns/* "
+		 "%s && echo text >text && python3 -c 'import zipfile as z\n"
+		 "m=\"SPLX-MARKER-7c1f09e3\"+\"-d52b86a4-NOT-A-VIRUS\"\n"
+		 "a=z.ZipFile(\"bad.zip\",\"w\",8);a.writestr(\"d/m\",m*9)\n"
+		 "a.close();b=open(\"bad.zip\",\"rb\").read()\n"
+		 "a=z.ZipFile(\"deep.zip\",\"w\",8);a.writestr(\"m\",b)\n"
+		 "a.close();open(\"cut.zip\",\"wb\").write(b[:-40])\n"
+		 "'",
+		 root, paths()->builtin_dir, paths()->pattern_dir,
+		 paths()->builtin_dir);
+	assert_int_equal(system(cmd), 0);
+	e = engine_new(conf, &err);
+	if (!e)
+		fail_msg("%s", err.text);
+	assert_true(engine_is_reviewed());
+	assert_int_equal(engine_tmpdir(e, in_root("tmp"), &err), 0);
+	cut = scan(e, "cut.zip").verdict;
+	snprintf(tmp, sizeof(tmp), "%s", in_root("tmp"));
+	scratch_defer(tmp);
+	for (int i = 0; i < 3; i++) {
+		before = scratch_spared();
+		assert_int_equal(scan(e, "text").verdict, VERDICT_CLEAN);
+		assert_int_equal(scratch_spared(), before + 1);
+		assert_int_equal(scan(e, "bad.zip").verdict, VERDICT_INFECTED);
+		assert_int_equal(scan(e, "deep.zip").verdict, VERDICT_INFECTED);
+		assert_int_equal(scan(e, "cut.zip").verdict, cut);
+		assert_int_equal(entries(in_root("tmp")), 0);
+	}
+	engine_free(&e);
+	conf_free(&conf);
 }
 
 /* A name that libclamav imports and we do not know of might put something
@@ -198,6 +357,7 @@ static void test_we_know_how_libclamav_may_name_a_file(void **state)
 		"open64",
 		"opendir",
 		"rename",
+		"rmdir",
 		"stat64",
 		"symlink",
 		/* of what is there alone */
@@ -206,7 +366,6 @@ static void test_we_know_how_libclamav_may_name_a_file(void **state)
 		"readlink",
 		"realpath",
 		"remove",
-		"rmdir",
 		"unlink",
 		"unlinkat",
 		"utimensat",
@@ -228,8 +387,6 @@ static void test_we_know_how_libclamav_may_name_a_file(void **state)
 	FILE *in;
 	int n = 0;
 
-	/* So that the library is linked at all. */
-	assert_true(engine_pattern_id_of != NULL);
 	assert_true(dladdr(dlsym(RTLD_DEFAULT, "cl_init"), &info));
 	snprintf(cmd, sizeof(cmd),
 		 "nm -D --undefined-only '%s' | sed 's/.* //; s/@.*//' | "
@@ -261,7 +418,12 @@ int main(void)
 		T(test_a_directory_that_is_not_used_is_never_made),
 		T(test_a_directory_is_there_when_something_comes_into_it),
 		T(test_a_directory_is_there_when_it_is_looked_for),
+		T(test_no_spelling_of_its_path_misses_it),
+		T(test_other_ways_to_begin_or_end_do_no_harm),
+		T(test_why_it_cannot_be_made_is_told_at_first_use),
+		T(test_success_leaves_errno_alone),
 		T(test_all_else_is_as_in_the_c_library),
+		T(test_libclamav_is_spared_and_finds_as_before),
 		T(test_we_know_how_libclamav_may_name_a_file),
 #undef T
 	};
