@@ -42,7 +42,7 @@ rundir      = /run/splx
 DESTDIR     =
 
 MODULES = splxcore/lib splxcore/common splxcore/entity splxcore/ctl vsapiapp \
-          init.d etc docs tests
+          khm init.d etc docs tests
 PROGRAMS :=
 TESTS    :=
 FUZZERS  :=

@@ -16,6 +16,8 @@
  * kernel's version, and of what it exports, stand in compat.h alone.
  */
 #include <linux/fs.h>
+#include <linux/kdev_t.h>
+#include <linux/percpu.h>
 #include <linux/types.h>
 
 #include "compat.h"
@@ -38,7 +40,8 @@ struct splxmod_conf {
 };
 /* Under rcu_read_lock(); never NULL. */
 const struct splxmod_conf *splxmod_conf_get(void);
-/* Checks and takes over; -EINVAL, -ENOMEM. A new epoch empties the cache. */
+/* Checks and takes over; -EINVAL, -ENOMEM. A new epoch empties the cache, new
+ * classes are told to hook.c. May sleep; hook.c's mutex is not held. */
 int splxmod_conf_set(const struct splxmod_config *c);
 
 /* How many descriptors of the device are open; 0: unattended. */
@@ -69,6 +72,15 @@ struct splxmod_key {
 	s64 ctime_sec;
 	u32 ctime_nsec;
 };
+/* A device's number as user space has it in st_dev, and back. */
+static inline u64 splxmod_dev_out(dev_t dev)
+{
+	return new_encode_dev(dev);
+}
+static inline dev_t splxmod_dev_in(u64 dev)
+{
+	return new_decode_dev((u32)dev);
+}
 static inline void splxmod_key_of(struct splxmod_key *key, struct inode *inode)
 {
 	compat_timespec ctime = compat_inode_ctime(inode);

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+#
+# splxmod.ko, the kernel module. Built outside of the sources, for as many
+# kernels as you like:
+#   make khm [KDIR=/lib/modules/VERSION/build] [KHM_OUT=FOLDER] [KHM_ARGS=]
+# `make` builds it when the running kernel's headers are there.
+
+KDIR     = /lib/modules/$(shell uname -r)/build
+KHM_RELEASE = $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' \
+              $(KDIR)/include/generated/utsrelease.h 2>/dev/null),unknown)
+KHM_OUT  = build/khm/$(KHM_RELEASE)
+KHM_ARGS =
+
+.PHONY: khm khm-if-headers
+khm:
+	@sh khm/build.sh $(KDIR) $(KHM_OUT) $(KHM_ARGS)
+
+all: khm-if-headers
+khm-if-headers:
+	@if [ -f $(KDIR)/include/generated/autoconf.h ]; then \
+		sh khm/build.sh $(KDIR) $(KHM_OUT) $(KHM_ARGS); \
+	else \
+		echo "  splxmod not built: no headers of Linux $$(uname -r)"; \
+	fi
