@@ -337,7 +337,7 @@ static int take_pid_file(struct supervisor *sup, struct err *err)
 
 static int begin(struct supervisor *sup, struct err *err)
 {
-	int rc = bringup_check(err);
+	int rc = bringup_check(err), left = 0;
 
 	if (!rc)
 		rc = bringup_descriptors(err);
@@ -346,9 +346,15 @@ static int begin(struct supervisor *sup, struct err *err)
 	if (!rc)
 		rc = take_pid_file(sup, err);
 	if (!rc)
+		left = remains_of_before();
+	if (!rc)
 		rc = bringup_objects(sup, err);
 	if (!rc) {
 		log_to_core();
+		if (left > 0)
+			log_warn("%d processes of a suite that was killed "
+				 "were left: ended",
+				 left);
 		rc = bringup_life(sup, err);
 	}
 	if (!rc)

@@ -12,6 +12,7 @@ import pytest
 
 from suite import (denied, kill_all, opens, pid_stat, read_terminal,
                    wait_for)
+from test_faults import Openers
 
 
 class Service:
@@ -80,6 +81,53 @@ def test_status_has_the_codes_of_the_lsb(service):
     assert service("status") == 0
     assert service("stop") == 0
     assert service("status") == 3
+
+
+def kill_three(s):
+    """All who could start another anew, in the same instant; returns who is
+    left: workers, who have no right to."""
+    three = [s.pid_of(p) for p in ("supervisor", "core", "master")]
+    assert all(three)
+    for sig in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in three:
+            os.kill(pid, sig)
+    wait_for(lambda: not set(three) & set(s.processes()), 5)
+    wait_for(lambda: s.pid_of("generation") is None, 5)
+    assert s.workers()
+    return set(s.processes())
+
+
+def test_a_start_after_all_three_were_killed_ends_what_they_left(service):
+    assert service("start") == 0
+    bad = service.s.dir / "bad.com"
+    with Openers(service.s) as o:
+        left = kill_three(service.s)
+        assert denied(bad)  # for a while they work on
+        assert service("status") == 1
+        assert service("start") == 0
+        assert service("status") == 0
+        assert not left & set(service.s.processes())
+        assert all(denied(bad) for _ in range(20))
+    assert o.longest < 6.5
+    assert o.refused_clean == 0
+    assert service("stop") == 0
+    assert service.s.processes() == []
+
+
+@pytest.mark.seconds(200)
+def test_what_is_left_of_all_three_holds_nobody_and_ends_in_a_minute(service):
+    assert service("start") == 0
+    bad = service.s.dir / "bad.com"
+    with Openers(service.s) as o:
+        kill_three(service.s)
+        assert denied(bad)
+        wait_for(lambda: not service.s.processes(), 80, 0.5)
+    assert o.longest < 6.5
+    assert o.refused_clean == 0
+    assert opens(bad) == 0  # nobody is there to be asked
+    assert service("status") == 1
+    assert service("start") == 0
+    assert denied(bad)
 
 
 def test_start_when_running_and_stop_when_stopped_are_no_errors(service):
