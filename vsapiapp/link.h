@@ -55,6 +55,8 @@ enum work_kind {
 	WORK_BUSY,     /* <- a scan goes on for long: master may lower its
 			  priority and fork another worker */
 	WORK_NICE,     /* <- asks for normal priority; -> when done */
+	WORK_UNMARK,   /* <- 1 fd: it is not clean; an ignore mark that it may
+			  still have is to be taken off; no answer */
 };
 struct work_msg {
 	uint32_t kind;

@@ -256,6 +256,10 @@ static void worker_message(struct slots_worker *w, const struct work_msg *msg,
 		if (slots_in_line(w, &m->line) && nfds == 1)
 			remember_mark(m->remember, msg, fds[0]);
 		break;
+	case WORK_UNMARK:
+		if (nfds == 1)
+			remember_unmark(m->remember, fds[0]);
+		break;
 	case WORK_ASK_EXE:
 		answer_exe(m, w, msg);
 		break;

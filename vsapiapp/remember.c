@@ -166,6 +166,14 @@ void remember_mark(struct remember *r, const struct work_msg *msg, int fd)
 	atomic_fetch_add(&r->sb->counters[COUNTER_MARKED], 1);
 }
 
+void remember_unmark(struct remember *r, int fd)
+{
+	if (r->group >= 0 && fd >= 0 &&
+	    fangroup_unignore(r->group, fd, FANGROUP_OPEN | FANGROUP_EXEC) < 0)
+		log_limited(&r->mark_limit, 3, 60000, LOG_LVL_WARN,
+			    "ignore mark is not taken off: %m");
+}
+
 static int save(struct remember *r)
 {
 	struct err err;

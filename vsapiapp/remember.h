@@ -43,6 +43,8 @@ void remember_put(struct remember *r, const struct work_msg *msg);
 void remember_forget(struct remember *r, uint64_t dev);
 /* WORK_MARK of such a worker. */
 void remember_mark(struct remember *r, const struct work_msg *msg, int fd);
+/* WORK_UNMARK of any worker. */
+void remember_unmark(struct remember *r, int fd);
 
 /* Now and then (each tick): saves when due, by a hand. */
 void remember_tick(struct remember *r);

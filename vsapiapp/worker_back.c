@@ -60,6 +60,21 @@ static bool is_deferred(struct deferred *d, const struct stat *st)
 	return false;
 }
 
+/* Nobody asked for it: it may be that nobody asks, as it is marked. */
+static void scan(struct worker *w, struct file *f)
+{
+	file_scan(w, f);
+	file_account(w, f, f->scan_ns);
+	if (f->result.verdict != VERDICT_CLEAN)
+		file_unmark(w, f);
+	if (f->result.verdict == VERDICT_CLEAN && file_is_steady(f))
+		file_remember(w, f);
+	else if (f->result.verdict == VERDICT_INFECTED && !f->passed)
+		report_finding(w, f, false, false, 0,
+			       conf_action(w->s.conf, "FirstAction"),
+			       conf_action(w->s.conf, "SecondAction"));
+}
+
 static void examine(struct worker *w, struct event *ev)
 {
 	struct file *f = &current;
@@ -69,15 +84,12 @@ static void examine(struct worker *w, struct event *ev)
 	f->pid = ev->pid;
 	f->source = ev->source;
 	f->job = 0;
-	if (file_look(f) == 0 && !file_judge(w, f, &counter)) {
-		file_scan(w, f);
-		file_account(w, f, f->scan_ns);
-		if (f->result.verdict == VERDICT_CLEAN && file_is_steady(f))
-			file_remember(w, f);
-		else if (f->result.verdict == VERDICT_INFECTED && !f->passed)
-			report_finding(w, f, false, false, 0,
-				       conf_action(w->s.conf, "FirstAction"),
-				       conf_action(w->s.conf, "SecondAction"));
+	if (file_look(f) == 0) {
+		if (!file_judge(w, f, &counter))
+			scan(w, f);
+		else if (counter == COUNTER_POLICY_OVERSIZE ||
+			 counter == COUNTER_POLICY_POISON)
+			file_unmark(w, f);
 	}
 	fd_close(&ev->fd);
 }

@@ -126,6 +126,12 @@ bool file_is_steady(const struct file *f);
 void file_remember(struct worker *w, struct file *f);
 /* Puts an ignore mark on a file that is known clean. */
 void file_ignore(struct worker *w, struct file *f);
+/*
+ * Has an ignore mark taken off that outlived a change: the kernel does not
+ * see what is written through a mapping. For files that were found otherwise
+ * than clean where nobody asked.
+ */
+void file_unmark(struct worker *w, struct file *f);
 /* Milliseconds until memory_flush() is wanted; -1: nothing is owed. */
 int memory_patience(const struct worker *w);
 /* Tells the master what is due; everything, with `all`. */

@@ -157,6 +157,8 @@ static void scan_file(struct worker *w, struct client *c, int nfds)
 	file_account(w, f, f->scan_ns);
 	c->reply.scan_ns = f->scan_ns;
 	set_result(&c->reply, f->result.verdict, f->result.name);
+	if (f->result.verdict != VERDICT_CLEAN)
+		file_unmark(w, f);
 	if (f->result.verdict == VERDICT_CLEAN && file_is_steady(f))
 		file_remember(w, f);
 	else if (f->result.verdict == VERDICT_INFECTED && !f->passed)

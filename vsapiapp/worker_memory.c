@@ -167,6 +167,17 @@ void file_ignore(struct worker *w, struct file *f)
 	}
 }
 
+void file_unmark(struct worker *w, struct file *f)
+{
+	struct work_msg msg = {.kind = WORK_UNMARK};
+
+	if (open_group(w) >= 0)
+		fangroup_unignore(open_group(w), f->fd,
+				  FANGROUP_OPEN | FANGROUP_EXEC);
+	else if (w->s.conf->ignore_marks != CONF_MARKS_OFF)
+		worker_tell(w, &msg, f->fd);
+}
+
 int memory_patience(const struct worker *w)
 {
 	const struct memories *m = w->memories;

@@ -218,6 +218,29 @@ def test_a_known_clean_file_that_is_rewritten_is_scanned_again(shared):
     assert stale == 0
 
 
+def _write_through_mapping(path, data):
+    fd = os.open(path, os.O_RDWR)
+    with mmap.mmap(fd, 0) as m:
+        os.close(fd)
+        m[:len(data)] = data
+
+
+@pytest.mark.parametrize("given_away", [False, True])
+def test_a_mapping_hides_nothing_once_it_is_let_go(shared, given_away):
+    """The kernel's ignore mark on a file of root's outlives both a change of
+    its owner and what is written through a mapping."""
+    p = shared.clean(f"mapped-{given_away}.txt", b"x" * 4096)
+    time.sleep(0.1)
+    marks = shared.counters()["marked"]
+    assert opens(p) == 0
+    wait_for(lambda: shared.counters()["marked"] > marks, 5)
+    if given_away:
+        os.chown(p, 12345, 12345)
+    _write_through_mapping(p, MARKER)
+    wait_for(lambda: [e for e in shared.events() if e["path"] == str(p)], 10)
+    wait_for(lambda: denied(p), 5)
+
+
 def test_an_open_writer_keeps_a_file_from_being_trusted(shared):
     """While somebody can write it, each open is looked at anew."""
     p = shared.clean("writer.txt", b"x" * 4096)

@@ -21,6 +21,31 @@ static void written_files_are_examined_when_closed(void **state)
 	assert_true(count(COUNTER_CLOSE_EVENTS) >= 2);
 }
 
+static void who_is_not_clean_loses_its_mark(void **state)
+{
+	struct work_msg msg;
+	struct finding f;
+	struct stat st, seen;
+	int slot, fd = -1;
+
+	set("IgnoreMarks", "system");
+	slot = start_worker(SLOT_BACK);
+	run("echo fine >%s", in_fs("good"));
+	run("printf '%%s%%s' '%.20s' '%s' >%s", marker(), marker() + 20,
+	    in_fs("bad"));
+	expect_finding(&f);
+	assert_int_equal(stat(in_fs("bad"), &st), 0);
+	do {
+		if (fd >= 0)
+			close(fd);
+		assert_true(message_of(slot, &msg, &fd));
+	} while (msg.kind != WORK_UNMARK);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &seen), 0);
+	assert_int_equal(seen.st_ino, st.st_ino);
+	close(fd);
+}
+
 /* A client's connection, handed to a worker. */
 static int connect_job(int slot, uint64_t job)
 {
@@ -269,6 +294,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BACK(written_files_are_examined_when_closed),
+		BACK(who_is_not_clean_loses_its_mark),
 		BACK(jobs_are_served_by_several_workers),
 		BACK(jobs_use_what_is_known_unless_told_not_to),
 		BACK(requests_that_cannot_be_scanned_are_errors),
