@@ -49,6 +49,12 @@ enum conf_interceptor {
 	CONF_INTERCEPTOR_ASYNC,
 	CONF_INTERCEPTOR_OFF,
 };
+/* As enum splxmod_method. */
+enum conf_hook_method {
+	CONF_HOOK_AUTO,
+	CONF_HOOK_FTRACE,
+	CONF_HOOK_FSNOTIFY,
+};
 /* One numbering for all policies, OnError too (it has no default to take). */
 enum conf_policy { CONF_POLICY_ALLOW, CONF_POLICY_DENY, CONF_POLICY_DEFAULT };
 enum conf_log_level {

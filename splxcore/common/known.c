@@ -287,6 +287,22 @@ void known_forget(struct known *known, uint64_t dev)
 	}
 }
 
+void known_each(const struct known *known, uint64_t epoch, known_fn fn,
+		void *arg)
+{
+	struct file_key key;
+	uint64_t w[ENTRY_WORDS];
+
+	for (size_t i = 0; i < known->entries; i++) {
+		entry_read(&known->table->entry[i], w);
+		if (w[WORD_EPOCH] != epoch || !entry_valid(w))
+			continue;
+		memcpy(&key, w, sizeof(key));
+		if (!fn(&key, arg))
+			return;
+	}
+}
+
 size_t known_count(const struct known *known, uint64_t epoch)
 {
 	uint64_t w[ENTRY_WORDS];

@@ -38,6 +38,10 @@ bool known_has(const struct known *known, const struct file_key *key,
 void known_put(struct known *known, const struct file_key *key, uint64_t epoch);
 /* Forgets what is known of a device. */
 void known_forget(struct known *known, uint64_t dev);
+/* Hands out what is known under the epoch until `fn` returns false. */
+typedef bool (*known_fn)(const struct file_key *key, void *arg);
+void known_each(const struct known *known, uint64_t epoch, known_fn fn,
+		void *arg);
 size_t known_count(const struct known *known, uint64_t epoch);
 
 /*

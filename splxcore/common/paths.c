@@ -54,6 +54,7 @@ static void fill(struct paths *p, char *root)
 	p->pid_file = below(p->run_dir, "entity.pid");
 	p->active_conf = below(p->run_dir, "active.conf");
 	p->state_file = below(p->run_dir, "vsapiapp.json");
+	p->module_why = below(p->run_dir, "module");
 	p->scratch_dir = below(p->run_dir, "scratch");
 	p->lib_dir = below(root, "var/lib/splx");
 	p->store = below(p->lib_dir, "splx.db");

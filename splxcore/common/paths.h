@@ -18,6 +18,7 @@ struct paths {
 	const char *pid_file;	  /* run/entity.pid: the supervisor's */
 	const char *active_conf;  /* run/active.conf: the settings in force */
 	const char *state_file;	  /* run/vsapiapp.json: what vsapiapp tells */
+	const char *module_why;	  /* run/module: why it is not loaded, khm.h */
 	const char *scratch_dir;  /* run/scratch: where worker tmpfs are put */
 	const char *lib_dir;	  /* /var/lib/splx */
 	const char *store;	  /* lib/splx.db */

@@ -180,6 +180,8 @@ static const char *const network_types[] = {
 	"smb3", "smbfs", "vboxsf",    "virtiofs", "vmhgfs",
 };
 
+static const char *const fuse_types[] = {"fuse", "fuseblk"};
+
 /* devtmpfs is not among them: it takes any file, like tmpfs. */
 static const char *const pseudo_types[] = {
 	"anon_inodefs", "autofs",   "bdev",	  "binder",	"binfmt_misc",
@@ -212,4 +214,22 @@ enum mount_kind mounts_kind(const char *fstype)
 	if (AMONG(pseudo_types, fstype))
 		return MOUNT_PSEUDO;
 	return MOUNT_LOCAL;
+}
+
+#define NTH(table, i)                                                          \
+	((i) < sizeof(table) / sizeof(*(table)) ? (table)[i] : NULL)
+
+const char *mounts_type(enum mount_kind kind, size_t i)
+{
+	switch (kind) {
+	case MOUNT_NETWORK:
+		return NTH(network_types, i);
+	case MOUNT_FUSE:
+		return NTH(fuse_types, i);
+	case MOUNT_PSEUDO:
+		return NTH(pseudo_types, i);
+	case MOUNT_LOCAL:
+		break;
+	}
+	return NULL;
 }

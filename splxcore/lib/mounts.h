@@ -41,5 +41,8 @@ enum mount_kind {
 	MOUNT_PSEUDO,  /* proc, sysfs, cgroup …: holds no files to scan */
 };
 enum mount_kind mounts_kind(const char *fstype);
+/* The types of a kind one by one, as the kernel names them (of FUSE's without
+ * what follows a dot); NULL past the last. There are none of MOUNT_LOCAL. */
+const char *mounts_type(enum mount_kind kind, size_t i);
 
 #endif

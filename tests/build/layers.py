@@ -43,6 +43,9 @@ WRAPPERS = {
     "openssl/": ["splxcore/entity/seal"],
     "zlib.h": ["splxcore/entity/seal", "splxcore/ctl/tar"],
 }
+# The kernel module's interface: one header of ours brings it to all others.
+MODULE_HEADER = "khm/uapi/splxmod.h"
+MODULE_WRAPPER = "splxcore/common/khm"
 # jansson's types are ours everywhere above lib.
 ABOVE_LIB = ("jansson.h",)
 
@@ -98,6 +101,8 @@ def breach(root, path, quote, name, system):
         target = resolve(root, path, name)
         if target is None:
             return None if name.startswith("build/") else "is not there"
+        if target == MODULE_HEADER and not is_wrapper(path, MODULE_WRAPPER):
+            return f"belongs into {MODULE_WRAPPER}.h"
         other = FOLDERS.get(os.path.dirname(target))
         if layer and other and other not in MAY_INCLUDE[layer]:
             return f"{layer} may not include {other}"

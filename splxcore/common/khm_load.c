@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "khm.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/fdutil.h"
+#include "lib/str.h"
+#include "paths.h"
+
+#define WHY_MAX 4096
+#define DEVICE_WAIT_MS 2000
+/* Workers of an earlier line may still hold it for a moment. */
+#define UNLOAD_WAIT_MS 10000
+#define STEP_MS 20
+
+static void pause_ms(long ms)
+{
+	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&ts, NULL);
+}
+
+/* --- reasons ------------------------------------------------------------- */
+
+static bool is_locked_down(const char *lockdown)
+{
+	return strstr(lockdown, "[integrity]") ||
+	       strstr(lockdown, "[confidentiality]");
+}
+
+enum status_code khm_refusal_code(const struct khm_refusal *r, struct err *err)
+{
+	if (!r->code) {
+		err_clear(err);
+		return STATUS_OK;
+	}
+	if (r->no_modules || r->code == ENOSYS) {
+		err_set(err, 0, "this kernel loads no modules");
+		return STATUS_NO_MODULE;
+	}
+	if (r->modules_off) {
+		err_set(err, 0,
+			"kernel.modules_disabled is set: no module is "
+			"loaded until the next boot");
+		return STATUS_NO_MODULE;
+	}
+	switch (r->code) {
+	case EKEYREJECTED:
+	case ENOKEY:
+	case EBADMSG:
+		err_set(err, 0,
+			"the kernel takes signed modules alone, and "
+			"knows no key for this one");
+		return STATUS_MODULE_REFUSED;
+	case EPERM:
+	case EACCES:
+		if (is_locked_down(r->lockdown))
+			err_set(err, 0,
+				"the kernel is locked down (%s; Secure "
+				"Boot): it takes signed modules alone",
+				strstr(r->lockdown, "[integrity]")
+					? "integrity"
+					: "confidentiality");
+		else
+			err_set(err, 0,
+				"loading modules is not allowed here "
+				"(a container, or a policy)");
+		return STATUS_MODULE_REFUSED;
+	case ENOEXEC:
+	case EINVAL:
+		if (r->vermagic[0])
+			err_set(err, 0, "it was built for %s, this is %s",
+				r->vermagic, r->release);
+		else
+			err_set(err, 0, "it was not built for this kernel (%s)",
+				r->release);
+		return STATUS_MODULE_MISFIT;
+	case ENOENT: /* of init_module(2): a symbol is missing */
+		err_set(err, 0,
+			"it needs symbols that this kernel (%s) does "
+			"not have; see dmesg",
+			r->release);
+		return STATUS_MODULE_MISFIT;
+	default:
+		err_set(err, r->code, "loading it failed (see dmesg)");
+		return STATUS_MODULE_FAILED;
+	}
+}
+
+/* What the last try came to, in words that khm_why_not() reads. */
+static void keep_reason(enum status_code code, const struct err *err)
+{
+	char *text;
+
+	if (code == STATUS_OK) {
+		unlink(paths()->module_why);
+		return;
+	}
+	text = xasprintf("%d\n%s\n", (int)code, err->text);
+	if (!fd_mkdirs(paths()->run_dir, 0755, NULL))
+		fd_replace_file(paths()->module_why, text, strlen(text), 0644,
+				NULL);
+	free(text);
+}
+
+static enum status_code kept_reason(struct err *err)
+{
+	enum status_code code = STATUS_OK;
+	char *text, *rest;
+	size_t len;
+	int64_t n;
+
+	if (fd_read_file(paths()->module_why, WHY_MAX, &text, &len, NULL))
+		return STATUS_OK;
+	rest = strchr(text, '\n');
+	if (rest) {
+		*rest++ = '\0';
+		if (!str_to_i64(text, 20000, 29999, &n, NULL) &&
+		    status_field((int)n) == STATUS_FIELD_KERNEL) {
+			code = (enum status_code)n;
+			err_set(err, 0, "%s", str_trim(rest));
+		}
+	}
+	free(text);
+	return code;
+}
+
+/* --- what is there ------------------------------------------------------- */
+
+static void read_line(const char *path, char *out, size_t size)
+{
+	char *text;
+	size_t len;
+
+	*out = '\0';
+	if (fd_read_file(path, WHY_MAX, &text, &len, NULL))
+		return;
+	str_copy(out, size, str_trim(text));
+	free(text);
+}
+
+/*
+ * The module for this kernel: where DKMS and distributions put it, then our
+ * own folder. False when there is none. path_r may end in .xz and the like.
+ */
+static bool find_module(const char *release, char *path_r, size_t size)
+{
+	static const char *const dirs[] = {"updates/dkms", "updates", "extra",
+					   "weak-updates"};
+	static const char *const ends[] = {"", ".xz", ".gz", ".zst"};
+	size_t d, e;
+
+	for (d = 0; d < sizeof(dirs) / sizeof(*dirs); d++) {
+		for (e = 0; e < sizeof(ends) / sizeof(*ends); e++) {
+			snprintf(path_r, size,
+				 "/lib/modules/%s/%s/" SPLXMOD_NAME ".ko%s",
+				 release, dirs[d], ends[e]);
+			if (!access(path_r, R_OK))
+				return true;
+		}
+	}
+	snprintf(path_r, size, "%s/modules/%s/" SPLXMOD_NAME ".ko",
+		 paths()->libexec_dir, release);
+	return !access(path_r, R_OK);
+}
+
+static enum status_code none_built(const char *release, struct err *err)
+{
+	char build[192];
+
+	snprintf(build, sizeof(build), "/lib/modules/%s/build", release);
+	if (access(build, F_OK))
+		err_set(err, 0,
+			"no module is built for this kernel (%s), and "
+			"its headers are not installed",
+			release);
+	else
+		err_set(err, 0,
+			"no module is built for this kernel (%s): make "
+			"install",
+			release);
+	return STATUS_NO_MODULE_BUILT;
+}
+
+/* The value of "vermagic=" in the module's .modinfo. */
+static void find_vermagic(int fd, char *out, size_t size)
+{
+	static const char tag[] = "vermagic=";
+	struct stat st;
+	const char *p, *hit;
+
+	*out = '\0';
+	if (fstat(fd, &st) || st.st_size <= 0)
+		return;
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return;
+	hit = memmem(p, (size_t)st.st_size, tag, sizeof(tag) - 1);
+	if (hit) {
+		const char *value = hit + sizeof(tag) - 1;
+		size_t room = (size_t)(p + st.st_size - value);
+		size_t n = strnlen(value, room);
+
+		snprintf(out, size, "%.*s", (int)n, value);
+		out[strcspn(out, " ")] = '\0'; /* the release alone */
+	}
+	munmap((void *)(uintptr_t)p, (size_t)st.st_size);
+}
+
+/* --- loading ------------------------------------------------------------- */
+
+/* A compressed one: modprobe(8) knows how. An errno value, as well as it can
+ * be told. */
+static int run_modprobe(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execlp("modprobe", "modprobe", "-q", SPLXMOD_NAME, NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : EIO;
+}
+
+static int insert(const char *path, struct khm_refusal *r)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno;
+	r->code = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
+	if (r->code && !str_ends(path, ".ko"))
+		r->code = run_modprobe();
+	else if (r->code)
+		find_vermagic(fd, r->vermagic, sizeof(r->vermagic));
+	fd_close(&fd);
+	return r->code == EEXIST ? 0 : r->code;
+}
+
+static bool is_loaded(void)
+{
+	return !access("/sys/module/" SPLXMOD_NAME, F_OK);
+}
+
+/* udev or devtmpfs makes the node in a moment. */
+static int await_device(struct err *err)
+{
+	for (int ms = 0; access(KHM_DEVICE, F_OK); ms += STEP_MS) {
+		if (ms >= DEVICE_WAIT_MS)
+			return err_set(err, 0,
+				       "it is loaded, but " KHM_DEVICE
+				       " does not appear");
+		pause_ms(STEP_MS);
+	}
+	return 0;
+}
+
+static enum status_code load(struct err *err)
+{
+	struct khm_refusal r = {0};
+	struct utsname uts;
+	char path[512], off[8];
+
+	if (is_loaded())
+		return await_device(err) ? STATUS_MODULE_FAILED : STATUS_OK;
+	uname(&uts);
+	str_copy(r.release, sizeof(r.release), uts.release);
+	read_line("/proc/sys/kernel/modules_disabled", off, sizeof(off));
+	read_line("/sys/kernel/security/lockdown", r.lockdown,
+		  sizeof(r.lockdown));
+	r.no_modules = access("/proc/modules", F_OK) != 0;
+	r.modules_off = off[0] == '1';
+	if (r.no_modules || r.modules_off) {
+		r.code = EPERM;
+		return khm_refusal_code(&r, err);
+	}
+	if (!find_module(uts.release, path, sizeof(path)))
+		return none_built(uts.release, err);
+	r.code = insert(path, &r);
+	if (r.code) {
+		enum status_code code = khm_refusal_code(&r, err);
+
+		err_add(err, "%s", path);
+		return code;
+	}
+	return await_device(err) ? STATUS_MODULE_FAILED : STATUS_OK;
+}
+
+enum status_code khm_load(struct err *err)
+{
+	struct err why = {0};
+	enum status_code code = load(&why);
+
+	keep_reason(code, &why);
+	if (err)
+		*err = why;
+	return code;
+}
+
+enum status_code khm_why_not(struct err *err)
+{
+	struct utsname uts;
+	char path[512];
+	enum status_code code;
+
+	if (!access(KHM_DEVICE, F_OK))
+		return STATUS_OK;
+	if (access("/proc/modules", F_OK)) {
+		err_set(err, 0, "this kernel loads no modules");
+		return STATUS_NO_MODULE;
+	}
+	code = kept_reason(err);
+	if (code != STATUS_OK)
+		return code;
+	uname(&uts);
+	if (!find_module(uts.release, path, sizeof(path)))
+		return none_built(uts.release, err);
+	err_set(err, 0, "the module is there (%s) but not loaded", path);
+	return STATUS_MODULE_UNLOADED;
+}
+
+/* --- unloading ----------------------------------------------------------- */
+
+int khm_unload(struct khm_report *report_r, struct err *err)
+{
+	int fd, ms;
+
+	memset(report_r, 0, sizeof(*report_r));
+	if (!is_loaded())
+		return 0;
+	fd = khm_open(err);
+	/* One of another version: it is taken out only if it lets itself. */
+	if (fd >= 0) {
+		int rc = khm_disarm(fd, false, report_r, err);
+
+		fd_close(&fd);
+		if (rc)
+			return -1;
+	}
+	for (ms = 0; syscall(SYS_delete_module, SPLXMOD_NAME, O_NONBLOCK);
+	     ms += STEP_MS) {
+		if (errno == ENOENT)
+			return 0;
+		if (errno != EAGAIN && errno != EBUSY)
+			return err_set(err, errno, "unloading " SPLXMOD_NAME);
+		if (ms >= UNLOAD_WAIT_MS)
+			return err_set(err, EBUSY,
+				       "unloading " SPLXMOD_NAME
+				       ": somebody holds " KHM_DEVICE);
+		pause_ms(STEP_MS);
+	}
+	return 0;
+}
