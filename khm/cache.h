@@ -17,6 +17,8 @@
 int splxmod_cache_init(void);
 void splxmod_cache_exit(void);
 
+/* Is it written by this kernel alone, and its size what can be read? */
+bool splxmod_cache_local(const struct super_block *sb);
 /* May a verdict about this inode be remembered at all? */
 bool splxmod_cache_suits(const struct inode *inode);
 /* Atomic. inode is the one that holds the data. */
@@ -43,6 +45,10 @@ void splxmod_cache_put(const struct splxmod_cache_mark *mark,
 void splxmod_cache_preset(const struct splxmod_known *known, u64 epoch);
 /* A writer closes it: atomic. */
 void splxmod_cache_written(struct inode *inode);
+/*
+ * Forgets all, also what is being scanned. May sleep. Besides for a new epoch
+ * it is for disarming: closes are not seen from then on.
+ */
 void splxmod_cache_flush(void);
 unsigned int splxmod_cache_used(void);
 

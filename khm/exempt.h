@@ -8,10 +8,10 @@
  * group, and that it has executed nothing since), never by name. */
 int splxmod_exempt_init(void);
 void splxmod_exempt_exit(void);
-/* The current thread group, or the one of this number in the current pid
- * namespace; -ESRCH, -ENOMEM, -ENOSPC. Twice is once. */
+/* The thread group of this number in the current pid namespace, or with 0 the
+ * current one; -ESRCH, -ENOMEM, -ENOSPC. Twice is once. May sleep. */
 int splxmod_exempt_add(pid_t pid);
-void splxmod_exempt_self(void);
+/* -ESRCH: it was not exempt. */
 int splxmod_exempt_remove(pid_t pid);
 /* Atomic, takes no lock. */
 bool splxmod_exempt_current(void);

@@ -11,14 +11,17 @@
  */
 bool splxmod_judge_fast(struct file *file);
 /*
- * Asks and waits, killably, freezably, for the verdict timeout at most. 0 or
- * -EPERM. The caller has made sure that the hook stays until it returns.
+ * Asks and waits, killably, freezably, for the verdict timeout at most. 0,
+ * -EPERM; and what waiting for the holder of a lease ended with (-EWOULDBLOCK,
+ * -ERESTARTSYS), which the open itself then ends with. The caller has made
+ * sure that the hook stays until it returns.
  */
 int splxmod_judge_slow(struct file *file);
 /*
- * A file that could be written is being closed: voids what is known of it and
- * has it examined (class SPLXMOD_CLOSE). Atomic. The file is in its last
- * fput(); f_path still holds.
+ * A file is being closed: when it could be written, voids what is known of it
+ * and has it examined (class SPLXMOD_CLOSE). To be called for each such file
+ * while anything is armed, whatever the classes are, before its i_writecount
+ * drops. Atomic. The file is in its last fput(); f_path still holds.
  */
 void splxmod_judge_close(struct file *file);
 
