@@ -11,6 +11,9 @@
 #include <linux/version.h>
 
 #include <linux/fs.h>
+#include <linux/fsnotify_backend.h>
+#include <linux/ftrace.h>
+#include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/time64.h>
 #if SPLXMOD_HAS_FILELOCK_H
@@ -44,6 +47,102 @@ static inline compat_timespec compat_inode_ctime(const struct inode *inode)
 static inline bool compat_kernel_thread(const struct task_struct *task)
 {
 	return (task->flags & PF_KTHREAD) && !(task->flags & PF_IO_WORKER);
+}
+
+/* ---- ftrace ---- */
+
+/* Callbacks may run into themselves, and need no guard of ftrace's: before
+ * 5.11 that had to be said, since then the guard has to be asked for. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+#define COMPAT_FTRACE_OPS_SAFE FTRACE_OPS_FL_RECURSION_SAFE
+#define COMPAT_FTRACE_REGS struct pt_regs
+#define compat_ftrace_regs(regs) (regs)
+#else
+#define COMPAT_FTRACE_OPS_SAFE 0
+#define COMPAT_FTRACE_REGS struct ftrace_regs
+#define compat_ftrace_regs(fregs) ftrace_get_regs(fregs)
+#endif
+
+/* ---- fsnotify ---- */
+
+#if SPLXMOD_HAS_FSNOTIFY_PRIO_CONTENT
+#define COMPAT_FSNOTIFY_PRIO_CONTENT FSNOTIFY_PRIO_CONTENT
+#else
+#define COMPAT_FSNOTIFY_PRIO_CONTENT FS_PRIO_1
+#endif
+
+static inline struct fsnotify_group *
+compat_fsnotify_alloc_group(const struct fsnotify_ops *ops)
+{
+#if SPLXMOD_HAS_FSNOTIFY_ALLOC_GROUP_FLAGS
+	return fsnotify_alloc_group(ops, 0);
+#else
+	return fsnotify_alloc_group(ops);
+#endif
+}
+
+static inline int compat_fsnotify_add_sb_mark(struct fsnotify_mark *mark,
+					      struct super_block *sb)
+{
+#if SPLXMOD_HAS_FSNOTIFY_ADD_MARK_OBJECT
+	return fsnotify_add_mark(mark, sb, FSNOTIFY_OBJ_TYPE_SB, 0);
+#else
+	return fsnotify_add_mark(mark, &sb->s_fsnotify_marks,
+				 FSNOTIFY_OBJ_TYPE_SB, 0, NULL);
+#endif
+}
+
+/* The next registered file system type, under rcu_read_lock(). */
+static inline struct file_system_type *
+compat_fs_type_next(const struct file_system_type *type)
+{
+#if SPLXMOD_HAS_FS_TYPE_HLIST
+	struct hlist_node *next = READ_ONCE(type->list.next);
+
+	return next ? hlist_entry(next, struct file_system_type, list) : NULL;
+#else
+	return READ_ONCE(type->next);
+#endif
+}
+
+/* ---- modules ---- */
+
+/*
+ * The i-th piece of a module's memory that stays after its start: its address,
+ * and its size in *size_r; NULL past the last. A piece may be empty.
+ */
+static inline const void *compat_module_piece(const struct module *mod,
+					      unsigned int i,
+					      unsigned long *size_r)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	if (i > 0)
+		return NULL;
+	*size_r = mod->core_layout.size;
+	return mod->core_layout.base;
+#else
+	static const enum mod_mem_type pieces[] = { MOD_TEXT, MOD_DATA,
+						    MOD_RODATA,
+						    MOD_RO_AFTER_INIT };
+
+	if (i >= ARRAY_SIZE(pieces))
+		return NULL;
+	*size_r = mod->mem[pieces[i]].size;
+	return mod->mem[pieces[i]].base;
+#endif
+}
+
+/* Its code alone. */
+static inline unsigned long compat_module_text(const struct module *mod,
+					       unsigned long *size_r)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	*size_r = mod->core_layout.text_size;
+	return (unsigned long)mod->core_layout.base;
+#else
+	*size_r = mod->mem[MOD_TEXT].size;
+	return (unsigned long)mod->mem[MOD_TEXT].base;
+#endif
 }
 
 #endif

@@ -13,15 +13,20 @@ struct splxmod_hook {
 	enum splxmod_method method;
 	const char *name;
 	int (*can_arm)(struct splxmod_report *r);
-	/* Once it returns 0 opens are judged. */
+	/*
+	 * Once it returns 0 opens are judged. Called on an armed one it hooks
+	 * what is not hooked yet (new file systems). -EUCLEAN: it failed, and
+	 * could not be undone; the module must stay.
+	 */
 	int (*arm)(u32 classes, struct splxmod_report *r);
 	/* Other classes while armed. */
 	int (*reclass)(u32 classes);
 	int (*can_disarm)(struct splxmod_report *r);
 	/*
 	 * When it returns 0 nothing of the module is on the way of an open
-	 * any more, and nobody is inside it. On an error the hook is where it
-	 * was. `release` is called once nobody new can come, and lets go who
+	 * any more, and nobody is inside it. On -EBUSY the hook is where it
+	 * was; on -EUCLEAN it is out, but something still points here: the
+	 * module must stay, and disarm() looks again. `release` is called once nobody new can come, and lets go who
 	 * waits.
 	 */
 	int (*disarm)(struct splxmod_report *r, void (*release)(void));

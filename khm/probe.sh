@@ -52,4 +52,8 @@ probe FSNOTIFY_ADD_MARK_OBJECT fsnotify_backend.h \
 	'(void)fsnotify_add_mark((struct fsnotify_mark *)0, (void *)0, 0, 0)' "$@"
 probe FSNOTIFY_PRIO_CONTENT fsnotify_backend.h \
 	'int p = FSNOTIFY_PRIO_CONTENT; (void)p' "$@"
+# 7.2: the registered types are an hlist
+probe FS_TYPE_HLIST fs.h \
+	'struct hlist_node *n = ((struct file_system_type *)0)->list.next; (void)n' \
+	"$@"
 mv "$work/probes.h" "$header"

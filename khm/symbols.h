@@ -5,7 +5,8 @@
 #include <linux/types.h>
 
 /* Addresses of what the kernel does not export, by kallsyms_lookup_name(),
- * itself found by a kprobe that is never armed longer than that. */
+ * itself found by a kprobe that is never armed. Always 0: where it is not to be
+ * had, splxmod_symbol() finds nothing. */
 int splxmod_symbols_init(void);
 /* 0 when there is none. */
 unsigned long splxmod_symbol(const char *name);

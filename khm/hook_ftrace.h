@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLXMOD_HOOK_FTRACE_H
+#define SPLXMOD_HOOK_FTRACE_H
+
+#include "site.h"
+
+#if defined(CONFIG_X86_64) && defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS) && \
+	defined(CONFIG_KPROBES)
+#define SPLXMOD_FTRACE 1
+#endif
+
+/* The functions it hooks, for rivals.c. */
+#define SPLXMOD_FTRACE_SITES 2
+/* Finds them: 0, -ENOENT, -EOPNOTSUPP. */
+int splxmod_ftrace_find(void);
+/* NULL when it was not found; registered: our hook is there. */
+const struct splxmod_site *splxmod_ftrace_site(unsigned int i,
+					       bool *registered_r);
+
+#endif
