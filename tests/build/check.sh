@@ -5,6 +5,8 @@
 #   fuzz DIR     every DIR/NAME_replay over tests/fuzz/corpus/NAME
 #   system       tests/system by pytest; PYTEST_ARGS, CHECK_SYSTEM (which
 #                files) narrow it
+#   vm           tests/vm by pytest, in virtual machines; CHECK_VM (which
+#                files), KERNELS and SMOKE narrow it
 #   sanitized    some of them with the suite as built in build/san
 # Each failure and each skip is told with its reason. The last line is
 # "N passed, N failed, N skipped"; the status is 1 when anything failed or
@@ -108,30 +110,37 @@ run_fuzz() {
 	done
 }
 
-# run_system BUILD FILE...: pytest's own output as it goes; the cases are
+# run_pytest NAME FILE...: pytest's own output as it goes; the cases are
 # counted from its report.
+run_pytest() {
+	name=$1
+	shift
+	if [ "$(id -u)" -ne 0 ]; then
+		count "$name" 0 0 1
+		echo "    skipped: $name: needs root (fanotify, mounts)"
+		return
+	fi
+	status=0
+	rm -f $out/pytest.xml
+	# shellcheck disable=SC2086 # lists of words
+	/usr/bin/python3 -m pytest -p no:cacheprovider -v --tb=short \
+		--junitxml=$out/pytest.xml ${PYTEST_ARGS:-} "$@" \
+		</dev/null || status=$?
+	numbers=$(/usr/bin/python3 tests/build/junit.py $out/pytest.xml \
+		$status 3>$out/said)
+	# shellcheck disable=SC2086 # three numbers
+	count "$name" $numbers
+	cat $out/said
+}
+
+# run_system BUILD FILE...
 run_system() {
 	SPLX_BUILD=$1
 	export SPLX_BUILD
 	name=tests/system
 	[ "$SPLX_BUILD" = build ] || name="$name ($SPLX_BUILD)"
 	shift
-	if [ "$(id -u)" -ne 0 ]; then
-		count "$name" 0 0 1
-		echo '    skipped: tests/system: needs root (fanotify, mounts)'
-		return
-	fi
-	status=0
-	rm -f $out/system.xml
-	# shellcheck disable=SC2086 # lists of words
-	/usr/bin/python3 -m pytest -p no:cacheprovider -v --tb=short \
-		--junitxml=$out/system.xml ${PYTEST_ARGS:-} "$@" \
-		</dev/null || status=$?
-	numbers=$(/usr/bin/python3 tests/build/junit.py $out/system.xml \
-		$status 3>$out/said)
-	# shellcheck disable=SC2086 # three numbers
-	count "$name" $numbers
-	cat $out/said
+	run_pytest "$name" "$@"
 }
 
 # What is run again with the sanitizers in every process of the suite.
@@ -149,6 +158,10 @@ while [ $# -gt 0 ]; do
 	system)
 		# shellcheck disable=SC2086 # a list of files
 		run_system build ${CHECK_SYSTEM:-tests/system}
+		;;
+	vm)
+		# shellcheck disable=SC2086 # a list of files
+		run_pytest tests/vm ${CHECK_VM:-tests/vm}
 		;;
 	sanitized)
 		# shellcheck disable=SC2086 # a list of files

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 # deps.sh SET...: installs the Debian packages of the sets that are missing.
-# Sets: build, test, bench. Quiet when nothing is missing.
+# Sets: build, test, bench, vm, kasan. Quiet when nothing is missing.
 set -eu
 
 packages() {
@@ -23,6 +23,14 @@ packages() {
 		;;
 	bench)
 		echo clamav clamav-daemon clamdscan
+		;;
+	vm)
+		echo qemu-system-x86 qemu-utils busybox-static mmdebstrap \
+			kmod zstd xz-utils e2fsprogs gcc make dwarves \
+			debian-archive-keyring python3-pytest
+		;;
+	kasan)
+		echo bc bison flex libelf-dev libssl-dev xz-utils cpio
 		;;
 	*)
 		echo "deps.sh: unknown set $1" >&2

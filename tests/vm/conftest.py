@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""Which kernels a test runs on: those of $KERNELS (names, or "all") in full,
+of $SMOKE only what is marked smoke. Without either 6.1 in full and the others
+as a smoke test. A test with the fixture `vm` or `system` runs on each; they
+are one machine for a file and kernel, anew for a test marked fresh."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import kernels  # noqa: E402
+from cache import Unavailable  # noqa: E402
+from vm import VM, drop_unused  # noqa: E402
+
+LIMIT = 400  # seconds for one test, a cold start in them
+_got = {}
+
+
+def wanted():
+    """[(series, in full)]"""
+    every = list(kernels.SERIES)
+    full = (os.environ.get("KERNELS") or "").split()
+    smoke = (os.environ.get("SMOKE") or "").split()
+    if not full and not smoke:
+        full, smoke = ["6.1"], [s for s in every if s != "6.1"]
+    if "all" in full:
+        full = every
+    return [(s, True) for s in full] + [(s, False) for s in smoke
+                                        if s not in full]
+
+
+def pytest_generate_tests(metafunc):
+    if "series" not in metafunc.fixturenames:
+        return
+    smoke = metafunc.definition.get_closest_marker("smoke")
+    metafunc.parametrize(
+        "series", [s for s, in_full in wanted() if in_full or smoke],
+        scope="module")
+
+
+def kernel_or_skip(series):
+    """A kernel that cannot be had is told once and skips its tests; in
+    continuous integration it fails them."""
+    if series not in _got:
+        try:
+            _got[series] = kernels.get(series)
+        except Unavailable as e:
+            _got[series] = str(e)
+    if isinstance(_got[series], str):
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"kernel {series}: {_got[series]}")
+        pytest.skip(f"kernel {series}: {_got[series]}")
+    return _got[series]
+
+
+def machine(series, kind):
+    kernel = kernel_or_skip(series)
+    try:
+        vm = VM(kernel, kind)
+    except Unavailable as e:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(e))
+    return vm
+
+
+@pytest.fixture(scope="module")
+def kernel(series):
+    return kernel_or_skip(series)
+
+
+@pytest.fixture(scope="module")
+def fast_machine(series):
+    vm = machine(series, "fast")
+    yield vm
+    vm.close()
+
+
+@pytest.fixture(scope="module")
+def root_machine(series):
+    vm = machine(series, "root")
+    yield vm
+    vm.close()
+
+
+def _told(request, vm):
+    if request.node.get_closest_marker("fresh"):
+        faults = vm.stop()
+        assert not faults, f"left by an earlier test: {faults}"
+    return vm
+
+
+@pytest.fixture
+def vm(request, fast_machine):
+    """The bare machine of a kernel."""
+    return _told(request, fast_machine)
+
+
+@pytest.fixture
+def system(request, root_machine):
+    """The machine with the whole Debian system of a kernel."""
+    return _told(request, root_machine)
+
+
+@pytest.fixture(autouse=True)
+def alarm(request):
+    marker = request.node.get_closest_marker("seconds")
+    limit = marker.args[0] if marker else LIMIT
+
+    def ring(*_):
+        raise TimeoutError(f"the test took longer than {limit} s")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.alarm(limit)
+    yield
+    signal.alarm(0)
+
+
+def pytest_configure(config):
+    for text in ("seconds(n): the test's own limit",
+                 "smoke: also on the kernels that are not run in full",
+                 "fresh: on a machine that ran nothing before"):
+        config.addinivalue_line("markers", text)
+
+
+def pytest_sessionstart(session):
+    drop_unused()

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+# make check-vm [KERNELS="6.1 ..."|all] [SMOKE="5.10 ..."] [VM="FILE ..."]: tests
+# in virtual machines; the named kernels in full. Else 6.1, and of the others a
+# smoke test. make check-kasan: the module's tests on a kernel with KASAN,
+# lockdep and leak checks, built when missing (long).
+KERNELS =
+SMOKE   =
+VM      =
+
+# Run inside: static, so that they run in any of the machines.
+VM_PROG = $(patsubst tests/vm/prog/%.c,$(B)/tests/vm/%,\
+		$(sort $(wildcard tests/vm/prog/*.c)))
+$(B)/tests/vm/%: tests/vm/prog/%.c
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) -static -pthread \
+		-MMD -MP -o $@ $<
+
+.PHONY: check-vm check-kasan vm-programs vm-deps
+vm-programs: $(VM_PROG)
+# Without them the tests are skipped, with that reason.
+vm-deps:
+	@sh tests/build/deps.sh vm || [ "$$CI" != true ]
+
+check-vm: all vm-deps
+	@sh tests/build/deps.sh test
+	+@$(MAKE) --no-print-directory vm-programs
+	@KERNELS="$(KERNELS)" SMOKE="$(SMOKE)" CHECK_VM="$(VM)" \
+		sh tests/build/check.sh vm
+
+check-kasan: all vm-deps
+	@sh tests/build/deps.sh test kasan
+	+@$(MAKE) --no-print-directory vm-programs
+	@KERNELS=kasan CHECK_VM="$(or $(VM),tests/vm/test_module.py)" \
+		sh tests/build/check.sh vm
