@@ -3,8 +3,8 @@
 """Debian kernels to test on, each with what builds a module for it.
 
 kernels.py get SERIES...          prints the folder of each, got when missing
-kernels.py module SERIES SRC OUT  builds the kernel module in the folder SRC,
-                                  in a copy of it at OUT
+kernels.py module SERIES SRC OUT  builds the kernel module in the folder SRC
+                                  for it, in the folder OUT
 SERIES: 5.10, 6.1, 6.12, new (the newest of testing and unstable), kasan"""
 
 import os
@@ -52,29 +52,46 @@ class Kernel:
         self.build = folder / "build"
 
     def module(self, source, out, *variables):
-        """Builds the module whose Kbuild lies in source, in a copy of it at
-        out; returns what make said. Only what changed is built again."""
-        out = pathlib.Path(out).resolve()
+        """Builds the module in the folder source, outside of it, at out: by
+        its build.sh, else by its Kbuild. Only what changed is built again.
+        Returns what make said."""
+        source, out = pathlib.Path(source).resolve(), pathlib.Path(out)
         out.mkdir(parents=True, exist_ok=True)
-        run("cp", "-RuT", "--preserve=timestamps", source, out)
-        make = ["make", "-s", f"-j{os.cpu_count()}", *variables]
+        out = out.resolve()
         if not self.chroot.exists():
-            return _make([*make, "-C", str(self.build), f"M={out}",
-                          "modules"])
-        inside = f"""
+            return _make(_module_words(source, source, self.build, out,
+                                       variables))
+        inside = """
             set -e
-            mount --bind "$2" "$1/mnt"
+            mount --bind "$2" "$1/srv"
+            mount --bind "$3" "$1/mnt"
             mount -t proc proc "$1/proc"
             cd "$1"
-            exec chroot . /usr/bin/env -i PATH=/usr/bin:/bin {' '.join(make)} \
-                -C /usr/src/linux-headers-{self.version} M=/mnt modules"""
-        return _make(["unshare", "-m", "sh", "-c", inside, "sh",
-                      str(self.chroot), str(out)])
+            shift 3
+            exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+                HOME=/root TMPDIR=/tmp "$@" """
+        return _make(["unshare", "-m", "sh", "-c", inside, "sh", self.chroot,
+                      source, out, *_module_words(
+                          source, "/srv",
+                          f"/usr/src/linux-headers-{self.version}", "/mnt",
+                          variables)])
+
+
+def _module_words(source, here, build, out, variables):
+    if (source / "build.sh").exists():
+        return ["sh", f"{here}/build.sh", build, out, "-s", *variables]
+    return ["sh", "-ec", """
+        from=$1 build=$2 out=$3
+        shift 3
+        cp -RuT --preserve=timestamps "$from" "$out"
+        exec make -s -C "$build" M="$out" "$@" modules""", "sh", here, build,
+            out, *variables]
 
 
 def _make(command):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run([str(c) for c in command], text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
     if done.returncode:
         raise RuntimeError(f"the module does not build:\n{done.stdout}")
     return done.stdout
