@@ -14,6 +14,7 @@
 #include <linux/fsnotify_backend.h>
 #include <linux/ftrace.h>
 #include <linux/module.h>
+#include <linux/freezer.h>
 #include <linux/sched.h>
 #include <linux/time64.h>
 #if SPLXMOD_HAS_FILELOCK_H
@@ -38,6 +39,14 @@ static inline compat_timespec compat_inode_ctime(const struct inode *inode)
 #define COMPAT_FMODE_BACKING FMODE_BACKING
 #else
 #define COMPAT_FMODE_BACKING ((__force fmode_t)0)
+#endif
+
+/* For dentry_open(): other listeners are not told, nor asked. Where the kernel
+ * has no such flag any more they are. */
+#ifdef __FMODE_NONOTIFY
+#define COMPAT_O_NONOTIFY __FMODE_NONOTIFY
+#else
+#define COMPAT_O_NONOTIFY 0
 #endif
 
 /* ---- tasks ---- */
@@ -144,5 +153,27 @@ static inline unsigned long compat_module_text(const struct module *mod,
 	return (unsigned long)mod->mem[MOD_TEXT].base;
 #endif
 }
+
+/*
+ * Waiting that only a fatal signal ends, and that does not keep the machine, or
+ * a group of processes, from being frozen: set the state COMPAT_WAIT_STATE, look
+ * for what is waited for, then compat_wait_timeout().
+ */
+#ifdef TASK_FREEZABLE
+#define COMPAT_WAIT_STATE (TASK_KILLABLE | TASK_FREEZABLE)
+static inline long compat_wait_timeout(long timeout)
+{
+	return schedule_timeout(timeout);
+}
+#else
+#define COMPAT_WAIT_STATE TASK_KILLABLE
+static inline long compat_wait_timeout(long timeout)
+{
+	freezer_do_not_count();
+	timeout = schedule_timeout(timeout);
+	freezer_count();
+	return timeout;
+}
+#endif
 
 #endif

@@ -26,7 +26,8 @@ void splxmod_queue_exit(void);
 
 /*
  * Asks about a file and waits for the verdict. `inode` holds the data. 0 or
- * -EPERM; every way out is counted. A caller that is killed gets -EPERM.
+ * -EPERM; every way out is counted. A caller that is killed gets -EINTR, which
+ * nobody sees any more.
  */
 int splxmod_queue_ask(struct file *file, struct inode *inode, u32 kind);
 /* Has a written file examined; nobody waits. Atomic: takes references. */

@@ -226,7 +226,10 @@ struct splxmod_status {
 	X(CLOSES_LOST, "closes_lost", "… for which there was no room")       \
 	X(REMEMBERED, "remembered", "verdicts put into the cache")           \
 	X(NOT_REMEMBERED, "not_remembered", "… that could not hold")         \
-	X(FORGOTTEN, "forgotten", "cache entries that a writer voided")
+	X(FORGOTTEN, "forgotten", "cache entries that a writer voided")      \
+	X(POLICY_ALLOWED, "policy_allowed", "allowed without a verdict")     \
+	X(POLICY_DENIED, "policy_denied", "denied without a verdict")        \
+	X(LATE_LOST, "late_lost", "late questions that no reader came for")
 
 enum splxmod_counter {
 #define SPLXMOD_COUNTER_ID(id, name, text) SPLXMOD_COUNT_##id,
