@@ -34,6 +34,16 @@ static inline compat_timespec compat_inode_ctime(const struct inode *inode)
 #endif
 }
 
+static inline void compat_inode_set_ctime(struct inode *inode,
+					  compat_timespec ctime)
+{
+#if SPLXMOD_HAS_INODE_GET_CTIME
+	inode_set_ctime_to_ts(inode, ctime);
+#else
+	inode->i_ctime = ctime;
+#endif
+}
+
 /* A file that a stacked file system opens below itself. */
 #ifdef FMODE_BACKING
 #define COMPAT_FMODE_BACKING FMODE_BACKING

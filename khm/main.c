@@ -21,7 +21,7 @@
 
 static bool selftest;
 module_param(selftest, bool, 0400);
-MODULE_PARM_DESC(selftest, "try the parts out first; fail when one is wrong");
+MODULE_PARM_DESC(selftest, "try the parts out first, load only if all work");
 
 atomic_t splxmod_attended = ATOMIC_INIT(0);
 
