@@ -10,7 +10,9 @@
 #include "lib/memfd.h"
 
 #define SCOREBOARD_MAGIC 0x53504c42u /* "SPLB" */
-#define SCOREBOARD_VERSION 1
+#ifndef SCOREBOARD_LAYOUT
+#error "SCOREBOARD_LAYOUT: splxcore/common/module.mk computes it (layout.sh)"
+#endif
 
 const char *const counter_names[COUNTER_COUNT] = {
 #define COUNTER(id, name, text) [COUNTER_##id] = (name),
@@ -49,38 +51,47 @@ struct scoreboard *scoreboard_new(int *fd_r, struct err *err)
 		return NULL;
 	}
 	sb->magic = SCOREBOARD_MAGIC;
-	sb->version = SCOREBOARD_VERSION;
+	sb->version = SCOREBOARD_LAYOUT;
 	sb->boot_ns = clock_mono_ns();
 	*fd_r = fd;
 	return sb;
 }
 
+static struct scoreboard *foreign(struct err *err, const char *what, size_t has,
+				  size_t wanted)
+{
+	err_set(err, 0,
+		"the scoreboard is one of another version of splx "
+		"(%s %#zx, not %#zx)",
+		what, has, wanted);
+	if (err)
+		err->code = ESTALE;
+	return NULL;
+}
+
 struct scoreboard *scoreboard_map(int fd, struct err *err)
 {
 	struct scoreboard *sb;
+	uint32_t magic, version;
 	size_t size;
 
 	if (memfd_size(fd, &size, err) < 0) {
 		err_add(err, "scoreboard");
 		return NULL;
 	}
-	if (size != sizeof(*sb)) {
-		err_set(err, 0, "scoreboard: size %zu, not %zu", size,
-			sizeof(*sb));
-		return NULL;
-	}
+	if (size != sizeof(*sb))
+		return foreign(err, "size", size, sizeof(*sb));
 	sb = map_whole(fd, err);
 	if (!sb)
 		return NULL;
-	if (sb->magic != SCOREBOARD_MAGIC ||
-	    sb->version != SCOREBOARD_VERSION) {
-		err_set(err, 0, "scoreboard: magic %#x version %u, not %#x %u",
-			sb->magic, sb->version, SCOREBOARD_MAGIC,
-			(unsigned int)SCOREBOARD_VERSION);
-		munmap(sb, sizeof(*sb));
-		return NULL;
-	}
-	return sb;
+	magic = sb->magic;
+	version = sb->version;
+	if (magic == SCOREBOARD_MAGIC && version == SCOREBOARD_LAYOUT)
+		return sb;
+	munmap(sb, sizeof(*sb));
+	if (magic != SCOREBOARD_MAGIC)
+		return foreign(err, "magic", magic, SCOREBOARD_MAGIC);
+	return foreign(err, "version", version, SCOREBOARD_LAYOUT);
 }
 
 int slot_number(int slot)

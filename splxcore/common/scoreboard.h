@@ -120,7 +120,7 @@ enum interceptor_kind {
 
 struct scoreboard {
 	uint32_t magic;
-	uint32_t version;
+	uint32_t version; /* of the layout; made by the build */
 	uint64_t boot_ns; /* monotonic, when the supervisor made it */
 
 	/* Each process beats at least every 500 ms while it is well. */
@@ -197,7 +197,11 @@ struct scoreboard {
 
 /* Makes one (memfd, close-on-exec); NULL and *err. *fd_r is the caller's. */
 struct scoreboard *scoreboard_new(int *fd_r, struct err *err);
-/* Maps an inherited one and checks magic, version and size. */
+/*
+ * Maps an inherited one. NULL and *err; err->code is ESTALE when it is one of
+ * another version: its version is a hash over these headers (layout.sh), so
+ * that no program takes over what another one laid out in another way.
+ */
 struct scoreboard *scoreboard_map(int fd, struct err *err);
 
 /* The first descriptor number of a slot. */

@@ -22,6 +22,7 @@
 #include "lib/fangroup.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
+#include "lib/str.h"
 #include "remains.h"
 
 #define CORE_START_NS (60 * CLOCK_NS_PER_S)
@@ -351,6 +352,8 @@ static int begin(struct supervisor *sup, struct err *err)
 		rc = bringup_objects(sup, err);
 	if (!rc) {
 		log_to_core();
+		if (sup->anew[0])
+			log_warn("%s: the suite is started anew", sup->anew);
 		if (left > 0)
 			log_warn("%d processes of a suite that was killed "
 				 "were left: ended",
@@ -364,10 +367,25 @@ static int begin(struct supervisor *sup, struct err *err)
 	return rc;
 }
 
+/*
+ * What was inherited was laid out by another version (an upgrade while the
+ * suite ran): nothing of it can be taken over. It is ended, and all begins
+ * anew; vsapiapp's master, who asked for us, is to run again.
+ */
+static int begin_anew(struct supervisor *sup, struct err *err)
+{
+	str_copy(sup->anew, sizeof(sup->anew), err->text);
+	sup->adopted = false;
+	sup->start_all = true;
+	return begin(sup, err);
+}
+
 static int adopt(struct supervisor *sup, struct err *err)
 {
 	int rc = bringup_inherit(sup, err);
 
+	if (rc && err->code == ESTALE)
+		return begin_anew(sup, err);
 	if (rc)
 		return rc;
 	log_to_core();
@@ -433,7 +451,8 @@ int supervisor_run(const struct supervisor_options *options)
 		options->adopt ? adopt(&sup, &err) : begin(&sup, &err);
 	if (sup.exit_status && options->adopt && err.code == EEXIST) {
 		/* Another one was faster. */
-		scoreboard_unexempt(sup.sb, getpid());
+		if (sup.sb)
+			scoreboard_unexempt(sup.sb, getpid());
 		return LSB_OK;
 	}
 	if (sup.exit_status) {

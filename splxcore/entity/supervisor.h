@@ -33,6 +33,7 @@ struct supervisor {
 	bool foreground;
 	bool start_all; /* vsapiapp too, as soon as core is ready */
 	bool adopted;	/* took over from one that was killed */
+	char anew[256]; /* why it could not; "" */
 	bool terminal;	/* SIGHUP tells that it is gone */
 	bool quitting;
 	int exit_status;

@@ -9,7 +9,7 @@ set -eu
 # or the settings changed.
 STAMPS=build/lint/tidy
 JOBS=${LINT_JOBS:-$(nproc)}
-CFLAGS="-std=gnu11 -D_GNU_SOURCE -Isplxcore -I."
+CFLAGS="-std=gnu11 -D_GNU_SOURCE -Isplxcore -I. -DSCOREBOARD_LAYOUT=1"
 
 # Every file of the project, also one that is not committed yet.
 sources() {

@@ -98,6 +98,7 @@ static void what_is_no_scoreboard_is_not_mapped(void **state)
 	sb->version++;
 	assert_null(scoreboard_map(fd, &err));
 	assert_non_null(strstr(err.text, "version"));
+	assert_int_equal(err.code, ESTALE);
 }
 
 static void numbers_of_slots_do_not_meet(void **state)
