@@ -96,7 +96,6 @@ static struct place places[SPLXMOD_FTRACE_SITES] = {
 	{ .site.name = "locks_remove_file", .ops = &close_ops },
 	{ .site.name = "security_file_open", .ops = &open_ops },
 };
-#define OPEN_PLACE 1
 
 const struct splxmod_site *splxmod_ftrace_site(unsigned int i,
 					       bool *registered_r)
@@ -167,7 +166,7 @@ static int ftrace_arm(u32 classes, struct splxmod_report *r)
 	int ret;
 
 	splxmod_ftrace_resume =
-		places[OPEN_PLACE].site.fentry + MCOUNT_INSN_SIZE;
+		places[SPLXMOD_FTRACE_OPEN].site.fentry + MCOUNT_INSN_SIZE;
 	for (i = 0; i < ARRAY_SIZE(places); i++) {
 		if (places[i].registered)
 			continue;

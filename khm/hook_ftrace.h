@@ -11,6 +11,7 @@
 
 /* The functions it hooks, for rivals.c. */
 #define SPLXMOD_FTRACE_SITES 2
+#define SPLXMOD_FTRACE_OPEN 1 /* the one that opens go through */
 /* Finds them: 0, -ENOENT, -EOPNOTSUPP. */
 int splxmod_ftrace_find(void);
 /* NULL when it was not found; registered: our hook is there. */
