@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 # First process of a virtual machine: loads what reaches the host, then is
 # the whole system (bed=fast) or goes on into the disk's (bed=root).
@@ -11,9 +12,9 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 echo "bed: user space" >/dev/console
-for m in $(cat /modules); do
+while read -r m; do
 	insmod "$m"
-done
+done </modules
 
 case $(cat /proc/cmdline) in
 *bed=root*)

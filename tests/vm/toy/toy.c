@@ -50,7 +50,7 @@ static ssize_t toy_write(struct file *file, const char __user *from,
 	return size;
 }
 
-static const struct proc_ops toy_ops = { .proc_write = toy_write };
+static const struct proc_ops toy_ops = {.proc_write = toy_write};
 
 static int __init toy_init(void)
 {
