@@ -44,20 +44,21 @@ bool pass_has(const struct scoreboard *sb, const struct file_key *key)
 	return false;
 }
 
-void pass_put(struct scoreboard *sb, const struct file_key *key)
+bool pass_put(struct scoreboard *sb, const struct file_key *key)
 {
 	unsigned int next;
 
 	if (pass_has(sb, key))
-		return;
+		return true;
 	for (unsigned int i = 0; i < SCOREBOARD_PASS; i++) {
 		if (!atomic_load(&sb->pass[i].used)) {
 			place_write(sb, i, key);
-			return;
+			return true;
 		}
 	}
 	next = atomic_fetch_add(&sb->pass_next, 1) % SCOREBOARD_PASS;
 	place_write(sb, next, key);
+	return false;
 }
 
 void pass_drop(struct scoreboard *sb, const struct file_key *key)

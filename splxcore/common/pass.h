@@ -15,8 +15,8 @@
  * ALLOWED_PASS, neither remembered as clean nor reported.
  */
 bool pass_has(const struct scoreboard *sb, const struct file_key *key);
-/* Overwrites the oldest when all places are taken. */
-void pass_put(struct scoreboard *sb, const struct file_key *key);
+/* Overwrites the oldest when all places are taken, and returns false then. */
+bool pass_put(struct scoreboard *sb, const struct file_key *key);
 void pass_drop(struct scoreboard *sb, const struct file_key *key);
 void pass_clear(struct scoreboard *sb);
 

@@ -32,7 +32,7 @@
 #define SCOREBOARD_EXEMPT 64
 #define SCOREBOARD_POISON 64
 #define SCOREBOARD_MOUNTS 8192
-#define SCOREBOARD_PASS 256
+#define SCOREBOARD_PASS 4096
 #define SLOT_SAMPLES 64
 
 /* One question that a worker holds. */

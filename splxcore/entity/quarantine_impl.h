@@ -22,7 +22,9 @@ struct quarantine {
 	uint64_t max_age_ms;
 	uint64_t max_size;
 	bool healthy;
-	bool passes_set; /* those of the store are in the scoreboard */
+	bool passes_set;	/* those of the store are in the scoreboard */
+	unsigned int forgotten; /* passes that found no place any more */
+	uint64_t forgotten_told_ns;
 	struct {
 		VEC(struct quarantine_work *);
 	} works;
@@ -96,6 +98,9 @@ int quarantine_finish_drop(struct quarantine *q, int64_t item, int64_t drop,
 
 /* quarantine_pass.c: sets the passes of the store up in the scoreboard. */
 void quarantine_passes_set(struct quarantine *q);
+/* Gives a file its pass in the scoreboard; tells when another one's had to go
+ * for it. */
+void quarantine_pass_give(struct quarantine *q, const struct file_key *key);
 void quarantine_passes_stop(struct quarantine *q);
 
 #endif

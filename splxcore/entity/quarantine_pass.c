@@ -11,12 +11,44 @@
 
 #include "common/pass.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
 #include "lib/str.h"
 #include "quarantine_impl.h"
 
 #define HASH_TIMEOUT_MS (5 * 60 * 1000)
+#define TELL_PAUSE_NS (60 * CLOCK_NS_PER_S)
+
+/* ---- giving ---- */
+
+/*
+ * It is no loss for good: the file is refused once, core finds its pass in the
+ * store and gives it again. But nobody should have to find that out.
+ */
+static void tell_forgotten(struct quarantine *q, unsigned int more)
+{
+	uint64_t now = clock_mono_ns();
+
+	q->forgotten += more;
+	if (q->forgotten_told_ns && now - q->forgotten_told_ns < TELL_PAUSE_NS)
+		return;
+	log_warn("quarantine: more than %d restored files: passes forgotten=%u",
+		 SCOREBOARD_PASS, q->forgotten);
+	store_event(q->setup.store, EVENT_system, EVENT_SEVERITY_MEDIUM,
+		    json_pack("{s:s, s:i}", "part", "entity", "code", 0),
+		    "more than %d restored files: those restored first (%u so "
+		    "far) are refused once before they pass again; exclude "
+		    "what is to stay",
+		    SCOREBOARD_PASS, q->forgotten);
+	q->forgotten_told_ns = now;
+}
+
+void quarantine_pass_give(struct quarantine *q, const struct file_key *key)
+{
+	if (q->setup.sb && !pass_put(q->setup.sb, key))
+		tell_forgotten(q, 1);
+}
 
 /* ---- asking ---- */
 
@@ -51,6 +83,8 @@ static void compare(const struct pass *pass, void *arg)
 	} else if (!strcmp(w->sha256, pass->sha256)) {
 		/* Touched, or copied back: the same file under a new key. */
 		w->passed = true;
+		if (w->q->setup.sb)
+			pass_drop(w->q->setup.sb, &pass->key);
 		store_pass_key(w->q->setup.store, pass->id, w->key, NULL);
 	}
 }
@@ -69,8 +103,8 @@ int quarantine_passed(struct quarantine *q, const struct file_key *key,
 	if (store_passes(q->setup.store, (int64_t)key->size, compare, &w,
 			 &err) < 0)
 		return -1;
-	if (w.passed && q->setup.sb)
-		pass_put(q->setup.sb, key);
+	if (w.passed)
+		quarantine_pass_give(q, key);
 	if (ask_r)
 		*ask_r = w.ask && !w.passed;
 	return w.passed;
@@ -143,8 +177,9 @@ static void hash_done(void *arg, const void *result)
 	if (h && h->rc == 0 && file_key_get(w->fd, &now, &st) == 0 &&
 	    file_key_same(&now, &w->key)) {
 		if (!strcmp(seal_hex(hex, h->sha256), w->pass->sha256)) {
+			pass_drop(q->setup.sb, &w->pass->key);
 			store_pass_key(q->setup.store, w->pass->id, &now, NULL);
-			pass_put(q->setup.sb, &now);
+			quarantine_pass_give(q, &now);
 		} else {
 			/* Another content: the pass is over. */
 			store_pass_delete(q->setup.store, w->pass->id, NULL);
@@ -178,7 +213,7 @@ static bool hash_start(struct quarantine *q, struct pass *pass)
 		return false;
 	}
 	if (file_key_same(&w->key, &pass->key)) {
-		pass_put(q->setup.sb, &pass->key);
+		quarantine_pass_give(q, &pass->key);
 		hash_free(w);
 		return false;
 	}
@@ -211,8 +246,10 @@ static void keep_pass(const struct pass *pass, void *arg)
 	struct quarantine *q = arg;
 	struct pass *copy;
 
-	if (q->to_hash.len >= SCOREBOARD_PASS)
+	if (q->to_hash.len >= SCOREBOARD_PASS) {
+		tell_forgotten(q, 1);
 		return;
+	}
 	copy = xmalloc(sizeof(*copy));
 	*copy = *pass;
 	vec_push(&q->to_hash, copy);

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/pass.h"
 #include "common/paths.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -190,8 +189,7 @@ static int restore_done(struct recovery *r, const struct intent *intent)
 	str_copy(pass->sha256, sizeof(pass->sha256), item->sha256);
 	str_copy(pass->virus, sizeof(pass->virus), item->virus);
 	pass->when_ns = clock_real_ns();
-	if (q->setup.sb)
-		pass_put(q->setup.sb, &pass->key);
+	quarantine_pass_give(q, &pass->key);
 	if (store_item_drop(q->setup.store, intent->item, intent->id, pass,
 			    &drop, &err) == 0)
 		rc = quarantine_finish_drop(q, intent->item, drop, &err);

@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #include "attrs.h"
-#include "common/pass.h"
 #include "common/paths.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -311,8 +310,7 @@ static void restore_finish(struct quarantine_work *w)
 
 	make_pass(w, pass);
 	/* Before the descriptor is closed: its closing makes it be examined. */
-	if (q->setup.sb)
-		pass_put(q->setup.sb, &pass->key);
+	quarantine_pass_give(q, &pass->key);
 	holding_at("restore-drop");
 	if (store_item_drop(q->setup.store, w->item.id, w->intent.id, pass,
 			    &drop, &err) < 0 ||

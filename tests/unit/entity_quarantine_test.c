@@ -3,6 +3,9 @@
 
 #include <sys/xattr.h>
 
+#include <jansson.h>
+#include <sys/mman.h>
+
 #include "common/pass.h"
 #include "common/scoreboard.h"
 
@@ -351,6 +354,83 @@ static void a_restored_file_passes_while_it_stays_the_same(void **state)
 	close(sbfd);
 }
 
+static void count_told(json_t *event, void *arg)
+{
+	const char *text = json_string_value(json_object_get(event, "message"));
+
+	if (strstr(text, "restored files"))
+		++*(int *)arg;
+}
+
+static int told_of_passes(struct sb_both *b)
+{
+	struct event_query query = {.kind = EVENT_system, .limit = 100};
+	int n = 0;
+
+	while (store_events(b->store, &query, count_told, &n, NULL) > 0)
+		;
+	return n;
+}
+
+static void a_restored_file_too_many_is_told(void **state)
+{
+	int sbfd;
+	struct err err;
+	struct scoreboard *sb = scoreboard_new(&sbfd, &err);
+	struct sb_both b = sb_open(sb);
+	struct file_key key = {.ino = 1};
+	const char *path = sb_path("victim");
+	int64_t id;
+
+	for (; key.ino <= SCOREBOARD_PASS; key.ino++)
+		pass_put(sb, &key);
+	assert_int_equal(told_of_passes(&b), 0);
+	sb_puts(path, VIRUS);
+	id = put_well(&b, path);
+	assert_int_equal(restore(&b, id, NULL, false, &err), 0);
+	assert_int_equal(told_of_passes(&b), 1);
+	key.ino = 1;
+	assert_false(pass_has(sb, &key));
+	sb_close(&b);
+	munmap(sb, sizeof(*sb));
+	close(sbfd);
+}
+
+static void a_file_that_was_touched_takes_one_place(void **state)
+{
+	int sbfd, used = 0;
+	struct err err;
+	struct scoreboard *sb = scoreboard_new(&sbfd, &err);
+	struct sb_both b = sb_open(sb);
+	const char *path = sb_path("victim");
+	struct file_key key;
+	struct item item;
+	struct stat st;
+	int64_t id;
+	int fd;
+
+	sb_puts(path, VIRUS);
+	id = put_well(&b, path);
+	assert_int_equal(store_item_get(b.store, id, &item, &err), 1);
+	assert_int_equal(restore(&b, id, NULL, false, &err), 0);
+	fd = open(path, O_RDONLY);
+	for (int i = 0; i < 3; i++) {
+		usleep(20000);
+		assert_int_equal(fchmod(fd, i % 2 ? 0600 : 0644), 0);
+		assert_int_equal(file_key_get(fd, &key, &st), 0);
+		assert_int_equal(
+			quarantine_passed(b.q, &key, path, item.sha256, NULL),
+			1);
+	}
+	for (int i = 0; i < SCOREBOARD_PASS; i++)
+		used += (int)atomic_load(&sb->pass[i].used);
+	assert_int_equal(used, 1);
+	close(fd);
+	sb_close(&b);
+	munmap(sb, sizeof(*sb));
+	close(sbfd);
+}
+
 static void passes_are_set_up_again_if_the_content_is_the_same(void **state)
 {
 	struct err err;
@@ -420,6 +500,8 @@ int main(void)
 		T(deleting_leaves_nothing),
 		T(the_oldest_go_when_there_is_too_much),
 		T(a_restored_file_passes_while_it_stays_the_same),
+		T(a_restored_file_too_many_is_told),
+		T(a_file_that_was_touched_takes_one_place),
 		T(passes_are_set_up_again_if_the_content_is_the_same),
 		T(a_second_process_cannot_work_on_the_same_quarantine),
 	};
