@@ -444,7 +444,7 @@ static void found_pointer(struct pointer_scan *scan, const struct module *mod,
 	name_of(n, w->value);
 	strlcat(word, n->symbol, sizeof(word));
 	found(scan->search,
-	      !strncmp(n->symbol, "chardev_", 8) ? "file-operations" : "pointer",
+	      !strncmp(n->symbol, "dev_", 4) ? "file-operations" : "pointer",
 	      mod->name, word, SPLXMOD_BLOCKS_UNLOAD);
 }
 

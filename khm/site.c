@@ -3,6 +3,7 @@
  * The first bytes of a function that can be hooked.
  */
 #include <linux/delay.h>
+#include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/kernel.h>
 #include <linux/rcupdate.h>
@@ -10,6 +11,7 @@
 #include <linux/uaccess.h>
 
 #include "splxmod.h"
+#include "hook_ftrace.h"
 #include "site.h"
 #include "symbols.h"
 
@@ -76,15 +78,38 @@ static bool is_nop(const u8 *bytes)
 	       !memcmp(bytes, now, PATCH_SIZE);
 }
 
-/* Code of a module has "[its name]" behind its symbol; so have texts that the
- * kernel generates, [bpf] and [__builtin__ftrace]. Memory that nobody knows
- * has no symbol at all. */
-static bool is_foreign(const char *symbol)
+/* Code that ftrace has made for one of those who are registered. */
+static bool is_trampoline(unsigned long address)
+{
+#ifdef SPLXMOD_FTRACE
+	struct ftrace_ops **list =
+		(struct ftrace_ops **)splxmod_symbol("ftrace_ops_list");
+	const struct ftrace_ops *end =
+		(struct ftrace_ops *)splxmod_symbol("ftrace_list_end");
+	const struct ftrace_ops *ops;
+	bool is = false;
+
+	if (!list || !end)
+		return false;
+	preempt_disable();
+	for (ops = READ_ONCE(*list); ops && ops != end && !is;
+	     ops = READ_ONCE(ops->next))
+		is = address - ops->trampoline < ops->trampoline_size;
+	preempt_enable();
+	return is;
+#else
+	return false;
+#endif
+}
+
+/* Code of a module has "[its name]" behind its symbol; so have BPF's. What
+ * ftrace makes has no symbol, and neither has memory that nobody knows. */
+static bool is_foreign(unsigned long target, const char *symbol)
 {
 	const char *owner = strrchr(symbol, '[');
 
 	if (!owner)
-		return !strncmp(symbol, "0x", 2);
+		return !strncmp(symbol, "0x", 2) && !is_trampoline(target);
 	return strcmp(owner, "[bpf]") && strncmp(owner, "[__builtin__", 12);
 }
 
@@ -110,5 +135,5 @@ enum splxmod_site_state splxmod_site_look(const struct splxmod_site *site,
 	*target_r = at + PATCH_SIZE + (long)distance;
 	sprint_symbol_no_offset(symbol, *target_r);
 	strscpy(text_r, symbol, SPLXMOD_SITE_TEXT);
-	return is_foreign(symbol) ? SPLXMOD_SITE_FOREIGN : SPLXMOD_SITE_KERNEL;
+	return is_foreign(*target_r, symbol) ? SPLXMOD_SITE_FOREIGN : SPLXMOD_SITE_KERNEL;
 }
