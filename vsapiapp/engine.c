@@ -2,6 +2,7 @@
 #include "engine.h"
 
 #include <clamav.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -563,6 +564,20 @@ static json_t *describe_file(const struct pattern_file *f)
 			 (json_int_t)f->time);
 }
 
+/*
+ * RAR is unpacked by a module that libclamav loads at its initialization where
+ * there is one; without it an archive is scanned as the plain file that it is,
+ * and called clean. The library tells by no function: only by what it keeps of
+ * it for its own use (have_rar in its others.c). NULL: a library that does not
+ * show even that.
+ */
+static json_t *unpacks_rar(void)
+{
+	const int *have = dlsym(RTLD_DEFAULT, "have_rar");
+
+	return have ? json_boolean(*have) : NULL;
+}
+
 json_t *engine_describe(const struct engine *engine)
 {
 	const struct pattern_file *f;
@@ -580,11 +595,11 @@ json_t *engine_describe(const struct engine *engine)
 			newest = f->time;
 	}
 	snprintf(id, sizeof(id), "%016" PRIx64, engine->pattern_id);
-	return json_pack("{s:s, s:I, s:s, s:I, s:b, s:o}", "engine",
-			 cl_retver(), "signatures",
-			 (json_int_t)engine->signatures, "pattern_id", id,
-			 "pattern_time", (json_int_t)newest, "builtin_only",
-			 (int)builtin_only, "patterns", files);
+	return json_pack(
+		"{s:s, s:I, s:s, s:I, s:b, s:o, s:o*}", "engine", cl_retver(),
+		"signatures", (json_int_t)engine->signatures, "pattern_id", id,
+		"pattern_time", (json_int_t)newest, "builtin_only",
+		(int)builtin_only, "patterns", files, "rar", unpacks_rar());
 }
 
 uint64_t engine_pattern_id(const struct engine *engine)

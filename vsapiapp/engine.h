@@ -39,8 +39,8 @@ int engine_configure(struct engine *engine, const struct conf *conf,
 
 /*
  * What is loaded, in the words of common/state.h: an object with engine,
- * signatures, pattern_id, pattern_time, builtin_only, patterns. New
- * reference.
+ * signatures, pattern_id, pattern_time, builtin_only, patterns, rar.
+ * New reference.
  */
 json_t *engine_describe(const struct engine *engine);
 /* A hash over names and contents of all pattern files. Never 0. */

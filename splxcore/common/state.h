@@ -20,6 +20,8 @@
  *   pattern_id      hash of the patterns' content, hex
  *   pattern_time    newest build time, seconds since 1970; 0 unknown
  *   builtin_only    true when nothing but the built-in set is loaded
+ *   rar             whether the library unpacks RAR archives; not there when
+ *                   it does not tell
  *   patterns        [{"file","kind","version","signatures","time"}]
  *   coverage        [{"point","fstype","source","covered","scope","reason",
  *                     "namespace"}] scope: "filesystem" or "mount";

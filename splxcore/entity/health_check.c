@@ -370,6 +370,13 @@ static void check_patterns(const struct core *core, struct report *r)
 			     str_duration(max, sizeof(max), limit));
 }
 
+static void check_unpacking(const struct core *core, struct report *r)
+{
+	if (json_is_false(json_object_get(service_state(core), "rar")))
+		health_issue(r, STATUS_RAR_UNREAD, "patterns", "%s",
+			     status_text(STATUS_RAR_UNREAD));
+}
+
 static void check_voids(const struct core *core, struct report *r)
 {
 	json_t *voids = settings_void(core->settings), *v;
@@ -459,6 +466,7 @@ void health_check(struct core *core, struct report *r)
 	check_restarts(core, r);
 	check_supervisor(core, r);
 	check_patterns(core, r);
+	check_unpacking(core, r);
 	check_voids(core, r);
 	check_sandbox(core, r);
 	check_state_errors(core, r);

@@ -322,6 +322,25 @@ static void patterns_that_are_built_in_or_old_are_told(void **state)
 	assert_health(w, "Protected", "Functional", 0);
 }
 
+static void archives_that_the_library_cannot_unpack_are_told(void **state)
+{
+	struct world *w = *state;
+	json_t *st = sound_state(), *data;
+
+	json_object_set_new(st, "rar", json_true());
+	tell_state(st);
+	data = health_json(&w->core);
+	assert_false(has_issue(data, STATUS_RAR_UNREAD));
+	json_decref(data);
+	st = sound_state();
+	json_object_set_new(st, "rar", json_false());
+	tell_state(st);
+	assert_health(w, "Protected", "Functional", 0); /* told, no more */
+	data = health_json(&w->core);
+	assert_true(has_issue(data, STATUS_RAR_UNREAD));
+	json_decref(data);
+}
+
 static void a_missing_wall_of_the_sandbox_is_told(void **state)
 {
 	struct world *w = *state;
@@ -487,6 +506,7 @@ int main(void)
 		T(a_missing_kernel_module_is_a_reason_and_no_illness),
 		T(an_uncovered_file_system_counts_unless_it_was_chosen),
 		T(patterns_that_are_built_in_or_old_are_told),
+		T(archives_that_the_library_cannot_unpack_are_told),
 		T(a_missing_wall_of_the_sandbox_is_told),
 		T(what_vsapiapp_calls_an_error_is_an_issue),
 		T(a_fault_is_an_issue_until_it_is_well),

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -616,6 +617,7 @@ static void names_of_others_are_left_as_they_are(void **state)
 static void description_tells_what_is_loaded(void **state)
 {
 	json_t *d = engine_describe(engine);
+	int *rar = dlsym(RTLD_DEFAULT, "have_rar"), none = 0;
 	char path[600], id[17];
 	struct err err;
 	struct engine *e;
@@ -630,6 +632,9 @@ static void description_tells_what_is_loaded(void **state)
 	assert_string_equal(json_string_value(json_object_get(d, "pattern_id")),
 			    id);
 	assert_non_null(json_string_value(json_object_get(d, "engine")));
+	rar = rar ? rar : &none;
+	assert_int_equal(json_is_true(json_object_get(d, "rar")), *rar);
+	*rar = !*rar;
 	json_decref(d);
 
 	fresh_pattern_dir();
@@ -638,6 +643,8 @@ static void description_tells_what_is_loaded(void **state)
 	if (!e)
 		fail_msg("%s", err.text);
 	d = engine_describe(e);
+	assert_int_equal(json_is_true(json_object_get(d, "rar")), *rar);
+	*rar = !*rar;
 	assert_false(json_is_true(json_object_get(d, "builtin_only")));
 	assert_true(json_integer_value(json_object_get(d, "pattern_time")) >
 		    1700000000);
