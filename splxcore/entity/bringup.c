@@ -22,6 +22,8 @@
 #define FINDING_ROOM (8 << 20)
 #define LOG_ROOM (2 << 20)
 #define FILES_WANTED 4096
+/* Slots of workers reach that far up, see scoreboard.h. */
+#define FILES_NEEDED 1024
 
 static int check_settings(struct conf **conf_r, struct err *err)
 {
@@ -86,9 +88,33 @@ int bringup_check(struct err *err)
 	return rc ? rc : check_dirs(err);
 }
 
+/* Whoever starts us may live with less; the hard limit is root's to raise. */
+static int raise_files(struct err *err)
+{
+	const struct rlimit wanted = {FILES_WANTED, FILES_WANTED};
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return err_set(err, errno, "getrlimit");
+	if (limit.rlim_cur >= FILES_WANTED)
+		return 0;
+	if (limit.rlim_max < FILES_WANTED && !setrlimit(RLIMIT_NOFILE, &wanted))
+		return 0;
+	limit.rlim_cur =
+		limit.rlim_max < FILES_WANTED ? limit.rlim_max : FILES_WANTED;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < FILES_NEEDED)
+		return err_set(err, 0,
+			       "only %llu open files are allowed and the "
+			       "limit cannot be raised: %d are needed "
+			       "(ulimit -Hn)",
+			       (unsigned long long)limit.rlim_cur,
+			       FILES_NEEDED);
+	return 0;
+}
+
 int bringup_descriptors(struct err *err)
 {
-	struct rlimit limit;
 	int fd;
 
 	/* open() hands out the lowest: 0 to 2 first, should one be closed. */
@@ -99,13 +125,8 @@ int bringup_descriptors(struct err *err)
 		return LSB_FAILED;
 	}
 	close_range(STDERR_FILENO + 1, ~0U, 0);
-	/* Slots of workers reach far up, see scoreboard.h. */
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
-	    limit.rlim_cur < FILES_WANTED) {
-		limit.rlim_cur = limit.rlim_max < FILES_WANTED ? limit.rlim_max
-							       : FILES_WANTED;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	if (raise_files(err))
+		return LSB_FAILED;
 	return fd_fill(INHERIT_COUNT, err) ? LSB_FAILED : 0;
 }
 

@@ -200,3 +200,67 @@ def test_the_signals_of_a_terminal_end_no_worker(suite):
         os.kill(pid, signal.SIGHUP)
     time.sleep(1)
     assert before <= set(suite.titles())
+
+
+@pytest.mark.seconds(240)
+def test_a_hundred_ends_of_a_worker_cost_no_protection(suite):
+    """The others serve meanwhile, and it is told."""
+    bad = suite.infected("bad.com")
+    before = suite.counters()["workerCrashes"]
+    for _ in range(100):
+        pid = max(wait_for(lambda: len(suite.workers()) > 1
+                           and suite.workers(), 20, 0.01))
+        os.kill(pid, signal.SIGKILL)
+        assert denied(bad)
+        wait_for(lambda: pid not in suite.workers(), 20, 0.01)
+    wait_for(lambda: suite.counters()["workerCrashes"] >= before + 100, 10)
+    wait_for(lambda: any(e["code"] == 20016
+                         for e in suite.events("system")), 10)
+    wait_for(lambda: suite.health()["antimalwareStatus"] == 0, 20)
+
+
+@pytest.mark.seconds(200)
+def test_workers_that_end_at_once_are_started_with_growing_pauses(suite):
+    """All of them, as soon as they are there, for twenty seconds."""
+    bad = suite.infected("bad.com")
+    kills, longest, codes = 0, 0, set()
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        for pid in suite.workers("front") + suite.workers("back"):
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+        start = time.monotonic()
+        opens(bad)
+        longest = max(longest, time.monotonic() - start)
+        if kills % 5 == 0:
+            codes |= {i["code"] for i in suite.health()["health_issues"]}
+    assert longest < 3.5  # VerdictTimeout and a little
+    assert codes & {20016, 20018}  # few workers, none
+    assert kills < 120
+    wait_for(lambda: denied(bad), 20)
+    wait_for(lambda: suite.health()["antimalwareStatus"] == 0, 20)
+
+
+def test_events_that_the_kernel_loses_are_counted_and_told(make_suite):
+    """Nobody takes what is closed after writing, until its queue is full."""
+    queue = int(open("/proc/sys/fs/fanotify/max_queued_events").read())
+    if queue > 50000:
+        pytest.skip(f"the kernel's queue is long: {queue}")
+    s = make_suite(FirstAction="deny", RealtimeScan="1")
+    s.start(wait=False)
+    wait_for(lambda: s.ctl("status", check=False).returncode < 2
+             and s.health()["interceptor"] == "fanotify", 30)
+    back = s.workers("back")
+    for pid in back:
+        os.kill(pid, signal.SIGSTOP)
+    for i in range(queue + 500):
+        os.close(os.open(s.dir / f"f{i}", os.O_WRONLY | os.O_CREAT))
+    for pid in back:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: s.counters()["overflows"] > 0, 30)
+    wait_for(lambda: any(i["code"] == 20026
+                         for i in s.health()["health_issues"]), 10)
+    wait_for(lambda: any(e["code"] == 20026 for e in s.events("system")), 10)
+    # and what comes later is seen
+    bad = s.infected("later.com")
+    wait_for(lambda: [e for e in s.events() if e["path"] == str(bad)], 20)

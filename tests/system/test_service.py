@@ -70,6 +70,21 @@ def test_stop_prints_its_steps_and_leaves_nothing_behind(service):
                 "scan.sock"} & left
 
 
+@pytest.mark.parametrize("limit", ["256:", "256:256"])
+def test_few_open_files_are_no_obstacle_or_named_as_one(service, limit):
+    """The soft limit is raised by anybody, the hard one by a root that may
+    (CAP_SYS_RESOURCE)."""
+    rc = service("start", env=["prlimit", "--nofile=" + limit])
+    caps = int(re.search(r"CapEff:\s*(\w+)",
+                         open("/proc/self/status").read())[1], 16)
+    if limit == "256:" or caps >> 24 & 1:
+        assert rc == 0
+        assert denied(service.s.infected("bad.com"))
+    else:
+        assert rc == 1
+        assert "only 256 open files are allowed" in service.out
+
+
 def test_status_has_the_codes_of_the_lsb(service):
     assert service("status") == 3
     assert service("start") == 0
