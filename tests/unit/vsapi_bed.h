@@ -102,7 +102,7 @@ static void write_settings(const char *more)
 		 "FirstAction = \"deny\"\n%s",
 		 prot,
 		 strstr(more, "VerdictTimeout") ? ""
-						: "VerdictTimeout = \"3s\"\n",
+						: "VerdictTimeout = \"10s\"\n",
 		 more);
 	write_file(paths()->active_conf, text, strlen(text));
 }

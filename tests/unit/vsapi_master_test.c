@@ -2,6 +2,9 @@
 /* The whole of vsapiapp without entity; see vsapi_bed.h. */
 #include "vsapi_bed.h"
 
+/* What is over at once, on a machine that is busy with other things. */
+#define MOMENT_NS (5 * CLOCK_NS_PER_S)
+
 /* --- openers ------------------------------------------------------------- */
 
 static int opens(const char *path)
@@ -166,8 +169,8 @@ static void test_an_infected_file_is_denied_and_a_clean_one_opens(void **state)
 	/* outside nothing is held */
 	assert_int_equal(opens(put_eicar(root, "outside.com")), 0);
 
-	wait_until(told_armed, 2000);
-	wait_until(told_nothing, 2000);
+	wait_until(told_armed, 10000);
+	wait_until(told_nothing, 10000);
 	st = state_read(&err);
 	assert_non_null(st);
 	assert_string_equal(
@@ -200,7 +203,7 @@ static void test_a_reload_of_patterns_lets_nothing_through(void **state)
 	end_loop(loop);
 	assert_nothing_through();
 	assert_true(seen->opens > 100);
-	assert_true(seen->longest_ns < CLOCK_NS_PER_S);
+	assert_true(seen->longest_ns < MOMENT_NS);
 }
 
 static void test_new_settings_let_nothing_through_and_take_hold(void **state)
@@ -237,7 +240,7 @@ static void test_broken_settings_and_patterns_leave_the_old_at_work(
 	assert_int_equal(atomic_load(&sb->policy_generation), policy);
 	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
 	hup("");
-	assert_true(wait_until(told_nothing, 5000));
+	assert_true(wait_until(told_nothing, 10000));
 
 	write_file(db, "this is no signature\n", 21);
 	kill(master_pid, SIGUSR1);
@@ -247,7 +250,7 @@ static void test_broken_settings_and_patterns_leave_the_old_at_work(
 	old_number = atomic_load(&sb->generation);
 	kill(master_pid, SIGUSR1);
 	assert_true(wait_until(generation_grew, 20000));
-	assert_true(wait_until(told_nothing, 5000));
+	assert_true(wait_until(told_nothing, 10000));
 	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
 }
 
@@ -265,11 +268,6 @@ static int scanning_slot(enum slot_role role)
 static bool front_scans(void)
 {
 	return scanning_slot(SLOT_FRONT) >= 0;
-}
-
-static bool back_scans(void)
-{
-	return scanning_slot(SLOT_BACK) >= 0;
 }
 
 /* Takes long to scan: much text of many kinds. */
@@ -298,6 +296,22 @@ static void settle(int ms)
 	pump_log();
 }
 
+static uint64_t old_count;
+static bool crashes_grew(void)
+{
+	return scoreboard_count(sb, COUNTER_POLICY_CRASH) > old_count;
+}
+
+static bool is_poison(void)
+{
+	return scoreboard_count(sb, COUNTER_POLICY_POISON) >= 1;
+}
+
+static bool killed_grew(void)
+{
+	return scoreboard_count(sb, COUNTER_WORKER_KILLED) > old_count;
+}
+
 static void test_a_worker_killed_in_its_scan_costs_one_policy_answer(
 	void **state)
 {
@@ -318,7 +332,7 @@ static void test_a_worker_killed_in_its_scan_costs_one_policy_answer(
 			alarm(30);
 			_exit(open(slow, O_RDONLY) < 0);
 		}
-		assert_true(wait_until(front_scans, 5000));
+		assert_true(wait_until(front_scans, 20000));
 		slot = scanning_slot(SLOT_FRONT);
 		assert_true(slot >= 0);
 		start = clock_mono_ns();
@@ -326,14 +340,13 @@ static void test_a_worker_killed_in_its_scan_costs_one_policy_answer(
 		status = reap(pid);
 		assert_true(WIFEXITED(status));
 		assert_int_equal(WEXITSTATUS(status), 0); /* OnError: allow */
-		assert_true(clock_mono_ns() - start < CLOCK_NS_PER_S);
-		settle(300);
+		assert_true(clock_mono_ns() - start < MOMENT_NS);
+		old_count = crashes + (uint64_t)i;
+		assert_true(wait_until(crashes_grew, 10000));
 	}
-	assert_true(scoreboard_count(sb, COUNTER_POLICY_CRASH) >= crashes + 2);
 	/* it has killed twice: not fed again */
 	assert_int_equal(opens(slow), 0);
-	settle(100);
-	assert_true(scoreboard_count(sb, COUNTER_POLICY_POISON) >= 1);
+	assert_true(wait_until(is_poison, 10000));
 	/* and everything else is served */
 	assert_int_equal(opens(put_eicar(prot, "bad.com")), EPERM);
 	unlink(slow);
@@ -341,12 +354,12 @@ static void test_a_worker_killed_in_its_scan_costs_one_policy_answer(
 
 static void test_a_scan_past_its_limit_costs_one_worker(void **state)
 {
-	uint64_t killed = scoreboard_count(sb, COUNTER_WORKER_KILLED);
 	const char *slow;
 	uint64_t start;
 	pid_t pid;
 	int slot;
 
+	old_count = scoreboard_count(sb, COUNTER_WORKER_KILLED);
 	hup("RealtimeScan = 2\nScanTimeout = \"1s\"\n");
 	slow = make_slow("slow.bin");
 	pid = fork();
@@ -354,15 +367,15 @@ static void test_a_scan_past_its_limit_costs_one_worker(void **state)
 		alarm(30);
 		_exit(open(slow, O_RDONLY) < 0);
 	}
-	assert_true(wait_until(front_scans, 5000));
+	assert_true(wait_until(front_scans, 20000));
 	slot = scanning_slot(SLOT_FRONT);
 	/* the engine cannot look at its own clock now */
 	kill(atomic_load(&sb->slots[slot].pid), SIGSTOP);
 	start = clock_mono_ns();
 	assert_int_equal(WEXITSTATUS(reap(pid)), 0);
-	assert_true(clock_mono_ns() - start < 4 * CLOCK_NS_PER_S);
-	settle(500);
-	assert_true(scoreboard_count(sb, COUNTER_WORKER_KILLED) > killed);
+	/* sooner than VerdictTimeout would have been */
+	assert_true(clock_mono_ns() - start < 8 * CLOCK_NS_PER_S);
+	assert_true(wait_until(killed_grew, 10000));
 	assert_int_equal(opens(put_eicar(prot, "bad.com")), EPERM);
 	unlink(slow);
 }
@@ -399,7 +412,7 @@ static void test_a_killed_generation_is_replaced_and_lets_nothing_through(
 	assert_true(wait_until(old_workers_are_gone, 10000));
 	end_loop(loop);
 	assert_nothing_through();
-	assert_true(seen->longest_ns < CLOCK_NS_PER_S);
+	assert_true(seen->longest_ns < MOMENT_NS);
 }
 
 static void test_a_killed_master_leaves_its_workers_until_the_next(void **state)
@@ -449,8 +462,8 @@ static void test_a_new_mount_below_include_is_followed(void **state)
 	mkdir(at, 0755);
 	assert_int_equal(mount("later", at, "tmpfs", 0, "size=4M"), 0);
 	where = at;
-	assert_true(wait_until(is_blocked_there, 3000));
-	assert_true(wait_until(is_unmounted, 3000));
+	assert_true(wait_until(is_blocked_there, 10000));
+	assert_true(wait_until(is_unmounted, 10000));
 }
 
 static void test_a_mount_in_another_namespace_is_followed(void **state)
@@ -468,7 +481,7 @@ static void test_a_mount_in_another_namespace_is_followed(void **state)
 		    mount("other", at, "tmpfs", 0, "size=4M"))
 			_exit(2);
 		where = at;
-		_exit(wait_until(is_blocked_there, 5000) ? 0 : 1);
+		_exit(wait_until(is_blocked_there, 10000) ? 0 : 1);
 	}
 	assert_int_equal(WEXITSTATUS(reap(pid)), 0);
 	assert_int_equal(opens(put_eicar(at, "x")), EPERM);
@@ -497,7 +510,7 @@ static void test_an_included_mount_that_goes_does_not_mark_what_is_below(
 	assert_true(wait_until(policy_grew, 10000));
 	assert_int_equal(opens(put_eicar(at, "bad.com")), EPERM);
 	where = at;
-	assert_true(wait_until(is_unmounted, 3000));
+	assert_true(wait_until(is_unmounted, 10000));
 	settle(300);
 	assert_int_equal(opens(put_eicar(root, "not-covered.com")), 0);
 	rmdir(at);
@@ -522,16 +535,25 @@ static void test_the_interceptor_is_switched_at_run_time(void **state)
 	settle(300);
 	old_findings = scoreboard_count(sb, COUNTER_FINDINGS);
 	assert_int_equal(opens(bad), 0);
-	assert_true(wait_until(findings_grew, 5000));
+	assert_true(wait_until(findings_grew, 10000));
 	hup("RealtimeScan = 4\n");
 	assert_int_equal(opens(bad), 0); /* executions alone */
 	hup("RealtimeScan = 1\n");
 	settle(300);
 	old_findings = scoreboard_count(sb, COUNTER_FINDINGS);
 	put_eicar(prot, "closed.com");
-	assert_true(wait_until(findings_grew, 5000));
+	assert_true(wait_until(findings_grew, 10000));
 	hup("Interceptor = \"khm\"\n");
 	assert_int_equal(opens(bad), EPERM);
+}
+
+/* The third request of the job. */
+static int slow_slot;
+static bool the_slow_one_is_scanned(void)
+{
+	slow_slot = scanning_slot(SLOT_BACK);
+	return slow_slot >= 0 &&
+	       atomic_load(&sb->slots[slow_slot].job_request) == 3;
 }
 
 static int replies[VERDICT_ERROR + 1];
@@ -546,8 +568,8 @@ static void test_scan_jobs_are_served_and_a_dead_worker_is_answered_for(
 {
 	struct scanclient *sc;
 	struct err err;
-	int fd, slot;
 	pid_t pid;
+	int fd;
 
 	memset(replies, 0, sizeof(replies));
 	put_eicar(root, "job.com");
@@ -581,11 +603,8 @@ static void test_scan_jobs_are_served_and_a_dead_worker_is_answered_for(
 			_exit(5);
 		_exit(replies[VERDICT_ERROR] == 1 ? 0 : 6);
 	}
-	assert_true(wait_until(back_scans, 20000));
-	settle(50);
-	slot = scanning_slot(SLOT_BACK);
-	assert_true(slot >= 0);
-	kill(atomic_load(&sb->slots[slot].pid), SIGKILL);
+	assert_true(wait_until(the_slow_one_is_scanned, 20000));
+	kill(atomic_load(&sb->slots[slow_slot].pid), SIGKILL);
 	assert_int_equal(WEXITSTATUS(reap(pid)), 0);
 	unlink(in(prot, "slow.bin"));
 }
@@ -625,10 +644,10 @@ static void test_a_stop_is_quick_and_leaves_nothing(void **state)
 	settle(100);
 	old_remembered = scoreboard_count(sb, COUNTER_REMEMBERED);
 	assert_int_equal(opens(in(prot, "fine")), 0);
-	assert_true(wait_until(remembered_grew, 3000));
+	assert_true(wait_until(remembered_grew, 10000));
 	put_eicar(prot, "bad.com");
 	kill(master_pid, SIGTERM);
-	assert_true(wait_until(master_ended, 6000));
+	assert_true(wait_until(master_ended, 20000));
 	assert_true(no_workers());
 	assert_int_equal(opens(in(prot, "bad.com")), 0);
 	assert_int_equal(stat(paths()->verdicts, &st), 0);
@@ -639,7 +658,7 @@ static void test_a_stop_is_quick_and_leaves_nothing(void **state)
 	start_master();
 	wait_ready();
 	assert_int_equal(opens(in(prot, "fine")), 0);
-	assert_true(wait_until(known_grew, 3000));
+	assert_true(wait_until(known_grew, 10000));
 	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
 }
 
@@ -653,7 +672,7 @@ static void test_a_stop_that_is_asked_for_all_the_time_is_a_whole_one(
 
 	unlink(paths()->verdicts);
 	for (int i = 0; !master_ended(); i++) {
-		if (clock_mono_ns() - start > 6 * CLOCK_NS_PER_S)
+		if (clock_mono_ns() - start > 20 * CLOCK_NS_PER_S)
 			fail_msg("the master does not end");
 		kill(master_pid, signals[i % 4]);
 		if (i % 1000 == 0)
@@ -664,6 +683,13 @@ static void test_a_stop_that_is_asked_for_all_the_time_is_a_whole_one(
 	assert_int_not_equal(stat(paths()->scan_sock, &st), 0);
 }
 
+static int stopped_slot;
+static bool the_stopped_one_is_gone(void)
+{
+	return atomic_load(&sb->slots[stopped_slot].pid) !=
+	       old_front[stopped_slot];
+}
+
 static void test_a_worker_that_shows_no_life_is_replaced(void **state)
 {
 	uint64_t crashes = scoreboard_count(sb, COUNTER_WORKER_CRASHES);
@@ -672,10 +698,9 @@ static void test_a_worker_that_shows_no_life_is_replaced(void **state)
 	for (slot = 0; atomic_load(&sb->slots[slot].role) != SLOT_FRONT;)
 		slot++;
 	note_workers();
+	stopped_slot = slot;
 	kill(atomic_load(&sb->slots[slot].pid), SIGSTOP);
-	settle(12000);
-	assert_int_not_equal(atomic_load(&sb->slots[slot].pid),
-			     old_front[slot]);
+	assert_true(wait_until(the_stopped_one_is_gone, 40000));
 	assert_true(scoreboard_count(sb, COUNTER_WORKER_CRASHES) >= crashes);
 	assert_int_equal(opens(put_eicar(prot, "bad.com")), EPERM);
 }
