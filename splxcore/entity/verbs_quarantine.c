@@ -4,14 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dispatch.h"
 #include "common/jsontext.h"
+#include "dispatch.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
 #include "quarantine.h"
 
 #define LIST_DEFAULT 100
 #define LIST_MAX 10000
+#define BATCH_MAX 1000 /* items of one call */
 
 static const char *code_of(const struct err *err)
 {
@@ -126,17 +127,27 @@ struct batch {
 	size_t next;
 	char *to;
 	bool force;
+	bool under_way; /* RESTORE: one that has not been told of yet */
+	bool in_loop;	/* restore_next() runs: it goes on by itself */
 	json_t *done, *failed;
 	struct err last;
 };
 
+/* NULL, and the call has failed, when it is more than one call may ask for. */
 static struct batch *batch_new(struct core *core, struct ipc_call *call,
 			       json_t *args)
 {
-	struct batch *b = xcalloc(1, sizeof(*b));
 	const char *to = dispatch_arg(args, "to");
 	json_t *ids = json_object_get(args, "id");
+	struct batch *b;
 
+	if (json_array_size(ids) > BATCH_MAX) {
+		dispatch_fail(core, call, "invalid",
+			      "%zu items: at most %d at once",
+			      json_array_size(ids), BATCH_MAX);
+		return NULL;
+	}
+	b = xcalloc(1, sizeof(*b));
 	b->core = core;
 	b->call = call;
 	b->ids = json_is_array(ids) ? json_incref(ids) : json_pack("[O]", ids);
@@ -214,7 +225,10 @@ static void on_restored(const struct item *item, const struct err *err,
 				  jsontext_new(item->detail)));
 	else
 		batch_failed(b, err);
-	restore_next(b);
+	b->under_way = false;
+	/* Told at once it is restore_next() that called: no deeper. */
+	if (!b->in_loop)
+		restore_next(b);
 }
 
 static void restore_next(struct batch *b)
@@ -222,15 +236,21 @@ static void restore_next(struct batch *b)
 	struct err err;
 	int64_t id;
 
+	b->in_loop = true;
 	while (b->next < json_array_size(b->ids)) {
 		id = batch_next(b);
-		if (id > 0) {
-			quarantine_restore(b->core->quarantine, id, b->to,
-					   b->force, on_restored, b);
+		if (id < 0) {
+			err_set(&err, EINVAL, "not a number of an item");
+			batch_failed(b, &err);
+			continue;
+		}
+		b->under_way = true;
+		quarantine_restore(b->core->quarantine, id, b->to, b->force,
+				   on_restored, b);
+		if (b->under_way) {
+			b->in_loop = false;
 			return;
 		}
-		err_set(&err, EINVAL, "not a number of an item");
-		batch_failed(b, &err);
 	}
 	batch_end(b, "restored");
 }
@@ -238,7 +258,10 @@ static void restore_next(struct batch *b)
 void verb_quarantine_restore(struct core *core, struct ipc_call *call,
 			     json_t *args)
 {
-	restore_next(batch_new(core, call, args));
+	struct batch *b = batch_new(core, call, args);
+
+	if (b)
+		restore_next(b);
 }
 
 void verb_quarantine_delete(struct core *core, struct ipc_call *call,
@@ -249,7 +272,7 @@ void verb_quarantine_delete(struct core *core, struct ipc_call *call,
 	int64_t id;
 	int rc;
 
-	while (b->next < json_array_size(b->ids)) {
+	while (b && b->next < json_array_size(b->ids)) {
 		id = batch_next(b);
 		if (id < 0)
 			rc = err_set(&err, EINVAL, "not a number of an item");
@@ -262,7 +285,8 @@ void verb_quarantine_delete(struct core *core, struct ipc_call *call,
 		else
 			batch_failed(b, &err);
 	}
-	batch_end(b, "deleted");
+	if (b)
+		batch_end(b, "deleted");
 }
 
 void verb_quarantine_purge(struct core *core, struct ipc_call *call,
