@@ -403,6 +403,31 @@ static const char *test_path(struct test_bed *bed, const struct dentry *d,
 	return buf[at] ? buf + at : "/";
 }
 
+/* Makes it the path of something else, but for a chance. */
+static void test_spoil(char *path, size_t size)
+{
+	size_t len = strlen(path), at = test_random(len);
+
+	switch (test_random(6)) {
+	case 0:
+		if (len > 1)
+			path[len - 1] = 'x';
+		break;
+	case 1: /* one border less */
+		if (at && path[at] == '/')
+			path[at] = 'x';
+		break;
+	case 2: /* it lies elsewhere */
+		if (len > 1 && len + 3 < size) {
+			memmove(path + 2, path, len + 1);
+			memcpy(path, "/a", 2);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
 static void test_rule(struct test_bed *bed, struct splxmod_rule *rule)
 {
 	u32 n = test_random(TEST_NODES);
@@ -433,9 +458,7 @@ static void test_rule(struct test_bed *bed, struct splxmod_rule *rule)
 	rule->dev = splxmod_dev_out(TEST_DEV);
 	rule->ino = 900 + n;
 	strscpy(rule->text, *path ? path : "/too/long", sizeof(rule->text));
-	/* Half of them are not any more where they were. */
-	if (test_random(2) && strlen(rule->text) > 1)
-		rule->text[strlen(rule->text) - 1] = 'x';
+	test_spoil(rule->text, sizeof(rule->text));
 }
 
 /* Does this rule exclude that file? As it is written in the interface. */
@@ -564,11 +587,14 @@ static int test_report_fill(struct splxmod_report *r)
 static int test_report(struct test_bed *bed)
 {
 	struct splxmod_report *r = kzalloc(sizeof(*r), GFP_KERNEL);
-	int err;
+	int err = 0, i;
 
 	if (!r)
 		return -ENOMEM;
-	err = test_report_fill(r);
+	for (i = 0; i < 20 && !err; i++) {
+		memset(r, 0, sizeof(*r));
+		err = test_report_fill(r);
+	}
 	kfree(r);
 	return err;
 }
