@@ -14,6 +14,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "cache.h"
 #include "hook.h"
 #include "queue.h"
 #include "rivals.h"
@@ -176,6 +177,8 @@ static int disarm_locked(bool passive, struct splxmod_report *r)
 		ret = current_hook->disarm(r, let_go);
 	}
 	if (!ret) {
+		/* Closes are not seen from now on. */
+		splxmod_cache_flush();
 		pr_info("%s: disarmed\n", SPLXMOD_NAME);
 		WRITE_ONCE(state, SPLXMOD_IDLE);
 		WRITE_ONCE(current_hook, NULL);

@@ -18,6 +18,39 @@
 #include "queue.h"
 #include "rules.h"
 
+/* Its headers are not for us. */
+#define JUDGE_CONFIGFS_MAGIC 0x62656570
+
+/*
+ * Files that the kernel makes up while they are read: there is nothing to
+ * examine, and to read them may take away what the opener came for, or wait
+ * for ever.
+ */
+static bool judge_is_made_up(const struct inode *inode)
+{
+	switch (inode->i_sb->s_magic) {
+	case PROC_SUPER_MAGIC:
+	case SYSFS_MAGIC:
+	case CGROUP_SUPER_MAGIC:
+	case CGROUP2_SUPER_MAGIC:
+	case DEBUGFS_MAGIC:
+	case TRACEFS_MAGIC:
+	case SECURITYFS_MAGIC:
+	case SELINUX_MAGIC:
+	case SMACK_MAGIC:
+	case BPF_FS_MAGIC:
+	case BINFMTFS_MAGIC:
+	case EFIVARFS_MAGIC:
+	case PSTOREFS_MAGIC:
+	case RDTGROUP_SUPER_MAGIC:
+	case NSFS_MAGIC:
+	case JUDGE_CONFIGFS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool judge_is_overlay(const struct inode *inode)
 {
 	return inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC;
@@ -86,7 +119,8 @@ static bool judge_is_passed(struct file *file, const struct splxmod_conf *conf)
 		splxmod_count(EXEMPT);
 		return true;
 	}
-	if (!judge_kind(file, conf->c.classes)) {
+	if (!judge_kind(file, conf->c.classes) ||
+	    judge_is_made_up(file_inode(file))) {
 		splxmod_count(EXCLUDED);
 		return true;
 	}
@@ -168,10 +202,11 @@ static bool judge_close_matters(struct file *file, struct inode *inode)
 	conf = splxmod_conf_get();
 	classes = conf->c.classes;
 	rcu_read_unlock();
-	/* A file without a name ends with its last descriptor, and what those
+	/* What has no name ends with its last descriptor, and what those
 	 * open is seen. */
 	return (classes & SPLXMOD_CLOSE) && splxmod_hook_asks() &&
 	       atomic_read(&splxmod_attended) && inode->i_nlink &&
+	       !judge_is_made_up(inode) &&
 	       !judge_is_empty(inode) && !splxmod_exempt_current() &&
 	       !splxmod_rules_exclude(file);
 }

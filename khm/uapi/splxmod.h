@@ -202,7 +202,7 @@ struct splxmod_status {
 #define SPLXMOD_COUNTERS(X)                                                  \
 	X(CALLS, "calls", "opens and executions of regular files")           \
 	X(EXEMPT, "exempt", "by our own processes, or the kernel's")         \
-	X(EXCLUDED, "excluded", "excluded by rule or class")                 \
+	X(EXCLUDED, "excluded", "by rule or class, or made up by the kernel") \
 	X(EMPTY, "empty", "nothing is in the file")                          \
 	X(KNOWN, "known", "known to be clean")                               \
 	X(UNATTENDED, "unattended", "passed: nobody holds the device")       \
