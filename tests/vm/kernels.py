@@ -46,6 +46,7 @@ class Kernel:
         self.series = series
         self.dir = folder
         self.version = (folder / "version").read_text().strip()
+        self.number = tuple(int(n) for n in self.version.split(".")[:2])
         self.image = folder / "vmlinuz"
         self.modules = folder / "modules"
         self.chroot = folder / "chroot"

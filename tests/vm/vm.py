@@ -40,6 +40,7 @@ from cache import Unavailable, digest, made, say
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 WORK = REPO / "build/vm"
+PROGRAMS = "/src/build/tests/vm"  # of prog/, as the machines see them
 TIMEOUT, PANIC, SILENT, NO_STATUS = 124, 125, 126, 127
 BOOT = 180  # seconds; a boot takes 10 to 60, more on a busy machine
 TRIES = 3
