@@ -293,9 +293,10 @@ static int send_msg(struct gen *gen, const struct gen_msg *msg, const int *fds,
 	return 0;
 }
 
-int gen_fork(struct gen *gen, int slot, enum slot_role role, int sock,
+int gen_fork(struct gen *gen, int slot, enum slot_role role, int sock, int khm,
 	     bool async, uint64_t policy_generation, uint64_t epoch)
 {
+	int fds[2] = {sock, khm};
 	struct gen_msg *msg = xcalloc(1, sizeof(*msg));
 	int rc;
 
@@ -305,7 +306,7 @@ int gen_fork(struct gen *gen, int slot, enum slot_role role, int sock,
 	msg->flags = async ? GEN_FLAG_ASYNC : 0;
 	msg->policy_generation = policy_generation;
 	msg->epoch = epoch;
-	rc = send_msg(gen, msg, &sock, 1);
+	rc = send_msg(gen, msg, fds, khm >= 0 ? 2 : 1);
 	free(msg);
 	return rc;
 }

@@ -137,9 +137,10 @@ static void load(struct generation *g)
 }
 
 /* In the child: a worker. */
-static void be_worker(struct generation *g, const struct gen_msg *msg, int sock)
-	__attribute__((noreturn));
-static void be_worker(struct generation *g, const struct gen_msg *msg, int sock)
+static void be_worker(struct generation *g, const struct gen_msg *msg, int sock,
+		      int khm) __attribute__((noreturn));
+static void be_worker(struct generation *g, const struct gen_msg *msg, int sock,
+		      int khm)
 {
 	struct slot *slot = &g->sb->slots[msg->slot];
 	struct worker_setup setup = {
@@ -155,6 +156,7 @@ static void be_worker(struct generation *g, const struct gen_msg *msg, int sock)
 		.epoch = msg->epoch,
 		.group = msg->role == SLOT_FRONT ? INHERIT_GROUP : -1,
 		.notify = msg->role == SLOT_BACK ? g->notify : -1,
+		.khm = khm,
 		.finding_sock = INHERIT_FINDING_TX,
 		.master_sock = sock,
 		.log_sock = INHERIT_LOG,
@@ -181,7 +183,7 @@ static void be_worker(struct generation *g, const struct gen_msg *msg, int sock)
 }
 
 static void fork_worker(struct generation *g, const struct gen_msg *msg,
-			int sock)
+			int sock, int khm)
 {
 	struct gen_msg *reply;
 	int pidfd = -1;
@@ -191,7 +193,7 @@ static void fork_worker(struct generation *g, const struct gen_msg *msg,
 		return;
 	pid = fork();
 	if (pid == 0)
-		be_worker(g, msg, sock);
+		be_worker(g, msg, sock, khm);
 	reply = xcalloc(1, sizeof(*reply));
 	reply->kind = GEN_FORKED;
 	reply->slot = msg->slot;
@@ -265,7 +267,8 @@ static void serve_one(struct generation *g)
 		goto out;
 	switch ((enum gen_kind)msg.kind) {
 	case GEN_FORK:
-		fork_worker(g, &msg, nfds > 0 ? fds[0] : -1);
+		fork_worker(g, &msg, nfds > 0 ? fds[0] : -1,
+			    nfds > 1 ? fds[1] : -1);
 		break;
 	case GEN_SETTINGS:
 		take_settings(g, fds, nfds, &err);

@@ -69,8 +69,9 @@ struct gen *gen_start(struct loop *loop, const struct generation_setup *setup,
 /* Ends it if it still lives; its workers do not need it. */
 void gen_free(struct gen **gen);
 
-/* Asks for a worker; `sock` is its end and stays the caller's. -1 (errno). */
-int gen_fork(struct gen *gen, int slot, enum slot_role role, int sock,
+/* Asks for a worker; `sock` is its end, `khm` its reader of the kernel module
+ * (-1: none); both stay the caller's. -1 (errno). */
+int gen_fork(struct gen *gen, int slot, enum slot_role role, int sock, int khm,
 	     bool async, uint64_t policy_generation, uint64_t epoch);
 /* Hands over settings for the workers to come, and the table (-1: none). */
 int gen_settings(struct gen *gen, const struct conf *conf, int known,

@@ -23,7 +23,8 @@ struct reason {
 struct interceptor {
 	struct interceptor_env env;
 	const struct interceptor_ops *current;
-	bool off; /* by the settings */
+	bool off;   /* by the settings */
+	bool began; /* armed, or left off, for the first time */
 	struct cover_list coverage;
 	size_t covered;
 	struct reason reasons[RUNGS];
@@ -85,11 +86,9 @@ static const struct interceptor_ops *descend(
 		struct err err = {0};
 		enum status_code code = ladder[i]->probe(&ic->env, &err);
 
-		if (!code && want) {
-			*covered_r = ladder[i]->arm(&ic->env, want, &err);
-			if (*covered_r < 0)
-				code = STATUS_NO_FANOTIFY;
-		}
+		if (!code && want)
+			*covered_r =
+				ladder[i]->arm(&ic->env, want, &code, &err);
 		if (!code)
 			return ladder[i];
 		add_reason(ic, code, &err);
@@ -101,8 +100,34 @@ const struct interceptor_ops *interceptor_choose(struct interceptor *ic,
 						 const struct conf *conf)
 {
 	struct interceptor scratch = {.env = ic->env};
+	bool readers = khm_side_has_readers(ic->env.khm);
+	const struct interceptor_ops *kind;
 
-	return descend(&scratch, conf, NULL, NULL);
+	/* The workers to come will have what it takes. */
+	khm_side_readers(ic->env.khm, true);
+	kind = descend(&scratch, conf, NULL, NULL);
+	khm_side_readers(ic->env.khm, readers);
+	return kind;
+}
+
+/*
+ * Ends what others than `now` have armed: after it, so that there is no gap.
+ * At first that is also what an earlier master may have left.
+ */
+static void disarm_others(struct interceptor *ic,
+			  const struct interceptor_ops *now)
+{
+	size_t i;
+
+	for (i = 0; i < RUNGS; i++) {
+		const struct interceptor_ops *other = ladder[i];
+
+		if (other == now || (ic->began && other != ic->current) ||
+		    (now && other->by_marks && now->by_marks))
+			continue;
+		other->disarm(&ic->env);
+	}
+	ic->began = true;
 }
 
 static void entered(struct interceptor *ic, const struct interceptor_ops *now)
@@ -110,8 +135,7 @@ static void entered(struct interceptor *ic, const struct interceptor_ops *now)
 	const struct interceptor_ops *old = ic->current;
 	size_t i;
 
-	if (old && old != now && !(now && old->by_marks && now->by_marks))
-		old->disarm(&ic->env);
+	disarm_others(ic, now);
 	ic->current = now;
 	atomic_store(&ic->env.sb->interceptor, now	 ? now->kind
 					       : ic->off ? INTERCEPTOR_OFF
@@ -135,10 +159,11 @@ static void all_off(struct cover_list *plan, const char *why)
 	}
 }
 
-int interceptor_arm(struct interceptor *ic, const struct conf *conf,
-		    struct cover_list *plan, struct err *err)
+int interceptor_arm(struct interceptor *ic, const struct interceptor_want *want,
+		    struct err *err)
 {
-	struct interceptor_want want = {.conf = conf, .plan = plan};
+	const struct conf *conf = want->conf;
+	struct cover_list *plan = want->plan;
 	const struct interceptor_ops *now;
 	long covered = 0;
 
@@ -147,10 +172,8 @@ int interceptor_arm(struct interceptor *ic, const struct conf *conf,
 	if (ic->off) {
 		ic->nreasons = 0;
 		now = NULL;
-		/* marks that an earlier master left count too */
-		interceptor_fanotify.disarm(&ic->env);
 	} else {
-		now = descend(ic, conf, &want, &covered);
+		now = descend(ic, conf, want, &covered);
 	}
 	if (!now)
 		all_off(plan, ic->off ? "real-time scanning is off"
@@ -160,6 +183,10 @@ int interceptor_arm(struct interceptor *ic, const struct conf *conf,
 	memset(plan, 0, sizeof(*plan));
 	ic->covered = (size_t)covered;
 	entered(ic, now);
+	/* Where it is not wanted whoever wants to unload it may; where it only
+	 * does not go it is tried again. */
+	if (ic->off || first_rung(conf) > 0)
+		khm_side_detach(ic->env.khm);
 	if (!now && !ic->off)
 		return err_set(err, 0, "no interceptor works here: %s",
 			       ic->nreasons ? ic->reasons[ic->nreasons - 1].text
@@ -175,10 +202,10 @@ void interceptor_disarm(struct interceptor *ic)
 	atomic_store(&ic->env.sb->interceptor, INTERCEPTOR_NONE);
 }
 
-void interceptor_pump(struct interceptor *ic)
+bool interceptor_pump(struct interceptor *ic)
 {
-	if (ic->current && ic->current->pump)
-		ic->current->pump(&ic->env);
+	return !ic->current || !ic->current->pump ||
+	       ic->current->pump(&ic->env);
 }
 
 const struct interceptor_ops *interceptor_current(const struct interceptor *ic)
@@ -205,5 +232,7 @@ void interceptor_tell(const struct interceptor *ic, json_t *state)
 		state, "interceptor",
 		json_string(ic->current ? ic->current->name : "off"));
 	json_object_set_new(state, "reasons", reasons);
+	if (ic->current && ic->current->tell)
+		json_object_set_new(state, "hook", ic->current->tell(&ic->env));
 	json_object_set_new(state, "coverage", cover_json(&ic->coverage));
 }

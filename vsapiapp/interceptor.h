@@ -10,6 +10,7 @@
 #include "common/exclude.h"
 #include "common/scoreboard.h"
 #include "cover.h"
+#include "khm_side.h"
 #include "lib/err.h"
 #include "marks.h"
 
@@ -26,12 +27,16 @@ struct interceptor_env {
 	int group;  /* the permission group, -1 where there is none */
 	int notify; /* the notify group, -1 where there is none */
 	struct marks *marks;
+	struct khm_side *khm;
 };
 
 /* What it is to protect. */
 struct interceptor_want {
 	const struct conf *conf;
-	struct cover_list *plan; /* refusals are entered */
+	struct cover_list *plan;	 /* refusals are entered */
+	uint64_t epoch;			 /* of the line that serves */
+	const struct known *known;	 /* its table, or NULL */
+	const struct mount_list *mounts; /* of our own namespace */
 };
 
 struct interceptor_ops {
@@ -51,15 +56,20 @@ struct interceptor_ops {
 	 * Protects what is wanted, and nothing else any more. Called again at
 	 * each change of mounts, settings or classes: it adds before it takes
 	 * away, so nothing is unprotected meanwhile. Returns how many rows of
-	 * the plan are covered, or -1 and *err (then all is as it was).
+	 * the plan are covered, or -1, why not in *code_r and *err (then all
+	 * is as it was).
 	 */
 	long (*arm)(const struct interceptor_env *env,
-		    const struct interceptor_want *want, struct err *err);
+		    const struct interceptor_want *want,
+		    enum status_code *code_r, struct err *err);
 	/* Intercepts nothing any more; what was asked before is still
 	 * answered by the workers. */
 	void (*disarm)(const struct interceptor_env *env);
-	/* Each tick; NULL: nothing to do. */
-	void (*pump)(const struct interceptor_env *env);
+	/* Each tick; NULL: nothing to do. False: it has ceased to work, and
+	 * has to be armed anew. */
+	bool (*pump)(const struct interceptor_env *env);
+	/* "hook" of common/state.h; NULL: there is nothing to tell. */
+	json_t *(*tell)(const struct interceptor_env *env);
 };
 extern const struct interceptor_ops interceptor_khm;
 extern const struct interceptor_ops interceptor_fanotify;
@@ -78,10 +88,11 @@ const struct interceptor_ops *interceptor_choose(struct interceptor *ic,
  * rung left has its reason. Takes the plan over (its rows are the coverage).
  * 0, or -1 and *err when nothing could be armed; "off" is no failure.
  */
-int interceptor_arm(struct interceptor *ic, const struct conf *conf,
-		    struct cover_list *plan, struct err *err);
+int interceptor_arm(struct interceptor *ic, const struct interceptor_want *want,
+		    struct err *err);
 void interceptor_disarm(struct interceptor *ic);
-void interceptor_pump(struct interceptor *ic);
+/* Each tick. False: what is armed does not work any more: arm anew. */
+bool interceptor_pump(struct interceptor *ic);
 
 /* NULL while nothing is armed. */
 const struct interceptor_ops *interceptor_current(const struct interceptor *ic);

@@ -16,7 +16,8 @@ static enum status_code async_probe(const struct interceptor_env *env,
 }
 
 static long async_arm(const struct interceptor_env *env,
-		      const struct interceptor_want *want, struct err *err)
+		      const struct interceptor_want *want,
+		      enum status_code *code_r, struct err *err)
 {
 	int64_t classes = want->conf->realtime_scan;
 	struct marks_want marks = {0};

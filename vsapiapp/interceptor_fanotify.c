@@ -39,7 +39,8 @@ static enum status_code fanotify_probe(const struct interceptor_env *env,
 }
 
 static long fanotify_arm(const struct interceptor_env *env,
-			 const struct interceptor_want *want, struct err *err)
+			 const struct interceptor_want *want,
+			 enum status_code *code_r, struct err *err)
 {
 	int64_t classes = want->conf->realtime_scan;
 	const struct fangroup_caps *c = caps(NULL);

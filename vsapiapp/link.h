@@ -17,8 +17,9 @@
 enum gen_kind {
 	GEN_READY,    /* <- engine works; text = JSON of engine_describe() */
 	GEN_FAILED,   /* <- text = why; the process exits */
-	GEN_FORK,     /* -> role, slot, flags, policy_generation, epoch; 1 fd:
-			 the worker's end of its socket */
+	GEN_FORK,     /* -> role, slot, flags, policy_generation, epoch; 1 or
+			 2 fds: the worker's end of its socket, its reader of
+			 the kernel module */
 	GEN_FORKED,   /* <- slot, pid, 1 fd: pidfd; pid 0 = it failed, text */
 	GEN_DIED,     /* <- slot, pid, status as of waitpid(2) */
 	GEN_SETTINGS, /* -> 1 or 2 fds: settings as text, the known table */

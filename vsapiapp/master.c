@@ -73,7 +73,8 @@ static void fill_state(json_t *state, void *arg)
 			    json_integer((json_int_t)atomic_load(
 				    &m->sb->policy_generation)));
 	interceptor_tell(m->ic, state);
-	slots_limits_from(&limits, m->settings->conf, m->group >= 0);
+	slots_limits_from(&limits, m->settings->conf,
+			  m->group >= 0 || m->line.khm);
 	json_object_set_new(
 		state, "workers",
 		json_pack("{s:i,s:i,s:i}", "front",
@@ -143,13 +144,32 @@ static void newly_mounted(dev_t dev, void *arg)
 		remember_forget(m->remember, dev);
 }
 
+/* Mounts that are wanted each by itself. */
+static bool has_lone_mounts(const struct cover_list *plan)
+{
+	const struct cover_row *row;
+
+	vec_each (row, plan) {
+		if (row->covered && row->scope == FANGROUP_MOUNT)
+			return true;
+	}
+	return false;
+}
+
 int master_arm(struct master *m)
 {
 	struct cover_list plan = {0};
 	struct err err = {0};
 	size_t n;
 	const struct follow_ns *const *ns = follow_list(m->follow, &n);
-	bool filter;
+	struct interceptor_want want = {
+		.conf = m->settings->conf,
+		.plan = &plan,
+		.epoch = remember_current(m->remember),
+		.known = remember_known(m->remember),
+		.mounts = &ns[0]->mounts,
+	};
+	bool filter, lone;
 	int rc;
 
 	publish_mounts(m, ns[0]);
@@ -158,8 +178,12 @@ int master_arm(struct master *m)
 	/* While marks change rather too much is scanned than too little. */
 	if (!filter)
 		atomic_store(&m->sb->path_filter, 0);
-	rc = interceptor_arm(m->ic, m->settings->conf, &plan, &err);
+	lone = has_lone_mounts(&plan);
+	rc = interceptor_arm(m->ic, &want, &err);
 	m->armed = true;
+	/* The module knows file systems, not mounts. */
+	filter = filter ||
+		 (lone && interceptor_current(m->ic) == &interceptor_khm);
 	if (filter)
 		atomic_store(&m->sb->path_filter, 1);
 	if (rc)
@@ -313,8 +337,9 @@ static void stop(struct master *m, const char *why)
 	m->stop_ns = clock_mono_ns();
 	atomic_store(&m->sb->master_state, MASTER_STOPPING);
 	interceptor_disarm(m->ic);
-	/* marks of an earlier master, if nothing was armed yet */
+	/* those of an earlier master, if nothing was armed yet */
 	marks_clear(m->marks);
+	khm_side_disarm(m->khm);
 }
 
 /* Nothing asks any more: what was asked is answered, then all may go. */
@@ -369,7 +394,8 @@ static void on_tick(void *arg)
 		stop_tick(m);
 		return;
 	}
-	interceptor_pump(m->ic);
+	if (!interceptor_pump(m->ic))
+		master_arm(m);
 	remember_tick(m->remember);
 	status_tick(m->status);
 }
@@ -427,7 +453,10 @@ static int begin_parts(struct master *m)
 
 	m->marks = marks_new(m->group, m->notify);
 	marks_on_fresh(m->marks, newly_mounted, m);
-	env = (struct interceptor_env){m->sb, m->group, m->notify, m->marks};
+	m->khm = khm_side_new(m->sb);
+	khm_side_on_fresh(m->khm, newly_mounted, m);
+	env = (struct interceptor_env){m->sb, m->group, m->notify, m->marks,
+				       m->khm};
 	m->ic = interceptor_new(&env);
 	m->cover = cover_new();
 	m->status = status_new(m->loop, m->sb, fill_state, m);
@@ -492,6 +521,7 @@ static void end_parts(struct master *m)
 	status_free(&m->status);
 	cover_free(&m->cover);
 	interceptor_free(&m->ic);
+	khm_side_free(&m->khm);
 	marks_free(&m->marks);
 	exclude_free(&m->exclude);
 	json_decref(m->void_entries);

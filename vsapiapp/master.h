@@ -14,6 +14,7 @@
 #include "generation.h"
 #include "interceptor.h"
 #include "jobs.h"
+#include "khm_side.h"
 #include "remember.h"
 #include "settings.h"
 #include "slots.h"
@@ -47,6 +48,7 @@ struct master {
 	struct follow *follow;
 	struct cover *cover;
 	struct marks *marks;
+	struct khm_side *khm;
 	struct interceptor *ic;
 	struct slots *slots;
 	struct jobs *jobs;

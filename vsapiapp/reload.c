@@ -40,11 +40,11 @@ static const struct conf *next_conf(const struct master *m)
 	return m->incoming ? m->incoming->conf : m->settings->conf;
 }
 
-static void apply_limits(struct master *m, const struct conf *conf)
+static void apply_limits(struct master *m, const struct conf *conf, bool khm)
 {
 	struct slots_limits limits;
 
-	slots_limits_from(&limits, conf, m->group >= 0);
+	slots_limits_from(&limits, conf, m->group >= 0 || khm);
 	slots_limit(m->slots, &limits);
 }
 
@@ -63,7 +63,7 @@ static void abandon(struct master *m)
 
 	m->next.gen = NULL;
 	settings_free(&m->incoming);
-	apply_limits(m, m->settings->conf);
+	apply_limits(m, m->settings->conf, m->line.khm);
 	remember_configure(m->remember, m->settings->conf);
 	enter(m, RELOAD_IDLE);
 	if (m->line.gen)
@@ -114,6 +114,7 @@ static void start_generation(struct master *m)
 		return;
 	}
 	vec_push(&m->gens, m->next.gen);
+	khm_side_exempt(m->khm, gen_pid(m->next.gen));
 	enter(m, RELOAD_LOADING);
 }
 
@@ -138,16 +139,23 @@ static uint64_t epoch_of(const struct master *m, const struct gen *gen)
 /* The engine is there and right: now its workers. */
 static void start_filling(struct master *m)
 {
-	const struct interceptor_ops *kind =
-		interceptor_choose(m->ic, next_conf(m));
+	const struct interceptor_ops *kind;
+	struct gen **gen;
 
+	khm_side_attach(m->khm);
+	vec_each (gen, &m->gens) {
+		if (gen_alive(*gen))
+			khm_side_exempt(m->khm, gen_pid(*gen));
+	}
+	kind = interceptor_choose(m->ic, next_conf(m));
 	m->next.policy_generation = atomic_load(&m->sb->policy_generation);
 	/* A first line follows settings that may have changed meanwhile. */
 	if (m->incoming || !m->line.gen)
 		m->next.policy_generation++;
 	m->next.epoch = epoch_of(m, m->next.gen);
 	m->next.async = kind && kind->async;
-	apply_limits(m, next_conf(m));
+	m->next.khm = kind == &interceptor_khm;
+	apply_limits(m, next_conf(m), m->next.khm);
 	enter(m, RELOAD_FILLING);
 	slots_fill(m->slots, &m->next);
 }
@@ -295,6 +303,7 @@ static void switch_over(struct master *m)
 	remember_epoch(m->remember, m->line.epoch);
 	/* The numbers tell whoever asked for the change that it holds: so what
 	 * it protects is marked by then, and nobody judges by the old. */
+	khm_side_readers(m->khm, m->line.khm);
 	armed = master_arm(m) == 0;
 	slots_drain_others(m->slots, &m->line);
 	atomic_store(&m->sb->pattern_id, gen_pattern_id(m->line.gen));

@@ -113,6 +113,11 @@ void remember_epoch(struct remember *r, uint64_t epoch)
 		log_info("known files loaded count=%ld", n);
 }
 
+const struct known *remember_known(const struct remember *r)
+{
+	return r->known;
+}
+
 uint64_t remember_current(const struct remember *r)
 {
 	return r->epoch;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/conf.h"
+#include "common/known.h"
 #include "common/scoreboard.h"
 #include "lib/loop.h"
 #include "link.h"
@@ -35,6 +36,8 @@ int remember_fd(const struct remember *r);
  * (it opens one: before anything is armed, or what is armed is served).
  */
 void remember_epoch(struct remember *r, uint64_t epoch);
+/* The table itself, NULL: there is none. Borrowed. */
+const struct known *remember_known(const struct remember *r);
 uint64_t remember_current(const struct remember *r);
 
 /* WORK_REMEMBER of a worker of the line that serves. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/guard.h"
+#include "common/khm.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
@@ -18,8 +19,6 @@
 #include "lib/proc.h"
 #include "poison.h"
 
-#define BACK_MIN 2
-#define BACK_MAX 8
 #define BACK_NICE 10
 #define BUSY_NICE 10
 #define BUSY_MS 30
@@ -50,23 +49,6 @@ struct slots {
 	struct slots_worker workers[SCOREBOARD_SLOTS];
 	struct log_limit crash_limit, fork_limit, trust_limit;
 };
-
-void slots_limits_from(struct slots_limits *limits, const struct conf *conf,
-		       bool have_group)
-{
-	int cpus = proc_cpus();
-
-	limits->front_min = have_group ? conf_workers(conf, cpus) : 0;
-	limits->front_max = have_group ? conf_workers_max(conf, cpus) : 0;
-	if (limits->front_max < limits->front_min)
-		limits->front_max = limits->front_min;
-	limits->back = cpus < BACK_MIN	 ? BACK_MIN
-		       : cpus > BACK_MAX ? BACK_MAX
-					 : cpus;
-	limits->scan_timeout_ms = conf->scan_timeout;
-	limits->allow_on_error = conf_allows(conf, CONF_POLICY_DEFAULT);
-	limits->allow_on_timeout = conf_allows(conf, conf->on_timeout);
-}
 
 struct slots *slots_new(struct loop *loop, struct scoreboard *sb, int group,
 			uint64_t master_start,
@@ -263,12 +245,29 @@ int slots_send(struct slots_worker *w, const struct work_msg *msg, int fd)
 
 /* --- forking ------------------------------------------------------------ */
 
+/*
+ * A reader of the kernel module for one worker alone: nobody keeps a copy, so
+ * that with the worker its questions go to another one.
+ */
+static int open_reader(struct slots *slots, enum slot_role role)
+{
+	uint32_t classes = role == SLOT_FRONT ? SPLXMOD_OPEN | SPLXMOD_EXEC
+					      : SPLXMOD_CLOSE;
+	struct err err;
+	int fd = khm_reader(classes, &err);
+
+	if (fd < 0)
+		log_limited(&slots->fork_limit, 3, 60000, LOG_LVL_WARN, "%s",
+			    err.text);
+	return fd;
+}
+
 static bool fork_one(struct slots *slots, const struct slots_line *line,
 		     enum slot_role role)
 {
 	struct slots_worker *w;
 	struct slot *slot;
-	int pair[2], n;
+	int pair[2], n, khm = -1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return false;
@@ -278,6 +277,8 @@ static bool fork_one(struct slots *slots, const struct slots_line *line,
 		fd_close(&pair[1]);
 		return false;
 	}
+	if (line->khm)
+		khm = open_reader(slots, role);
 	w = &slots->workers[n];
 	slot = &slots->sb->slots[n];
 	atomic_store(&slot->master, slots->master_start);
@@ -288,15 +289,17 @@ static bool fork_one(struct slots *slots, const struct slots_line *line,
 	w->first_beat = atomic_load(&slot->beat_ns);
 	w->sock = pair[0];
 	enter(w, SLOTS_FORKING);
-	if (gen_fork(line->gen, n, role, pair[1], line->async,
+	if (gen_fork(line->gen, n, role, pair[1], khm, line->async,
 		     line->policy_generation, line->epoch)) {
 		log_limited(&slots->fork_limit, 3, 60000, LOG_LVL_WARN,
 			    "worker slot=%d fork request: %m", n);
 		forget(w);
 		fd_close(&pair[1]);
+		fd_close(&khm);
 		return false;
 	}
 	fd_close(&pair[1]);
+	fd_close(&khm);
 	w->readable =
 		loop_fd(slots->loop, w->sock, LOOP_READ, worker_readable, w);
 	return true;
@@ -523,19 +526,6 @@ bool slots_filled(const struct slots *slots, const struct slots_line *line)
 	/* No room for more until others leave. */
 	return free_slots(slots) == 0 && back > 0 &&
 	       (front > 0 || !slots->limits.front_min);
-}
-
-enum slots_advice slots_advise(const struct slots_view *view)
-{
-	if (view->serving + view->starting < view->min)
-		return view->free_slots > 0 ? SLOTS_GROW : SLOTS_STAY;
-	if (view->idle == 0 && view->starting == 0 &&
-	    view->serving < view->max && view->free_slots > view->reserve)
-		return SLOTS_GROW;
-	if (view->serving > view->min && view->idle > 0 &&
-	    view->idle_ms >= SLOTS_RETIRE_MS)
-		return SLOTS_RETIRE;
-	return SLOTS_STAY;
 }
 
 static bool is_idle(const struct slots_worker *w, uint64_t now)

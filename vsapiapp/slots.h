@@ -26,6 +26,7 @@ struct slots_line {
 	uint64_t policy_generation;
 	uint64_t epoch;
 	bool async;
+	bool khm; /* each has a reader of the kernel module */
 };
 
 enum slots_state {
@@ -74,7 +75,7 @@ struct slots_limits {
 	bool allow_on_error, allow_on_timeout;
 };
 void slots_limits_from(struct slots_limits *limits, const struct conf *conf,
-		       bool have_group);
+		       bool have_front);
 
 struct slots *slots_new(struct loop *loop, struct scoreboard *sb, int group,
 			uint64_t master_start,

@@ -226,6 +226,8 @@ static void turn(struct worker *w)
 		front_turn(w);
 	else
 		back_turn(w);
+	if (w->s.role == SLOT_FRONT)
+		khm_turn(w);
 	memory_flush(w, false);
 	ask_priority_back(w, clock_mono_ns() - start);
 }
@@ -240,6 +242,7 @@ static void begin(struct worker *w)
 		front_begin(w);
 	else
 		back_begin(w);
+	khm_begin(w);
 }
 
 static void end(struct worker *w)

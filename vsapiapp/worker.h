@@ -29,6 +29,7 @@ struct worker_setup {
 	uint64_t epoch;	     /* known_epoch() of patterns and settings */
 	int group;	     /* FRONT: permission group. -1 if not used */
 	int notify;	     /* BACK: notify group. -1 if not used */
+	int khm;	     /* reader of the kernel module; -1: none */
 	int finding_sock;
 	int master_sock; /* SEQPACKET to the master, see link.h */
 	int log_sock;

@@ -36,6 +36,7 @@ struct event {
 	uint64_t due_ns;
 	dev_t dev;
 	ino_t ino;
+	uint64_t id; /* of the kernel module's, 0: of the group's */
 };
 
 struct deferred {
@@ -60,25 +61,41 @@ static bool is_deferred(struct deferred *d, const struct stat *st)
 	return false;
 }
 
-/* Nobody asked for it: it may be that nobody asks, as it is marked. */
-static void scan(struct worker *w, struct file *f)
+/* Nothing is left to do for it. */
+static void dismiss(struct worker *w, struct event *ev, bool remember)
 {
+	fd_close(&ev->fd);
+	if (ev->id)
+		khm_close_done(w, ev->id, remember);
+}
+
+/* Nobody asked for it: it may be that nobody asks, as it is marked. True when
+ * it is known to be clean from now on. */
+static bool scan(struct worker *w, struct file *f)
+{
+	bool remember;
+
+	/* Should the scan end this process it is known by it. */
+	w->slot->scan_key = f->key;
 	file_scan(w, f);
 	file_account(w, f, f->scan_ns);
 	if (f->result.verdict != VERDICT_CLEAN)
 		file_unmark(w, f);
-	if (f->result.verdict == VERDICT_CLEAN && file_is_steady(f))
+	remember = f->result.verdict == VERDICT_CLEAN && file_is_steady(f);
+	if (remember)
 		file_remember(w, f);
 	else if (f->result.verdict == VERDICT_INFECTED && !f->passed)
 		report_finding(w, f, false, false, 0,
 			       conf_action(w->s.conf, "FirstAction"),
 			       conf_action(w->s.conf, "SecondAction"));
+	return remember;
 }
 
 static void examine(struct worker *w, struct event *ev)
 {
 	struct file *f = &current;
 	enum counter_id counter;
+	bool remember = false;
 
 	f->fd = ev->fd;
 	f->pid = ev->pid;
@@ -86,12 +103,12 @@ static void examine(struct worker *w, struct event *ev)
 	f->job = 0;
 	if (file_look(f) == 0) {
 		if (!file_judge(w, f, &counter))
-			scan(w, f);
+			remember = scan(w, f);
 		else if (counter == COUNTER_POLICY_OVERSIZE ||
 			 counter == COUNTER_POLICY_POISON)
 			file_unmark(w, f);
 	}
-	fd_close(&ev->fd);
+	dismiss(w, ev, remember);
 }
 
 static void examine_first(struct worker *w)
@@ -114,26 +131,44 @@ static void defer(struct worker *w, struct event *ev)
 	*event_at(d, d->count++) = *ev;
 }
 
+/* The event's file is looked at now or a little later. */
+static void take_file(struct worker *w, struct event *ev, bool closed)
+{
+	struct stat st;
+
+	if (scoreboard_is_exempt(w->sb, ev->pid) || fstat(ev->fd, &st) < 0 ||
+	    !S_ISREG(st.st_mode) || is_deferred(w->deferred, &st)) {
+		dismiss(w, ev, false);
+		return;
+	}
+	if (closed)
+		worker_count(w, COUNTER_CLOSE_EVENTS);
+	ev->dev = st.st_dev;
+	ev->ino = st.st_ino;
+	if (st.st_size >= DEFER_SIZE)
+		defer(w, ev);
+	else
+		examine(w, ev);
+}
+
 static void take_event(struct worker *w, const struct fangroup_event *fe)
 {
 	struct event ev = {.fd = fe->fd, .pid = fe->pid};
-	struct stat st;
 
-	if (scoreboard_is_exempt(w->sb, fe->pid) || fstat(ev.fd, &st) < 0 ||
-	    !S_ISREG(st.st_mode) || is_deferred(w->deferred, &st)) {
-		fd_close(&ev.fd);
-		return;
-	}
-	if (fe->what & FANGROUP_CLOSE)
-		worker_count(w, COUNTER_CLOSE_EVENTS);
 	/* In async mode whoever wants may have it open by now. */
 	ev.source = w->s.async ? SOURCE_ASYNC : SOURCE_CLOSE;
-	ev.dev = st.st_dev;
-	ev.ino = st.st_ino;
-	if (st.st_size >= DEFER_SIZE)
-		defer(w, &ev);
-	else
-		examine(w, &ev);
+	take_file(w, &ev, (fe->what & FANGROUP_CLOSE) != 0);
+}
+
+static void take_closes(struct worker *w)
+{
+	for (int i = 0; i < TAKE_MAX; i++) {
+		struct event ev = {.source = SOURCE_CLOSE};
+
+		if (!khm_take_close(w, &ev.fd, &ev.pid, &ev.id))
+			return;
+		take_file(w, &ev, true);
+	}
 }
 
 /* Takes what the kernel has, as long as there is room for it. */
@@ -179,6 +214,8 @@ void back_turn(struct worker *w)
 {
 	if (w->s.notify >= 0 && !w->draining)
 		take_events(w);
+	if (!w->draining)
+		take_closes(w);
 	for (int i = 0; i < SCAN_MAX && is_due(w); i++)
 		examine_first(w);
 	if (!w->draining)

@@ -18,6 +18,7 @@
  *   worker_file.c   one file: judged without a scan, scanned
  *   worker_memory.c what was clean: remembered, ignored
  *   worker_front.c  questions of the permission group
+ *   worker_khm.c    questions of the kernel module
  *   worker_back.c   events of the notify group
  *   worker_jobs.c   scan jobs
  *   worker_report.c findings and samples
@@ -124,6 +125,8 @@ bool file_is_steady(const struct file *f);
  * (memory_flush()): nobody waits for that, but the opener waits for us.
  */
 void file_remember(struct worker *w, struct file *f);
+/* The same without any mark: for questions of the kernel module. */
+void file_keep(struct worker *w, struct file *f);
 /* Puts an ignore mark on a file that is known clean. */
 void file_ignore(struct worker *w, struct file *f);
 /*
@@ -147,6 +150,19 @@ void front_turn(struct worker *w);
 int front_patience(const struct worker *w);
 /* Answers by policy whatever is still held. */
 void front_end(struct worker *w);
+
+/* ---- worker_khm.c ---- */
+
+void khm_begin(struct worker *w);
+/* Takes questions and answers them. */
+void khm_turn(struct worker *w);
+/*
+ * A back worker's: takes one file that was written and closed, false when
+ * there is none. The descriptor is the caller's, who tells with
+ * khm_close_done() that it is examined, and whether it is clean and steady.
+ */
+bool khm_take_close(struct worker *w, int *fd_r, pid_t *pid_r, uint64_t *id_r);
+void khm_close_done(struct worker *w, uint64_t id, bool remember);
 
 /* ---- worker_back.c ---- */
 

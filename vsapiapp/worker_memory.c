@@ -232,9 +232,14 @@ bool file_is_steady(const struct file *f)
 	       known_has_writer(f->fd) == 0 && file_key_holds(f->fd, &f->key);
 }
 
-void file_remember(struct worker *w, struct file *f)
+void file_keep(struct worker *w, struct file *f)
 {
 	if (w->s.known)
 		keep(w, &f->key);
+}
+
+void file_remember(struct worker *w, struct file *f)
+{
+	file_keep(w, f);
 	file_ignore(w, f);
 }

@@ -165,8 +165,8 @@ static int leave_terminal(struct err *err)
 
 int worker_own_descriptors(struct worker_setup *s, struct err *err)
 {
-	int *own[] = {&s->group, &s->notify, &s->finding_sock, &s->master_sock,
-		      &s->log_sock};
+	int *own[] = {&s->group,	&s->notify,	 &s->khm,
+		      &s->finding_sock, &s->master_sock, &s->log_sock};
 	int keep[sizeof(own) / sizeof(own[0])];
 	size_t n = 0;
 

@@ -12,6 +12,8 @@
  *   "start vsapiapp"  answered when it really blocks, or cannot
  *   "stop vsapiapp"   answered when it is gone
  *   "stop all"        answered, then everything ends
+ *   "release module"  the supervisor lets go of the kernel module; refused
+ *                     while vsapiapp uses it
  *   "status"          key=value lines: a line each for supervisor, entity,
  *                     vsapiapp: "vsapiapp pid=N state=running|stalled|
  *                     restarting|stopped restarts=N"
@@ -36,7 +38,9 @@ enum inherited_fd {
 	INHERIT_LOG = 7,	/* log records (SEQPACKET) towards entity */
 	INHERIT_LOG_RX = 8,	/* entity receives them here */
 	INHERIT_LIFE = 9,	/* reading end: EOF when the supervisor dies */
-	INHERIT_COUNT = 10,
+	INHERIT_KHM = 10,	/* the kernel module's device, or another one
+				 * where it is not loaded (khm_is_device()) */
+	INHERIT_COUNT = 11,
 };
 
 #endif

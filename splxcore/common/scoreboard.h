@@ -33,6 +33,7 @@
 #define SCOREBOARD_POISON 64
 #define SCOREBOARD_MOUNTS 8192
 #define SCOREBOARD_PASS 4096
+#define SCOREBOARD_MODULE 64 /* as in struct splxmod_status */
 #define SLOT_SAMPLES 64
 
 /* One question that a worker holds. */
@@ -158,6 +159,12 @@ struct scoreboard {
 	_Atomic uint32_t breaker_open; /* bool */
 	_Atomic uint64_t breaker_since_ns;
 	_Atomic uint32_t timeouts_in_row;
+
+	/* By the master: the kernel module's breaker, and how much of its
+	 * counters stands in ours already. */
+	_Atomic uint32_t module_breaker; /* bool */
+	uint32_t module_seen;		 /* bool: the rest holds */
+	uint64_t module_counted[SCOREBOARD_MODULE];
 
 	/* Processes that are never held: ours, and tools that administer us. */
 	_Atomic int32_t exempt[SCOREBOARD_EXEMPT];

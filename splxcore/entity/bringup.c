@@ -12,6 +12,7 @@
 #include "common/codes.h"
 #include "common/conf.h"
 #include "common/control.h"
+#include "common/khm.h"
 #include "common/paths.h"
 #include "lib/fangroup.h"
 #include "lib/fdutil.h"
@@ -228,7 +229,35 @@ int bringup_objects(struct supervisor *sup, struct err *err)
 		       err) ||
 	    place_pair(INHERIT_LOG, INHERIT_LOG_RX, LOG_ROOM, err))
 		return LSB_FAILED;
+	bringup_module(sup);
 	return 0;
+}
+
+void bringup_release_module(struct supervisor *sup)
+{
+	/* Something has to stand there, see bringup_descriptors(). */
+	if (dup2(sup->null_fd, INHERIT_KHM) < 0)
+		log_error("descriptor of the kernel module: %m");
+}
+
+void bringup_module(struct supervisor *sup)
+{
+	struct err err;
+	int fd;
+
+	if (khm_is_device(INHERIT_KHM))
+		return;
+	bringup_release_module(sup);
+	fd = khm_open(&err);
+	if (fd < 0) {
+		if (err.code != ENOENT)
+			log_warn("kernel module: %s", err.text);
+		return;
+	}
+	if (khm_exempt(fd, 0, true, &err))
+		log_warn("kernel module: %s", err.text);
+	if (place(fd, INHERIT_KHM, &err))
+		log_warn("kernel module: %s", err.text);
 }
 
 int bringup_inherit(struct supervisor *sup, struct err *err)

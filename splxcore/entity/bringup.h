@@ -29,6 +29,14 @@ void bringup_detach(struct supervisor *sup, int status);
 
 /* Makes the scoreboard, the group, the sockets and puts them in place. */
 int bringup_objects(struct supervisor *sup, struct err *err);
+/*
+ * The kernel module's device, where it is loaded: held, so that whoever opens
+ * a file meanwhile is not let pass while vsapiapp is restarted. Looks again
+ * when there was none. It opens a file: while the suite has no marks.
+ */
+void bringup_module(struct supervisor *sup);
+/* Lets go of it. */
+void bringup_release_module(struct supervisor *sup);
 /* Takes them over as they were inherited. */
 int bringup_inherit(struct supervisor *sup, struct err *err);
 /* The pipe whose end tells that we are gone. */

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bringup.h"
 #include "common/control.h"
 #include "common/paths.h"
 #include "common/unixsock.h"
@@ -94,6 +95,8 @@ static void cmd_start(struct conn *c)
 		reply(c, "error: the suite is just being stopped");
 		return;
 	}
+	if (sup->master.state == PART_STOPPED)
+		bringup_module(sup); /* it may have been loaded by now */
 	c->deaths = sup->master.deaths;
 	c->wait = WAIT_START;
 	c->give_up_ns = clock_mono_ns() + START_WAIT_NS;
@@ -105,6 +108,16 @@ static void cmd_stop(struct conn *c)
 {
 	c->wait = WAIT_STOP;
 	supervisor_stop_master(c->cs->sup);
+}
+
+static void cmd_release(struct conn *c)
+{
+	struct err err;
+
+	if (supervisor_release_module(c->cs->sup, &err))
+		reply(c, "error: %s", err.text);
+	else
+		reply(c, "ok");
 }
 
 static void command(struct conn *c, const char *text)
@@ -121,9 +134,12 @@ static void command(struct conn *c, const char *text)
 		log_info("stop asked for");
 		reply(c, "ok");
 		supervisor_quit(c->cs->sup);
+	} else if (!strcmp(text, "release module")) {
+		log_info("release of the kernel module asked for");
+		cmd_release(c);
 	} else {
 		reply(c, "error: unknown command; there are: start vsapiapp, "
-			 "stop vsapiapp, stop all, status");
+			 "stop vsapiapp, stop all, release module, status");
 	}
 }
 

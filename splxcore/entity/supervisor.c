@@ -16,6 +16,7 @@
 #include "bringup.h"
 #include "common/codes.h"
 #include "common/control.h"
+#include "common/khm.h"
 #include "common/paths.h"
 #include "controlsock.h"
 #include "lib/clock.h"
@@ -44,6 +45,9 @@ static void exec_core(struct supervisor *sup)
 		argv[n++] = paths()->root;
 	}
 	argv[n] = NULL;
+	/* Core has no use for the kernel module, and whoever unloads it would
+	 * have to ask core too: something else stands there. */
+	dup2(STDIN_FILENO, INHERIT_KHM);
 	execv("/proc/self/exe", (char *const *)argv);
 }
 
@@ -116,6 +120,17 @@ int supervisor_start_master(struct supervisor *sup, struct err *err)
 	return part_start(&sup->master, err);
 }
 
+int supervisor_release_module(struct supervisor *sup, struct err *err)
+{
+	if (sup->master.state != PART_STOPPED &&
+	    atomic_load(&sup->sb->interceptor) == INTERCEPTOR_KHM)
+		return err_set(err, 0,
+			       "vsapiapp uses the module: splxctl service stop "
+			       "vsapiapp, or config set Interceptor fanotify");
+	bringup_release_module(sup);
+	return 0;
+}
+
 bool supervisor_master_ready(const struct supervisor *sup)
 {
 	return part_ready(&sup->master) &&
@@ -143,6 +158,17 @@ void supervisor_stop_master(struct supervisor *sup)
 		master_stopped(sup); /* it was between two starts */
 }
 
+/* Nobody is left to ask: an armed module would hold openers for nothing. */
+static void let_all_pass(void)
+{
+	struct khm_report report;
+	struct err err;
+
+	if (khm_is_device(INHERIT_KHM) &&
+	    khm_disarm(INHERIT_KHM, true, &report, &err))
+		log_error("kernel module: %s", err.text);
+}
+
 static void tick_remains(struct supervisor *sup, uint64_t now_ns)
 {
 	uint64_t age = now_ns - sup->remains_ns;
@@ -157,7 +183,8 @@ static void tick_remains(struct supervisor *sup, uint64_t now_ns)
 		log_error("vsapiapp: %d of its processes do not end", n);
 	sup->remains_ns = 0;
 	atomic_store(&sup->sb->master_state, MASTER_NONE);
-	/* A master that was killed has left its marks. */
+	/* A master that was killed has left its marks, or its hook. */
+	let_all_pass();
 	if (sup->guard && fangroup_flush_all(INHERIT_GROUP) < 0)
 		log_error("marks could not be dropped: %m");
 }
@@ -397,6 +424,10 @@ static int adopt(struct supervisor *sup, struct err *err)
 	if (rc)
 		return rc;
 	atomic_fetch_add(&sup->sb->supervisor.restarts, 1);
+	/* Core has none to hand on. A device is nothing to the module, but to
+	 * marks it is a file like others. */
+	if (atomic_load(&sup->sb->interceptor) == INTERCEPTOR_KHM)
+		bringup_module(sup);
 	if (!part_adopt(&sup->core) && part_start(&sup->core, err))
 		log_error("entity start: %s", err->text);
 	if (part_adopt(&sup->master))

@@ -65,6 +65,9 @@ void supervisor_quit(struct supervisor *sup);
 /* vsapiapp's master, for the control socket. */
 int supervisor_start_master(struct supervisor *sup, struct err *err);
 void supervisor_stop_master(struct supervisor *sup);
+/* Lets go of the kernel module, so that it can be unloaded. -1 and *err while
+ * vsapiapp uses it. */
+int supervisor_release_module(struct supervisor *sup, struct err *err);
 bool supervisor_master_ready(const struct supervisor *sup);
 bool supervisor_master_gone(const struct supervisor *sup);
 
