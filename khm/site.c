@@ -103,13 +103,16 @@ static bool is_trampoline(unsigned long address)
 }
 
 /* Code of a module has "[its name]" behind its symbol; so have BPF's. What
- * ftrace makes has no symbol, and neither has memory that nobody knows. */
+ * ftrace makes has none (or that of a module's start that once lay there), and
+ * neither has memory that nobody knows. */
 static bool is_foreign(unsigned long target, const char *symbol)
 {
 	const char *owner = strrchr(symbol, '[');
 
+	if (is_trampoline(target))
+		return false;
 	if (!owner)
-		return !strncmp(symbol, "0x", 2) && !is_trampoline(target);
+		return !strncmp(symbol, "0x", 2);
 	return strcmp(owner, "[bpf]") && strncmp(owner, "[__builtin__", 12);
 }
 
