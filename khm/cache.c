@@ -37,8 +37,8 @@ struct cache_bucket {
 	spinlock_t lock;
 	seqcount_spinlock_t seq;
 	u32 writes;
-	u32 hand;	    /* where the next victim is looked for */
-	unsigned long hits; /* a bit for each way: used since hand came by */
+	u32 hand;	      /* where the next victim is looked for */
+	unsigned long hits;   /* a bit for each way: used since hand came by */
 	u16 tags[CACHE_WAYS]; /* 0: the way is free */
 	struct cache_entry ways[CACHE_WAYS];
 } ____cacheline_aligned;
@@ -82,7 +82,7 @@ bool splxmod_cache_local(const struct super_block *sb)
 	case TMPFS_MAGIC:
 	case RAMFS_MAGIC:
 		return true;
-	case CACHE_FUSE_MAGIC: /* also fuseblk: a process says what is in it */
+	case CACHE_FUSE_MAGIC:	/* also fuseblk: a process says what is in it */
 	case CACHE_OCFS2_MAGIC: /* other machines write to the same disk */
 	case CACHE_GFS2_MAGIC:
 		return false;
@@ -126,9 +126,9 @@ static bool cache_is_settled(const struct inode *inode,
 			     const struct splxmod_key *key)
 {
 	compat_timespec now, ctime = {
-		.tv_sec = key->ctime_sec,
-		.tv_nsec = key->ctime_nsec,
-	};
+				     .tv_sec = key->ctime_sec,
+				     .tv_nsec = key->ctime_nsec,
+			     };
 	s64 grain = inode->i_sb->s_time_gran;
 
 	if (inode->i_sb->s_magic == MSDOS_SUPER_MAGIC ||
@@ -171,13 +171,13 @@ static bool cache_matches(const struct cache_entry *e,
 }
 
 /* Writers of a bucket come in here, and out below. */
-static void bucket_begin(struct cache_bucket *b)
+static void bucket_begin(struct cache_bucket *b) __acquires(&b->lock)
 {
 	spin_lock(&b->lock);
 	write_seqcount_begin(&b->seq);
 }
 
-static void bucket_end(struct cache_bucket *b)
+static void bucket_end(struct cache_bucket *b) __releases(&b->lock)
 {
 	write_seqcount_end(&b->seq);
 	spin_unlock(&b->lock);
@@ -196,8 +196,7 @@ static unsigned int bucket_find(const struct cache_bucket *b, u16 tag,
 	unsigned int i;
 
 	for (i = 0; i < CACHE_WAYS; i++)
-		if (b->tags[i] == tag &&
-		    cache_same_file(&b->ways[i].key, key))
+		if (b->tags[i] == tag && cache_same_file(&b->ways[i].key, key))
 			break;
 	return i;
 }
@@ -276,8 +275,7 @@ void splxmod_cache_mark(struct splxmod_cache_mark *mark, struct inode *inode)
 	/* A writer who is not counted yet is there still: it is counted before
 	 * it leaves. */
 	smp_rmb();
-	mark->usable = splxmod_cache_suits(inode) &&
-		       !cache_has_writer(inode) &&
+	mark->usable = splxmod_cache_suits(inode) && !cache_has_writer(inode) &&
 		       cache_is_settled(inode, &mark->key);
 }
 
@@ -300,7 +298,7 @@ bool splxmod_cache_steady(const struct splxmod_cache_mark *mark,
 void splxmod_cache_put(const struct splxmod_cache_mark *mark,
 		       struct inode *inode, u64 epoch)
 {
-	struct cache_entry e = { .key = mark->key, .epoch = epoch };
+	struct cache_entry e = {.key = mark->key, .epoch = epoch};
 	struct cache_bucket *b;
 	bool steady;
 	u16 tag;
@@ -322,13 +320,14 @@ void splxmod_cache_put(const struct splxmod_cache_mark *mark,
 void splxmod_cache_preset(const struct splxmod_known *known, u64 epoch)
 {
 	struct cache_entry e = {
-		.key = {
-			.dev = splxmod_dev_in(known->dev),
-			.ino = known->ino,
-			.size = known->size,
-			.ctime_sec = known->ctime_sec,
-			.ctime_nsec = known->ctime_nsec,
-		},
+		.key =
+			{
+				.dev = splxmod_dev_in(known->dev),
+				.ino = known->ino,
+				.size = known->size,
+				.ctime_sec = known->ctime_sec,
+				.ctime_nsec = known->ctime_nsec,
+			},
 		.preset = 1,
 		.epoch = epoch,
 	};

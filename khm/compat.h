@@ -90,8 +90,8 @@ static inline bool compat_kernel_thread(const struct task_struct *task)
 #define COMPAT_FSNOTIFY_PRIO_CONTENT FS_PRIO_1
 #endif
 
-static inline struct fsnotify_group *
-compat_fsnotify_alloc_group(const struct fsnotify_ops *ops)
+static inline struct fsnotify_group *compat_fsnotify_alloc_group(
+	const struct fsnotify_ops *ops)
 {
 #if SPLXMOD_HAS_FSNOTIFY_ALLOC_GROUP_FLAGS
 	return fsnotify_alloc_group(ops, 0);
@@ -112,8 +112,8 @@ static inline int compat_fsnotify_add_sb_mark(struct fsnotify_mark *mark,
 }
 
 /* The next registered file system type, under rcu_read_lock(). */
-static inline struct file_system_type *
-compat_fs_type_next(const struct file_system_type *type)
+static inline struct file_system_type *compat_fs_type_next(
+	const struct file_system_type *type)
 {
 #if SPLXMOD_HAS_FS_TYPE_HLIST
 	struct hlist_node *next = READ_ONCE(type->list.next);
@@ -140,9 +140,8 @@ static inline const void *compat_module_piece(const struct module *mod,
 	*size_r = mod->core_layout.size;
 	return mod->core_layout.base;
 #else
-	static const enum mod_mem_type pieces[] = { MOD_TEXT, MOD_DATA,
-						    MOD_RODATA,
-						    MOD_RO_AFTER_INIT };
+	static const enum mod_mem_type pieces[] = {
+		MOD_TEXT, MOD_DATA, MOD_RODATA, MOD_RO_AFTER_INIT};
 
 	if (i >= ARRAY_SIZE(pieces))
 		return NULL;
@@ -166,8 +165,8 @@ static inline unsigned long compat_module_text(const struct module *mod,
 
 /*
  * Waiting that only a fatal signal ends, and that does not keep the machine, or
- * a group of processes, from being frozen: set the state COMPAT_WAIT_STATE, look
- * for what is waited for, then compat_wait_timeout().
+ * a group of processes, from being frozen: set the state COMPAT_WAIT_STATE,
+ * look for what is waited for, then compat_wait_timeout().
  */
 #ifdef TASK_FREEZABLE
 #define COMPAT_WAIT_STATE (TASK_KILLABLE | TASK_FREEZABLE)

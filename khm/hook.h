@@ -26,8 +26,8 @@ struct splxmod_hook {
 	 * When it returns 0 nothing of the module is on the way of an open
 	 * any more, and nobody is inside it. On -EBUSY the hook is where it
 	 * was; on -EUCLEAN it is out, but something still points here: the
-	 * module must stay, and disarm() looks again. `release` is called once nobody new can come, and lets go who
-	 * waits.
+	 * module must stay, and disarm() looks again. `release` is called once
+	 * nobody new can come, and lets go who waits.
 	 */
 	int (*disarm)(struct splxmod_report *r, void (*release)(void));
 	/* How many file systems it sees; 0: it does not count. */

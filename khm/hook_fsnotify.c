@@ -55,7 +55,7 @@ static DECLARE_WAIT_QUEUE_HEAD(scan_done);
 static unsigned long scans_begun, scans_ended;
 static bool scan_again;
 
-static atomic_t marks_used = ATOMIC_INIT(0);   /* attached */
+static atomic_t marks_used = ATOMIC_INIT(0);  /* attached */
 static atomic_t marks_alive = ATOMIC_INIT(0); /* not yet freed */
 
 /* ---- events ---- */
@@ -106,14 +106,14 @@ static const struct fsnotify_ops listener_ops = {
 static bool made_up(const struct file_system_type *type)
 {
 	static const char *const names[] = {
-		"anon_inodefs", "apparmorfs", "autofs",	    "bdev",
-		"binder",	"binfmt_misc", "bpf",	    "cgroup",
-		"cgroup2",	"configfs",    "cpuset",    "dax",
-		"debugfs",	"devpts",      "dmabuf",    "drm",
-		"efivarfs",	"fusectl",     "mqueue",    "nfsd",
-		"nsfs",		"pidfs",       "pipefs",    "proc",
+		"anon_inodefs", "apparmorfs",  "autofs",     "bdev",
+		"binder",	"binfmt_misc", "bpf",	     "cgroup",
+		"cgroup2",	"configfs",    "cpuset",     "dax",
+		"debugfs",	"devpts",      "dmabuf",     "drm",
+		"efivarfs",	"fusectl",     "mqueue",     "nfsd",
+		"nsfs",		"pidfs",       "pipefs",     "proc",
 		"pstore",	"resctrl",     "rpc_pipefs", "secretmem",
-		"securityfs",	"selinuxfs",   "smackfs",   "sockfs",
+		"securityfs",	"selinuxfs",   "smackfs",    "sockfs",
 		"sysfs",	"tracefs",
 	};
 	unsigned int i;
@@ -132,7 +132,7 @@ static bool made_up(const struct file_system_type *type)
  */
 static unsigned int types_get(struct file_system_type *types[MAX_TYPES])
 {
-	static const char *const first[] = { "sysfs", "tmpfs", "proc" };
+	static const char *const first[] = {"sysfs", "tmpfs", "proc"};
 	struct file_system_type *head = NULL, *t;
 	unsigned int i, count = 0;
 
@@ -334,7 +334,9 @@ static int fsnotify_arm(u32 classes, struct splxmod_report *r)
 		WRITE_ONCE(scan_again, true);
 	}
 	if (!scan_now())
-		splxmod_report_line(r, "fsnotify: a file system that is being mounted or unmounted delays the marking");
+		splxmod_report_line(r,
+				    "fsnotify: a file system that is being "
+				    "mounted or unmounted delays the marking");
 	return 0;
 }
 
@@ -371,7 +373,8 @@ static int fsnotify_disarm(struct splxmod_report *r, void (*release)(void))
 
 	/* Stuck behind a file system, the work could not be waited for. */
 	if (!scan_now()) {
-		splxmod_report_line(r, "fsnotify: waits for a file system that is being mounted or unmounted");
+		splxmod_report_line(r, "fsnotify: waits for a file system that "
+				       "is being mounted or unmounted");
 		return -EBUSY;
 	}
 	WRITE_ONCE(scan_again, false);
@@ -401,5 +404,7 @@ const struct splxmod_hook splxmod_hook_fsnotify = {
 	.can_disarm = fsnotify_can_disarm,
 	.disarm = fsnotify_disarm,
 	.marked = fsnotify_marked,
-	.blind = "opens on a file system in the first second of its being mounted, unless user space says at once that it was mounted; descriptors that a fanotify listener got",
+	.blind = "opens on a file system in the first second of its being "
+		 "mounted, unless user space says at once that it was mounted; "
+		 "descriptors that a fanotify listener got",
 };

@@ -33,6 +33,7 @@
 asmlinkage int splxmod_ftrace_slow(struct file *file);
 asmlinkage void splxmod_stub(void);
 /* Where an open that is allowed goes on. */
+extern unsigned long splxmod_ftrace_resume; /* for sparse: read by thunk.S */
 unsigned long splxmod_ftrace_resume;
 
 /* How many are between the callback and the end of their question: counted
@@ -93,8 +94,8 @@ struct place {
 };
 /* Closes first: whoever opens a file under our eyes also closes it so. */
 static struct place places[SPLXMOD_FTRACE_SITES] = {
-	{ .site.name = "locks_remove_file", .ops = &close_ops },
-	{ .site.name = "security_file_open", .ops = &open_ops },
+	{.site.name = "locks_remove_file", .ops = &close_ops},
+	{.site.name = "security_file_open", .ops = &open_ops},
 };
 
 const struct splxmod_site *splxmod_ftrace_site(unsigned int i,
@@ -127,8 +128,8 @@ static int ftrace_can_arm(struct splxmod_report *r)
 	int ret = splxmod_ftrace_find();
 
 	if (ret) {
-		splxmod_report_line(r, "ftrace: the sites cannot be traced (%d)",
-				    ret);
+		splxmod_report_line(
+			r, "ftrace: the sites cannot be traced (%d)", ret);
 		return -EOPNOTSUPP;
 	}
 	return splxmod_rivals_arm(r) ? -EBUSY : 0;
@@ -149,8 +150,7 @@ static int place_register(struct place *place, struct splxmod_report *r)
 	}
 	place->registered = true;
 	place->trampoline = place->ops->trampoline;
-	place->trampoline_end =
-		place->trampoline + place->ops->trampoline_size;
+	place->trampoline_end = place->trampoline + place->ops->trampoline_size;
 	return 0;
 fail:
 	splxmod_report_line(r, "ftrace: %s cannot be hooked (%d)",

@@ -4,7 +4,7 @@
 
 #include "site.h"
 
-#if defined(CONFIG_X86_64) && defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS) && \
+#if defined(CONFIG_X86_64) && defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS) &&      \
 	defined(CONFIG_KPROBES)
 #define SPLXMOD_FTRACE 1
 #endif

@@ -206,9 +206,8 @@ static bool judge_close_matters(struct file *file, struct inode *inode)
 	 * open is seen. */
 	return (classes & SPLXMOD_CLOSE) && splxmod_hook_asks() &&
 	       atomic_read(&splxmod_attended) && inode->i_nlink &&
-	       !judge_is_made_up(inode) &&
-	       !judge_is_empty(inode) && !splxmod_exempt_current() &&
-	       !splxmod_rules_exclude(file);
+	       !judge_is_made_up(inode) && !judge_is_empty(inode) &&
+	       !splxmod_exempt_current() && !splxmod_rules_exclude(file);
 }
 
 void splxmod_judge_close(struct file *file)

@@ -79,8 +79,8 @@ static bool conf_between(u32 value, u32 least, u32 most)
 
 static bool conf_is_sound(const struct splxmod_config *c)
 {
-	const u32 deny = SPLXMOD_DENY_ERROR | SPLXMOD_DENY_TIMEOUT |
-			 SPLXMOD_DENY_FULL;
+	const u32 deny =
+		SPLXMOD_DENY_ERROR | SPLXMOD_DENY_TIMEOUT | SPLXMOD_DENY_FULL;
 
 	return !(c->classes & ~SPLXMOD_CLASSES) &&
 	       c->method <= SPLXMOD_METHOD_FSNOTIFY && !(c->deny & ~deny) &&
@@ -118,8 +118,7 @@ int splxmod_conf_set(const struct splxmod_config *c)
 	if (!conf)
 		return -ENOMEM;
 	mutex_lock(&conf_mutex);
-	old = rcu_replace_pointer(conf_now, conf,
-				  lockdep_is_held(&conf_mutex));
+	old = rcu_replace_pointer(conf_now, conf, lockdep_is_held(&conf_mutex));
 	stale = old->c.epoch != c->epoch;
 	reclass = old->c.classes != c->classes;
 	kfree_rcu(old, rcu);

@@ -105,9 +105,10 @@ static struct splxmod_question *bucket_find(struct bucket *bucket,
 {
 	struct splxmod_question *q;
 
-	hlist_for_each_entry(q, &bucket->questions,
-			     hash) if (q->inode == inode && q->kind == kind &&
-				       (!q->taken || q->mark.usable)) return q;
+	hlist_for_each_entry(q, &bucket->questions, hash)
+		if (q->inode == inode && q->kind == kind &&
+		    (!q->taken || q->mark.usable))
+			return q;
 	return NULL;
 }
 
@@ -280,8 +281,7 @@ static void question_sweep(bool (*doomed)(const struct splxmod_question *q))
 
 	for (i = 0; i < ARRAY_SIZE(buckets); i++) {
 		spin_lock(&buckets[i].lock);
-		hlist_for_each_entry_safe(q, n, &buckets[i].questions, hash)
-		{
+		hlist_for_each_entry_safe(q, n, &buckets[i].questions, hash) {
 			if (!doomed(q))
 				continue;
 			kref_get(&q->ref);
@@ -295,8 +295,7 @@ static void question_sweep(bool (*doomed)(const struct splxmod_question *q))
 		spin_unlock(&buckets[i].lock);
 		cond_resched();
 	}
-	list_for_each_entry_safe(q, next, &list, doomed)
-	{
+	list_for_each_entry_safe(q, next, &list, doomed) {
 		list_del_init(&q->doomed);
 		question_retire(q, SPLXMOD_WAY_RELEASED);
 		splxmod_question_put(q);

@@ -74,10 +74,9 @@ static struct splxmod_reader *reader_claim_any(u32 kind)
 {
 	unsigned int slot;
 
-	for_each_set_bit(
-		slot, idle,
-		SPLXMOD_READERS) if (reader_claim(slot,
-						  kind)) return &readers[slot];
+	for_each_set_bit(slot, idle, SPLXMOD_READERS)
+		if (reader_claim(slot, kind))
+			return &readers[slot];
 	return NULL;
 }
 
@@ -102,8 +101,7 @@ static struct splxmod_reader *reader_choose(u32 kind, bool *idle_r)
 	if (r)
 		return r;
 	*idle_r = false;
-	for_each_set_bit(slot, live, SPLXMOD_READERS)
-	{
+	for_each_set_bit(slot, live, SPLXMOD_READERS) {
 		if (!(READ_ONCE(readers[slot].classes) & kind))
 			continue;
 		load = reader_load(&readers[slot]);

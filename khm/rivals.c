@@ -102,7 +102,7 @@ static void module_of(char name_r[MODULE_NAME_LEN], unsigned long address)
 /* ---- ftrace ---- */
 
 struct ftrace_view {
-	struct ftrace_ops **list;
+	struct ftrace_ops __rcu **list;
 	struct ftrace_ops *end;
 	struct ftrace_hash *empty;
 	unsigned long lookup_ip;
@@ -118,10 +118,12 @@ static bool hash_has(const struct ftrace_view *v, struct ftrace_hash *hash,
 static bool ops_traces(const struct ftrace_view *v,
 		       const struct ftrace_ops *ops, unsigned long ip)
 {
-	struct ftrace_hash *only = ops->func_hash->filter_hash;
-	struct ftrace_hash *not = ops->func_hash->notrace_hash;
+	struct ftrace_hash *only =
+		rcu_dereference_raw(ops->func_hash->filter_hash);
+	struct ftrace_hash *not =
+		rcu_dereference_raw(ops->func_hash->notrace_hash);
 
-	if (not && not != v->empty && hash_has(v, not, ip))
+	if (not &&not != v->empty && hash_has(v, not, ip))
 		return false;
 	return !only || only == v->empty || hash_has(v, only, ip);
 }
@@ -151,9 +153,8 @@ static void found_ops(struct search *s, const struct ftrace_ops *ops,
 {
 	bool modifies = ops->flags & FTRACE_OPS_FL_IPMODIFY;
 	/* Only one may change where the opened function goes on. */
-	enum splxmod_effect effect = modifies && open_site ?
-					     SPLXMOD_BLOCKS_ARM :
-					     SPLXMOD_SAFE;
+	enum splxmod_effect effect =
+		modifies && open_site ? SPLXMOD_BLOCKS_ARM : SPLXMOD_SAFE;
 
 	name_of(n, (unsigned long)ops->func);
 	if (!strcmp(n->symbol, "klp_ftrace_handler")) {
@@ -182,8 +183,8 @@ static void ftrace_at(struct search *s, const struct ftrace_view *v,
 		return;
 	}
 	preempt_disable();
-	for (ops = READ_ONCE(*v->list); ops && ops != v->end;
-	     ops = READ_ONCE(ops->next)) {
+	for (ops = rcu_dereference_raw(*v->list); ops && ops != v->end;
+	     ops = rcu_dereference_raw(ops->next)) {
 		if (!within_module((unsigned long)ops, THIS_MODULE) &&
 		    ops_traces(v, ops, site->fentry))
 			found_ops(s, ops, n, open_site);
@@ -251,8 +252,8 @@ static void kprobes_at(struct search *s, const struct kprobe_view *v,
 static void patch_at(struct search *s, const struct splxmod_site *site,
 		     bool registered, struct name *n)
 {
-	enum splxmod_effect effect = registered ? SPLXMOD_BLOCKS_UNLOAD :
-						  SPLXMOD_BLOCKS_ARM;
+	enum splxmod_effect effect =
+		registered ? SPLXMOD_BLOCKS_UNLOAD : SPLXMOD_BLOCKS_ARM;
 	char text[SPLXMOD_SITE_TEXT];
 	unsigned long target;
 
@@ -276,7 +277,8 @@ static void patch_at(struct search *s, const struct splxmod_site *site,
 static void at_sites(struct search *s, struct name *n)
 {
 	const struct ftrace_view tracing = {
-		.list = (struct ftrace_ops **)splxmod_symbol("ftrace_ops_list"),
+		.list = (struct ftrace_ops __rcu **)splxmod_symbol(
+			"ftrace_ops_list"),
 		.end = (struct ftrace_ops *)splxmod_symbol("ftrace_list_end"),
 		.empty = (struct ftrace_hash *)splxmod_symbol("empty_hash"),
 		.lookup_ip = splxmod_symbol("ftrace_lookup_ip"),
@@ -462,11 +464,12 @@ static void pointers(struct search *s, struct name *n)
 
 int splxmod_rivals_init(void)
 {
-	struct pointer_scan scan = { .hit = remember_chance };
+	struct pointer_scan scan = {.hit = remember_chance};
 
 	scan_modules(&scan); /* where it cannot be, it cannot be later either */
 	if (chance_count)
-		pr_info("%s: %u words in other modules look like pointers into this one, and are left out\n",
+		pr_info("%s: %u words in other modules look like pointers into "
+			"this one, and are left out\n",
 			SPLXMOD_NAME, chance_count);
 	return 0;
 }
@@ -481,7 +484,7 @@ void splxmod_rivals_exit(void)
 static unsigned int search(struct splxmod_report *r, bool all,
 			   enum splxmod_effect effect)
 {
-	struct search s = { .report = r, .all = all, .effect = effect };
+	struct search s = {.report = r, .all = all, .effect = effect};
 	struct name *n = kmalloc(sizeof(*n), GFP_KERNEL);
 
 	if (!n) {

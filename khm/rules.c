@@ -35,9 +35,9 @@ struct rules_entry {
 };
 struct rules_set {
 	u32 count;
-	u32 mask;		 /* of the buckets */
-	u32 kinds[RULES_KINDS];	 /* how many of each */
-	u32 *buckets;		 /* the first entry of each */
+	u32 mask;		/* of the buckets */
+	u32 kinds[RULES_KINDS]; /* how many of each */
+	u32 *buckets;		/* the first entry of each */
 	struct rules_entry entries[];
 };
 
@@ -46,8 +46,8 @@ static DEFINE_MUTEX(rules_mutex); /* who replaces it */
 
 static u32 rules_hash(const struct rules_name *n)
 {
-	u32 hash = jhash_3words((u32)n->ino, (u32)(n->ino >> 32), n->dev,
-				n->kind);
+	u32 hash =
+		jhash_3words((u32)n->ino, (u32)(n->ino >> 32), n->dev, n->kind);
 
 	return n->text ? jhash(n->text, n->len, hash) : hash;
 }
@@ -107,7 +107,7 @@ static bool rules_program(dev_t *dev_r, u64 *ino_r)
 
 static bool rules_by_program(const struct rules_set *set)
 {
-	struct rules_name name = { .kind = SPLXMOD_RULE_EXE };
+	struct rules_name name = {.kind = SPLXMOD_RULE_EXE};
 
 	return set->kinds[SPLXMOD_RULE_EXE] &&
 	       rules_program(&name.dev, &name.ino) && rules_find(set, &name);
@@ -115,7 +115,7 @@ static bool rules_by_program(const struct rules_set *set)
 
 static bool rules_by_user(const struct rules_set *set)
 {
-	struct rules_name name = { .kind = SPLXMOD_RULE_UID };
+	struct rules_name name = {.kind = SPLXMOD_RULE_UID};
 
 	if (!set->kinds[SPLXMOD_RULE_UID])
 		return false;
@@ -126,7 +126,7 @@ static bool rules_by_user(const struct rules_set *set)
 static bool rules_by_device(const struct rules_set *set,
 			    const struct super_block *sb)
 {
-	struct rules_name name = { .kind = SPLXMOD_RULE_DEV, .dev = sb->s_dev };
+	struct rules_name name = {.kind = SPLXMOD_RULE_DEV, .dev = sb->s_dev};
 
 	if (set->kinds[SPLXMOD_RULE_DEV] && rules_find(set, &name))
 		return true;
@@ -189,15 +189,14 @@ static bool rules_names_directory(const struct rules_set *set,
 				  const struct dentry *d)
 {
 	const struct inode *inode = d_inode_rcu(d);
-	struct rules_name name = { .kind = SPLXMOD_RULE_DIRECTORY };
+	struct rules_name name = {.kind = SPLXMOD_RULE_DIRECTORY};
 	const struct rules_entry *e;
 
 	if (!inode)
 		return false;
 	name.dev = d->d_sb->s_dev;
 	name.ino = inode->i_ino;
-	for (e = rules_find(set, &name); e;
-	     e = rules_next(set, &name, e->next))
+	for (e = rules_find(set, &name); e; e = rules_next(set, &name, e->next))
 		if (rules_is_at(d, e->text, strlen(e->text)))
 			return true;
 	return false;
@@ -245,9 +244,8 @@ bool splxmod_rules_exclude(struct file *file)
 
 	rcu_read_lock();
 	set = rcu_dereference(rules_now);
-	excluded = set && (rules_by_device(set, sb) ||
-			   rules_by_type(set, sb) || rules_by_user(set) ||
-			   rules_by_program(set) ||
+	excluded = set && (rules_by_device(set, sb) || rules_by_type(set, sb) ||
+			   rules_by_user(set) || rules_by_program(set) ||
 			   rules_by_directory(set, file->f_path.dentry));
 	rcu_read_unlock();
 	return excluded;
@@ -326,8 +324,8 @@ static struct rules_set *rules_new(u32 count)
 	set = kvzalloc(struct_size(set, entries, count), GFP_KERNEL);
 	if (!set)
 		return NULL;
-	set->buckets = kvmalloc_array(buckets, sizeof(*set->buckets),
-				      GFP_KERNEL);
+	set->buckets =
+		kvmalloc_array(buckets, sizeof(*set->buckets), GFP_KERNEL);
 	if (!set->buckets) {
 		kvfree(set);
 		return NULL;

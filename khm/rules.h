@@ -7,8 +7,7 @@
 /* What needs no question; the set is replaced as a whole (RCU). */
 void splxmod_rules_exit(void);
 /* Checks all, then takes all: -EINVAL (and *bad_r the index), -ENOMEM. */
-int splxmod_rules_set(const struct splxmod_rule *rules, u32 count,
-		      u32 *bad_r);
+int splxmod_rules_set(const struct splxmod_rule *rules, u32 count, u32 *bad_r);
 /* Atomic. By the file's own path and inode, and the current process. */
 bool splxmod_rules_exclude(struct file *file);
 unsigned int splxmod_rules_count(void);

@@ -21,14 +21,14 @@
 #include "selftest.h"
 
 /* What does not hold is said, and ends the function. */
-#define HOLDS(what)                                                      \
-	do {                                                             \
-		if (!(what)) {                                           \
-			pr_err(SPLXMOD_NAME                              \
-			       ": selftest: %s:%d: %s does not hold\n",  \
-			       __func__, __LINE__, #what);               \
-			return -EINVAL;                                  \
-		}                                                        \
+#define HOLDS(what)                                                            \
+	do {                                                                   \
+		if (!(what)) {                                                 \
+			pr_err(SPLXMOD_NAME                                    \
+			       ": selftest: %s:%d: %s does not hold\n",        \
+			       __func__, __LINE__, #what);                     \
+			return -EINVAL;                                        \
+		}                                                              \
 	} while (0)
 
 static u64 test_random_state;
@@ -323,7 +323,7 @@ static int test_cache_model(struct test_bed *bed)
 static int test_exempt(struct test_bed *bed)
 {
 	/* This process by both its names, and two others. */
-	const pid_t pids[] = { 0, task_tgid_vnr(current), 1, 2 };
+	const pid_t pids[] = {0, task_tgid_vnr(current), 1, 2};
 	bool in[ARRAY_SIZE(pids)] = {};
 	u32 i, n;
 	int err;
@@ -366,8 +366,8 @@ static int test_exempt(struct test_bed *bed)
 
 static void test_node(struct test_bed *bed, u32 n)
 {
-	static const char *const names[] = { "a", "b", "aa", "ab", ".a",
-					     "a long name that is not inline" };
+	static const char *const names[] = {
+		"a", "b", "aa", "ab", ".a", "a long name that is not inline"};
 	struct dentry *d = &bed->dentries[n];
 	struct dentry *parent = n ? &bed->dentries[test_random(n)] : d;
 	const char *name = n ? names[test_random(ARRAY_SIZE(names))] : "/";
@@ -462,7 +462,8 @@ static void test_rule(struct test_bed *bed, struct splxmod_rule *rule)
 }
 
 /* Does this rule exclude that file? As it is written in the interface. */
-static bool test_rule_says(struct test_bed *bed, const struct splxmod_rule *rule,
+static bool test_rule_says(struct test_bed *bed,
+			   const struct splxmod_rule *rule,
 			   const struct dentry *file)
 {
 	const struct dentry *d = file;
@@ -602,9 +603,9 @@ static int test_report(struct test_bed *bed)
 int splxmod_selftest(void)
 {
 	static int (*const tests[])(struct test_bed *) = {
-		test_cache_keys, test_cache_writers, test_cache_tick,
-		test_cache_kinds, test_cache_fill, test_cache_model,
-		test_exempt, test_rules, test_report,
+		test_cache_keys,  test_cache_writers, test_cache_tick,
+		test_cache_kinds, test_cache_fill,    test_cache_model,
+		test_exempt,	  test_rules,	      test_report,
 	};
 	struct test_bed *bed = kvmalloc(sizeof(*bed), GFP_KERNEL);
 	u64 seed = get_random_u64() | 1;

@@ -71,8 +71,8 @@ static unsigned long read_site(const struct splxmod_site *site,
 /* The NOPs of 5.10, and since 5.11. */
 static bool is_nop(const u8 *bytes)
 {
-	static const u8 old[PATCH_SIZE] = { 0x66, 0x66, 0x66, 0x66, 0x90 };
-	static const u8 now[PATCH_SIZE] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+	static const u8 old[PATCH_SIZE] = {0x66, 0x66, 0x66, 0x66, 0x90};
+	static const u8 now[PATCH_SIZE] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
 
 	return !memcmp(bytes, old, PATCH_SIZE) ||
 	       !memcmp(bytes, now, PATCH_SIZE);
@@ -82,8 +82,8 @@ static bool is_nop(const u8 *bytes)
 static bool is_trampoline(unsigned long address)
 {
 #ifdef SPLXMOD_FTRACE
-	struct ftrace_ops **list =
-		(struct ftrace_ops **)splxmod_symbol("ftrace_ops_list");
+	struct ftrace_ops __rcu **list =
+		(struct ftrace_ops __rcu **)splxmod_symbol("ftrace_ops_list");
 	const struct ftrace_ops *end =
 		(struct ftrace_ops *)splxmod_symbol("ftrace_list_end");
 	const struct ftrace_ops *ops;
@@ -92,8 +92,8 @@ static bool is_trampoline(unsigned long address)
 	if (!list || !end)
 		return false;
 	preempt_disable();
-	for (ops = READ_ONCE(*list); ops && ops != end && !is;
-	     ops = READ_ONCE(ops->next))
+	for (ops = rcu_dereference_raw(*list); ops && ops != end && !is;
+	     ops = rcu_dereference_raw(ops->next))
 		is = address - ops->trampoline < ops->trampoline_size;
 	preempt_enable();
 	return is;
@@ -117,8 +117,7 @@ static bool is_foreign(unsigned long target, const char *symbol)
 }
 
 enum splxmod_site_state splxmod_site_look(const struct splxmod_site *site,
-					  unsigned long *target_r,
-					  char *text_r)
+					  unsigned long *target_r, char *text_r)
 {
 	char symbol[KSYM_SYMBOL_LEN];
 	u8 bytes[PATCH_SIZE];
@@ -138,5 +137,6 @@ enum splxmod_site_state splxmod_site_look(const struct splxmod_site *site,
 	*target_r = at + PATCH_SIZE + (long)distance;
 	sprint_symbol_no_offset(symbol, *target_r);
 	strscpy(text_r, symbol, SPLXMOD_SITE_TEXT);
-	return is_foreign(*target_r, symbol) ? SPLXMOD_SITE_FOREIGN : SPLXMOD_SITE_KERNEL;
+	return is_foreign(*target_r, symbol) ? SPLXMOD_SITE_FOREIGN
+					     : SPLXMOD_SITE_KERNEL;
 }

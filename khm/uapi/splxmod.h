@@ -53,12 +53,12 @@ enum splxmod_state {
  * when there is none. The caller closes fd.
  */
 struct splxmod_event {
-	__u32 len;  /* of this record; more fields may follow one day */
-	__u16 abi;  /* SPLXMOD_ABI */
-	__u16 kind; /* one of SPLXMOD_OPEN, _EXEC, _CLOSE */
-	__u64 id;   /* names the question in the verdict; never 0 */
-	__s32 fd;   /* the file, O_RDONLY|O_LARGEFILE|O_NOATIME|O_NONBLOCK|
-		     * O_CLOEXEC; negative: -errno, it could not be opened */
+	__u32 len;   /* of this record; more fields may follow one day */
+	__u16 abi;   /* SPLXMOD_ABI */
+	__u16 kind;  /* one of SPLXMOD_OPEN, _EXEC, _CLOSE */
+	__u64 id;    /* names the question in the verdict; never 0 */
+	__s32 fd;    /* the file, O_RDONLY|O_LARGEFILE|O_NOATIME|O_NONBLOCK|
+		      * O_CLOEXEC; negative: -errno, it could not be opened */
 	__u32 flags; /* SPLXMOD_EV_* */
 	__s32 pid;   /* the caller's thread group, in the reader's pid
 		      * namespace; 0 outside it */
@@ -68,7 +68,7 @@ struct splxmod_event {
 	__u64 size;
 	__s64 ctime_sec;
 	__u32 ctime_nsec;
-	__u32 waited_us; /* since it was asked */
+	__u32 waited_us;  /* since it was asked */
 	__u32 open_flags; /* of the caller's open(2) */
 	__u32 deaths;	  /* how many readers ended holding this question */
 	char comm[16];	  /* for people; anybody can choose his own */
@@ -89,15 +89,15 @@ struct splxmod_verdict {
 
 /* SPLXMOD_IOC_CONFIG: taken as a whole, armed or not. */
 struct splxmod_config {
-	__u32 classes;	/* SPLXMOD_OPEN | … */
-	__u32 method;	/* enum splxmod_method; used by the next arming */
-	__u32 deny;	/* SPLXMOD_DENY_*: ways out that end in EPERM */
-	__u32 flags;	/* SPLXMOD_CACHE */
+	__u32 classes; /* SPLXMOD_OPEN | … */
+	__u32 method;  /* enum splxmod_method; used by the next arming */
+	__u32 deny;    /* SPLXMOD_DENY_*: ways out that end in EPERM */
+	__u32 flags;   /* SPLXMOD_CACHE */
 	__u32 verdict_timeout_ms; /* 100 … 120000 */
-	__u32 grace_ms; /* without any reader so long is waited for one;
-			 * 0 … verdict_timeout_ms */
-	__u32 max_pending; /* questions at a time, 16 … 65536 */
-	__u32 max_close;   /* SPLXMOD_CLOSE at a time, 16 … 65536 */
+	__u32 grace_ms;		/* without any reader so long is waited for one;
+				 * 0 … verdict_timeout_ms */
+	__u32 max_pending;	/* questions at a time, 16 … 65536 */
+	__u32 max_close;	/* SPLXMOD_CLOSE at a time, 16 … 65536 */
 	__u32 breaker_timeouts; /* in a row, then nobody waits; 1 … 1000 */
 	__u32 breaker_retry_ms; /* 100 … 600000: then one is tried */
 	__u64 epoch; /* of patterns and policy; another one voids the cache */
@@ -187,8 +187,8 @@ struct splxmod_status {
 	__u32 pending; /* questions that somebody waits for */
 	__u32 closes;  /* SPLXMOD_CLOSE that wait */
 	__u32 cached;
-	__u32 breaker; /* 1: open */
-	__u32 marked;  /* fsnotify: file systems seen */
+	__u32 breaker;	/* 1: open */
+	__u32 marked;	/* fsnotify: file systems seen */
 	__u32 counters; /* how many of the following are filled */
 	char version[32];
 	__u64 counter[64];
@@ -199,43 +199,43 @@ struct splxmod_status {
  * by policy add up to ASKED and JOINED).
  * X(ID, name, text): name as in /proc/splx/status.
  */
-#define SPLXMOD_COUNTERS(X)                                                  \
-	X(CALLS, "calls", "opens and executions of regular files")           \
-	X(EXEMPT, "exempt", "by our own processes, or the kernel's")         \
-	X(EXCLUDED, "excluded", "by rule or class, or made up by the kernel") \
-	X(EMPTY, "empty", "nothing is in the file")                          \
-	X(KNOWN, "known", "known to be clean")                               \
-	X(UNATTENDED, "unattended", "passed: nobody holds the device")       \
-	X(ASKED, "asked", "questions")                                       \
-	X(JOINED, "joined", "openers that shared another's question")        \
-	X(ALLOWED, "allowed", "allowed by verdict")                          \
-	X(DENIED, "denied", "denied by verdict")                             \
-	X(KILLED, "killed", "openers killed while they waited")              \
-	X(TIMEOUT, "timeout", "not answered in time")                        \
-	X(BREAKER, "breaker", "not asked: the breaker is open")              \
-	X(FULL, "full", "not asked: too many questions")                     \
-	X(NO_READER, "no_reader", "no reader came")                          \
-	X(NO_FILE, "no_file", "the file could not be opened for a reader")   \
-	X(GAVE_UP, "gave_up", "too many readers ended on it")                \
-	X(RELEASED, "released", "let go by disarming")                       \
-	X(LATE, "late", "verdicts that came late")                           \
-	X(REQUEUED, "requeued", "given to another reader")                   \
-	X(AGAIN, "again", "asked again: changed while it was scanned")       \
-	X(CLOSES, "closes", "closed after writing")                          \
-	X(CLOSES_MERGED, "closes_merged", "… which another one stood for")   \
-	X(CLOSES_LOST, "closes_lost", "… for which there was no room")       \
-	X(REMEMBERED, "remembered", "verdicts put into the cache")           \
-	X(NOT_REMEMBERED, "not_remembered", "… that could not hold")         \
-	X(FORGOTTEN, "forgotten", "cache entries that a writer voided")      \
-	X(POLICY_ALLOWED, "policy_allowed", "allowed without a verdict")     \
-	X(POLICY_DENIED, "policy_denied", "denied without a verdict")        \
+#define SPLXMOD_COUNTERS(X)                                                    \
+	X(CALLS, "calls", "opens and executions of regular files")             \
+	X(EXEMPT, "exempt", "by our own processes, or the kernel's")           \
+	X(EXCLUDED, "excluded", "by rule or class, or made up by the kernel")  \
+	X(EMPTY, "empty", "nothing is in the file")                            \
+	X(KNOWN, "known", "known to be clean")                                 \
+	X(UNATTENDED, "unattended", "passed: nobody holds the device")         \
+	X(ASKED, "asked", "questions")                                         \
+	X(JOINED, "joined", "openers that shared another's question")          \
+	X(ALLOWED, "allowed", "allowed by verdict")                            \
+	X(DENIED, "denied", "denied by verdict")                               \
+	X(KILLED, "killed", "openers killed while they waited")                \
+	X(TIMEOUT, "timeout", "not answered in time")                          \
+	X(BREAKER, "breaker", "not asked: the breaker is open")                \
+	X(FULL, "full", "not asked: too many questions")                       \
+	X(NO_READER, "no_reader", "no reader came")                            \
+	X(NO_FILE, "no_file", "the file could not be opened for a reader")     \
+	X(GAVE_UP, "gave_up", "too many readers ended on it")                  \
+	X(RELEASED, "released", "let go by disarming")                         \
+	X(LATE, "late", "verdicts that came late")                             \
+	X(REQUEUED, "requeued", "given to another reader")                     \
+	X(AGAIN, "again", "asked again: changed while it was scanned")         \
+	X(CLOSES, "closes", "closed after writing")                            \
+	X(CLOSES_MERGED, "closes_merged", "… which another one stood for")     \
+	X(CLOSES_LOST, "closes_lost", "… for which there was no room")         \
+	X(REMEMBERED, "remembered", "verdicts put into the cache")             \
+	X(NOT_REMEMBERED, "not_remembered", "… that could not hold")           \
+	X(FORGOTTEN, "forgotten", "cache entries that a writer voided")        \
+	X(POLICY_ALLOWED, "policy_allowed", "allowed without a verdict")       \
+	X(POLICY_DENIED, "policy_denied", "denied without a verdict")          \
 	X(LATE_LOST, "late_lost", "late questions that no reader came for")
 
 enum splxmod_counter {
 #define SPLXMOD_COUNTER_ID(id, name, text) SPLXMOD_COUNT_##id,
 	SPLXMOD_COUNTERS(SPLXMOD_COUNTER_ID)
 #undef SPLXMOD_COUNTER_ID
-	SPLXMOD_COUNTS
+		SPLXMOD_COUNTS
 };
 
 #define SPLXMOD_IOC 0xb5

@@ -67,8 +67,8 @@ static void configure(const struct options *o)
 		.classes = o->classes,
 		.method = o->method,
 		.deny = o->closed ? SPLXMOD_DENY_ERROR | SPLXMOD_DENY_TIMEOUT |
-					    SPLXMOD_DENY_FULL :
-				    0,
+					    SPLXMOD_DENY_FULL
+				  : 0,
 		.verdict_timeout_ms = o->timeout_ms,
 		.max_pending = 1024,
 		.max_close = 1024,
@@ -135,9 +135,9 @@ static void say(const struct splxmod_event *e)
 	n = readlink(link, path, sizeof(path) - 1);
 	path[n < 0 ? 0 : n] = 0;
 	printf("%s %s %d\n",
-	       e->kind == SPLXMOD_EXEC	? "exec" :
-	       e->kind == SPLXMOD_CLOSE ? "close" :
-					  "open",
+	       e->kind == SPLXMOD_EXEC	  ? "exec"
+	       : e->kind == SPLXMOD_CLOSE ? "close"
+					  : "open",
 	       path, e->pid);
 }
 
