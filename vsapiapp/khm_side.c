@@ -22,7 +22,7 @@
 #define LAST_ANSWERS_MS 300
 #define STEP_MS 5
 /* No file system has this number: with it alone nothing is asked about. */
-#define NO_DEVICE (~0ull)
+#define NO_DEVICE 0xffffffffu
 
 struct devs {
 	VEC(uint64_t);

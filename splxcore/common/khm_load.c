@@ -337,6 +337,36 @@ enum status_code khm_why_not(struct err *err)
 
 /* --- unloading ----------------------------------------------------------- */
 
+/* How many descriptors of the device are open; ours are among them. */
+static long attendants(void)
+{
+	char *text, *at;
+	size_t len;
+	long n = 0;
+
+	if (fd_read_file(KHM_PROC "/status", WHY_MAX, &text, &len, NULL))
+		return 0;
+	at = strstr(text, "\nattended ");
+	if (at)
+		n = strtol(at + strlen("\nattended "), NULL, 10);
+	free(text);
+	return n;
+}
+
+/* While others hold it, it is theirs: it is not disarmed under their hands. */
+static int await_alone(struct err *err)
+{
+	for (int ms = 0; attendants() > 0; ms += STEP_MS) {
+		if (ms >= UNLOAD_WAIT_MS)
+			return err_set(err, EBUSY,
+				       "somebody holds " KHM_DEVICE
+				       " (splxctl config set Interceptor "
+				       "fanotify, or stop the service)");
+		pause_ms(STEP_MS);
+	}
+	return 0;
+}
+
 int khm_unload(struct khm_report *report_r, struct err *err)
 {
 	int fd, ms;
@@ -344,6 +374,8 @@ int khm_unload(struct khm_report *report_r, struct err *err)
 	memset(report_r, 0, sizeof(*report_r));
 	if (!is_loaded())
 		return 0;
+	if (await_alone(err))
+		return -1;
 	fd = khm_open(err);
 	/* One of another version: it is taken out only if it lets itself. */
 	if (fd >= 0) {

@@ -13,7 +13,10 @@
  * can still be described. Entity reads it; live numbers are in the scoreboard.
  *
  *   generation, policy_generation   integers, as in the scoreboard
- *   interceptor     "fanotify", "async", "off"
+ *   interceptor     "khm", "fanotify", "async", "off"
+ *   hook            with khm: {"method","state","version","why","unseen",
+ *                   "file_systems"} why: why not ftrace; unseen: what it
+ *                   does not see; file_systems: how many, with fsnotify
  *   reasons         [{"code":20020,"text":"..."}]  rungs of the ladder left
  *   engine          version of libclamav
  *   signatures      number in the engine

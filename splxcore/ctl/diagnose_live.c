@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/khm.h"
 #include "common/paths.h"
 #include "common/scoreboard.h"
 #include "diagnose.h"
@@ -73,6 +74,7 @@ static void add_verbs(struct diagnose *d)
 		{"config.show", "config.json"},
 		{"exclusion.list", "exclusions.json"},
 		{"pattern.show", "patterns.json"},
+		{"module.status", "module.json"},
 	};
 	json_t *data;
 	size_t i;
@@ -294,6 +296,28 @@ static void add_scoreboard(struct diagnose *d, pid_t supervisor)
 	fd_close(&fd);
 }
 
+/* ---- the kernel module ---- */
+
+static void add_module(struct diagnose *d)
+{
+	static const char *const names[] = {"status", "queue", "rivals"};
+	char path[64], name[64], *text;
+	struct err err;
+	size_t i, len;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), KHM_PROC "/%s", names[i]);
+		if (fd_read_file(path, PROC_FILE_MAX, &text, &len, &err)) {
+			if (err.code != ENOENT)
+				diagnose_problem(d, path, err.text);
+			continue;
+		}
+		snprintf(name, sizeof(name), "module/%s.txt", names[i]);
+		add_text(d, name, text);
+		free(text);
+	}
+}
+
 void diagnose_live(struct diagnose *d)
 {
 	struct err err = {0};
@@ -302,6 +326,7 @@ void diagnose_live(struct diagnose *d)
 
 	add_verbs(d);
 	add_events(d);
+	add_module(d);
 	processes = service_processes(CONTROL_MS, &err);
 	if (processes)
 		add_json(d, "service.json", processes);

@@ -45,6 +45,8 @@ void health_render(json_t *data)
 		{"networkStatus", "networkStatus", OUTPUT_NUMBER},
 		{"consoleStatus", "consoleStatus", OUTPUT_NUMBER},
 		{"interceptor", "Interceptor", OUTPUT_TEXT},
+		{"hook.method", "Hook method", OUTPUT_TEXT},
+		{"hook.unseen", "Does not see", OUTPUT_TEXT},
 		{"patterns.engine", "Engine", OUTPUT_TEXT},
 		{"patterns.signatures", "Signatures", OUTPUT_NUMBER},
 		{"settings.origin", "Settings from", OUTPUT_TEXT},

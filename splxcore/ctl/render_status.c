@@ -174,6 +174,8 @@ static void show_interceptor(json_t *data)
 	size_t i;
 
 	add_value(&b, data, "interceptor", OUTPUT_TEXT);
+	if (*text_of(data, "hook.method"))
+		str_addf(&b, " by %s", text_of(data, "hook.method"));
 	for (i = 0; i < 3; i++) {
 		snprintf(path, sizeof(path), "classes.%s", names[i]);
 		if (!json_is_true(output_member(data, path)))

@@ -76,7 +76,8 @@ int dispatch_role(const struct core *core, const struct ipc_peer *peer);
  *   health_issues [{"code","name","severity","part","text","action"}]
  *                severity info, warning, critical; worst first
  *   conflicting_applications []
- *   interceptor  "fanotify", "async", "off", "none"
+ *   interceptor  "khm", "fanotify", "async", "off", "none"
+ *   hook         as in common/state.h; null without the kernel module
  *   classes      {"incoming","outgoing","running"} booleans
  *   reasons      [{"code","text"}] rungs of the ladder left
  *   coverage     as in common/state.h

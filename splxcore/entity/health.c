@@ -156,6 +156,8 @@ static const char *operational(const struct report *r)
 		return "Stopped";
 	if (r->field[STATUS_FIELD_KERNEL] == STATUS_LOCKED)
 		return "Kernel Module Locked";
+	if (r->field[STATUS_FIELD_KERNEL] == STATUS_MODULE_PASSIVE)
+		return "Unload pending";
 	return r->degraded ? "Degraded" : "Functional";
 }
 
@@ -228,6 +230,8 @@ static void add_rest(struct core *core, json_t *data, const struct report *r)
 	json_object_set_new(data, "conflicting_applications", json_array());
 	json_object_set_new(data, "interceptor",
 			    json_string(health_interceptor(core)));
+	json_object_set_new(data, "hook",
+			    member(state, "hook", json_null()));
 	json_object_set_new(data, "classes", classes_json(core));
 	json_object_set_new(data, "reasons",
 			    member(state, "reasons", json_array()));

@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/khm.h"
+#include "common/khm_json.h"
 #include "health.h"
 #include "lib/clock.h"
 #include "lib/proc.h"
@@ -200,7 +202,8 @@ static void check_breaker(const struct core *core, struct report *r)
 {
 	bool allow = atomic_load(&core->sb->allow_on_timeout);
 
-	if (!atomic_load(&core->sb->breaker_open))
+	if (!atomic_load(&core->sb->breaker_open) &&
+	    !atomic_load(&core->sb->module_breaker))
 		return;
 	r->degraded = true;
 	health_issue_at(r, allow ? STATUS_LEVEL_NONE : STATUS_LEVEL_PARTIAL,
@@ -264,6 +267,43 @@ static void check_reasons(const struct core *core, struct report *r,
 	}
 }
 
+static const char *text_of(json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+
+	return s ? s : "";
+}
+
+/* The kernel module's second choice, where it was left the choice. */
+static void check_hook(const struct core *core, struct report *r)
+{
+	json_t *hook = json_object_get(service_state(core), "hook");
+	const char *why = text_of(hook, "why");
+
+	if (strcmp(text_of(hook, "method"), "fsnotify") != 0 ||
+	    core_conf(core)->hook_method == CONF_HOOK_FSNOTIFY)
+		return;
+	health_issue(r, STATUS_HOOK_SECOND, "interceptor",
+		     "the kernel module listens by fsnotify%s%s; it does not "
+		     "see %s",
+		     *why ? ", not by ftrace: " : "", why,
+		     text_of(hook, "unseen"));
+	if (!r->field[STATUS_FIELD_KERNEL])
+		r->field[STATUS_FIELD_KERNEL] = STATUS_HOOK_SECOND;
+}
+
+/* It could not be disarmed: it stays, and lets all pass. */
+static void check_passive(struct report *r)
+{
+	json_t *module = khm_status_json();
+	json_t *status = json_object_get(module, "status");
+
+	if (!strcmp(text_of(status, "state"), "passive"))
+		health_issue(r, STATUS_MODULE_PASSIVE, "interceptor", "%s",
+			     status_text(STATUS_MODULE_PASSIVE));
+	json_decref(module);
+}
+
 static void check_interceptor(const struct core *core, struct report *r,
 			      const struct workers *w)
 {
@@ -288,16 +328,13 @@ static void check_interceptor(const struct core *core, struct report *r,
 				     : "no way of interception works here");
 		break;
 	}
+	if (kind == INTERCEPTOR_KHM)
+		check_hook(core, r);
+	else if (!access(KHM_DEVICE, F_OK))
+		check_passive(r);
 	check_reasons(core, r,
 		      kind == INTERCEPTOR_FANOTIFY &&
 			      asked == CONF_INTERCEPTOR_KHM);
-}
-
-static const char *text_of(json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-
-	return s ? s : "";
 }
 
 /* What the administrator chose to leave out is no issue. */

@@ -28,7 +28,7 @@ if [ "$dir" = / ]; then
 	exit 2
 fi
 
-pid='' mounted='' probe=''
+pid='' mounted='' probe='' loaded=''
 finish() {
 	status=$?
 	trap '' INT TERM HUP EXIT
@@ -36,6 +36,7 @@ finish() {
 		wait "$pid" || :
 	fi
 	[ -z "$probe" ] || rm -f "$probe"
+	[ -z "$loaded" ] || "$ctl" module unload || :
 	[ -z "$mounted" ] || umount "$dir" || umount -l "$dir"
 	[ "$status" -ne 0 ] || echo "splx: ended"
 	exit "$status"
@@ -64,6 +65,11 @@ quoted=$(printf '%s' "$dir" | sed 's/[\\"]/\\&/g')
 edit Include "{\"$quoted\"}"
 edit ScanUser '"61184"'
 edit LogSyslog no
+
+# The kernel module where it is there or can be loaded; else fanotify does.
+if [ ! -d /sys/module/splxmod ] && "$ctl" module load 2>/dev/null; then
+	loaded=1
+fi
 
 # A session of its own: Ctrl-C reaches this script alone, which ends the suite
 # in order.

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -65,6 +66,14 @@ def pid_stat(pid):
         return None
     rest = text.rsplit(")", 1)[1].split()
     return rest[0], int(rest[1]), int(rest[19])
+
+
+def without_module(text):
+    """What an init script said, but for the kernel module's lines: whether it
+    is there depends on the machine."""
+    return re.sub(r"^((Loading|Unloading) splx kernel module:"
+                  r"|splxctl: the kernel module is not).*\n", "", text,
+                  flags=re.MULTILINE)
 
 
 def wait_for(what, seconds=10.0, step=0.05):
