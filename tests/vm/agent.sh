@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 # The agent inside a virtual machine. Its second serial line brings lines of
 #   run NAME SECONDS TIME    runs /job/NAME/run.sh, answers "done STATUS"
+#   shutdown                 ends the system as an administrator does
 #   off                      switches the machine off
 # /job is the host's job folder, /src the repository (read-only). Nothing is
 # mounted from the host before the first line comes: a machine with such a
@@ -52,6 +53,7 @@ leaks() {
 	cat $file >/dev/console
 }
 
+[ "$(cat /proc/1/comm)" = sh ] || ip link set lo up # init scripts may not
 exec 3<>/dev/ttyS1
 stty -echo <&3
 dmesg -n 8
@@ -61,6 +63,7 @@ echo ready >&3
 while read -r verb name seconds now <&3; do
 	case $verb in
 	run) run "$name" "$seconds" "$now" ;;
+	shutdown) shutdown -hP now ;; # with all that init scripts stop
 	off)
 		leaks
 		sync

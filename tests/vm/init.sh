@@ -7,6 +7,7 @@
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /root /sbin /usr/sbin \
 	/usr/bin /etc /mnt /srv
 /bin/busybox --install -s /bin
+/bin/busybox ln -s /bin/modprobe /sbin/modprobe # for the kernel
 export PATH=/sbin:/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -24,10 +25,13 @@ case $(cat /proc/cmdline) in
 		mount -t ext4 /dev/vda /new && break
 		sleep 0.3
 	done
+	cp /agent.sh /new/sbin/bed-agent
+	chmod 755 /new/sbin/bed-agent
+	level=$(sed -n 's/.*bed=root,\([0-9]\).*/\1/p' /proc/cmdline)
 	for d in proc sys dev; do
 		mount --move /$d /new/$d
 	done
-	exec switch_root /new /sbin/init
+	exec switch_root /new /sbin/init "$level"
 	;;
 esac
 
@@ -39,7 +43,6 @@ mount -t tmpfs tmpfs /run
 mount -t debugfs debugfs /sys/kernel/debug
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t bpf bpf /sys/fs/bpf
-ln -sf /bin/modprobe /sbin/modprobe
 ln -s /proc/self/fd /dev/fd
 printf 'root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n' \
 	>/etc/passwd

@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).parent
 # Loaded at once: how the machine reaches its disk and the host.
 AT_ONCE = ["virtio_pci", "virtio_blk", "9pnet_virtio", "9p"]
 # For whoever mounts or asks.
-PRESENT = ["ext4", "overlay", "loop", "fuse", "squashfs", "tun", "dummy"]
+PRESENT = ["ext4", "crc32c_generic", "crc32c_intel", "overlay", "loop", "fuse", "squashfs", "tun", "dummy"]
 
 
 class Archive:

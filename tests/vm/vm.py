@@ -93,12 +93,14 @@ class VM:
         if kind == "root":
             import root
             disk = root.get()
-            append = f"bed=root {runlevel} {append}"
+            append = f"bed=root,{runlevel} {append}"
         else:
             append = f"bed=fast {append}"
-        self.machine = qemu.Machine(
-            kernel, initrd.get(kernel), append, disk=disk,
-            memory=memory or (1024 if disk else 512))
+        if not memory:
+            memory = 1536 if disk else 512
+            memory += 1024 if kernel.series == "kasan" else 0
+        self.machine = qemu.Machine(kernel, initrd.get(kernel), append,
+                                    memory=memory, disk=disk)
         WORK.mkdir(parents=True, exist_ok=True)
         self.folder = pathlib.Path(tempfile.mkdtemp(
             prefix=f"{kernel.series}-{kind}-", dir=WORK))
