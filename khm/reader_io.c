@@ -2,7 +2,6 @@
 #include <linux/cred.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
-#include <linux/kdev_t.h>
 #include <linux/ktime.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
@@ -35,7 +34,7 @@ static void event_fill(struct splxmod_event *ev,
 	ev->flags = taken->late ? SPLXMOD_EV_LATE : 0;
 	ev->pid = pid_nr_ns(q->tgid, task_active_pid_ns(current));
 	ev->uid = from_kuid_munged(current_user_ns(), q->uid);
-	ev->dev = huge_encode_dev(taken->key.dev);
+	ev->dev = splxmod_dev_out(taken->key.dev);
 	ev->ino = taken->key.ino;
 	ev->size = taken->key.size;
 	ev->ctime_sec = taken->key.ctime_sec;
