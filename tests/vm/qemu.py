@@ -43,9 +43,12 @@ class Machine:
         self.disk = disk
         self.extra = list(extra)
 
+    # One thread for all processors: with more, QEMU before 8.1 may go on
+    # running the breakpoint that stood where code is changed in place (it
+    # looks at the code before it locks the page), and a processor hangs.
     def words(self):
         return [PROGRAM, "-nodefaults", "-no-user-config", "-display", "none",
-                "-accel", "tcg", "-cpu", "max", "-M", "pc",
+                "-accel", "tcg,thread=single", "-cpu", "max", "-M", "pc",
                 "-m", str(self.memory), "-smp", str(self.cpus),
                 "-no-reboot", "-rtc", "base=utc",
                 "-kernel", str(self.kernel.image), "-initrd",

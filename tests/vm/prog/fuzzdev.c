@@ -422,6 +422,16 @@ static void killer_run(void *arg)
 	}
 }
 
+static void fuzz_tell(void)
+{
+	struct splxmod_status s = status();
+
+	printf("state %u method %u readers %u pending %u calls %llu asked %llu opened %lu\n",
+	       s.state, s.method, s.readers, s.pending,
+	       s.counter[SPLXMOD_COUNT_CALLS], s.counter[SPLXMOD_COUNT_ASKED],
+	       shared->opened);
+}
+
 /* Fuzzers end with all that they hold, too. */
 static void fuzz_all(unsigned long seed, long seconds)
 {
@@ -436,7 +446,11 @@ static void fuzz_all(unsigned long seed, long seconds)
 	while (now_ms() < until) {
 		unsigned int i = random_below(FUZZERS);
 
-		sleep_ms(1500);
+		for (int n = 0; n < 5; n++) {
+			sleep_ms(300);
+			arming(SPLXMOD_IOC_ARM);
+		}
+		fuzz_tell();
 		child_kill(fuzzer[i]);
 		fuzzer[i] = child_start(fuzz_run,
 					(void *)(seed + random_below(1000)));
