@@ -40,6 +40,8 @@ load() {
 }
 unload() { touch /tmp/stop; wait $loaders; loaders=; }
 echo DENY >/tmp/deny
+# Where only those wait who are meant to: serve … only /wait
+mkdir -p /wait; mountpoint -q /wait || mount -t tmpfs none /wait
 """
 
 

@@ -6,11 +6,13 @@
  *  khmctl disarm [passive]
  *  khmctl status                one "name value" a line
  *  khmctl serve METHOD CLASSES [readers N] [delay MS] [timeout MS] [closed]
- *      arms, answers until SIGTERM, disarms. A file that begins with DENY is
+ *               [only PATH]
+ *      asks about files on the file system of PATH alone; arms, answers until SIGTERM, disarms. A file that begins with DENY is
  *      denied. With "closed" every way out by policy ends in EPERM. Says
  *      "ready" once it answers, and each question on a line of its own:
  *      "open|exec|close PATH PID".
  *  khmctl hold SECONDS          holds a descriptor of the device open
+ *  khmctl open FILE             opens and closes it
  *  khmctl cycle N METHOD CLASSES   arms and disarms so often
  *
  * METHOD: auto ftrace fsnotify. CLASSES: of the letters o(pen) e(xec)
@@ -27,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../../khm/uapi/splxmod.h"
@@ -38,6 +41,7 @@ struct options {
 	int delay_ms;
 	int timeout_ms;
 	bool closed;
+	const char *only;
 };
 
 static int control = -1;
@@ -61,6 +65,24 @@ static int device(void)
 
 /* ---- arming ---- */
 
+static void restrict_to(const char *path)
+{
+	struct splxmod_rule rule = {.kind = SPLXMOD_RULE_ONLY_DEV};
+	struct splxmod_rules rules = {
+		.count = path ? 1 : 0,
+		.rules = (uintptr_t)&rule,
+	};
+	struct stat st;
+
+	if (path) {
+		if (stat(path, &st))
+			fail(path);
+		rule.dev = st.st_dev;
+	}
+	if (ioctl(control, SPLXMOD_IOC_RULES, &rules))
+		fail("RULES");
+}
+
 static void configure(const struct options *o)
 {
 	struct splxmod_config c = {
@@ -79,6 +101,7 @@ static void configure(const struct options *o)
 
 	if (ioctl(control, SPLXMOD_IOC_CONFIG, &c))
 		fail("CONFIG");
+	restrict_to(o->only);
 }
 
 /* 0 or the errno; says method, number of rivals and report. */
@@ -233,6 +256,8 @@ static void parse(struct options *o, int argc, char **argv)
 	for (int i = 2; i < argc; i++) {
 		if (!strcmp(argv[i], "closed"))
 			o->closed = true;
+		else if (i + 1 < argc && !strcmp(argv[i], "only"))
+			o->only = argv[++i];
 		else if (i + 1 < argc && !strcmp(argv[i], "readers"))
 			o->readers = atoi(argv[++i]);
 		else if (i + 1 < argc && !strcmp(argv[i], "delay"))
@@ -247,6 +272,8 @@ int main(int argc, char **argv)
 	struct options o = {.readers = 2, .timeout_ms = 5000};
 	const char *verb = argc > 1 ? argv[1] : "";
 
+	if (!strcmp(verb, "open") && argc > 2)
+		return open(argv[2], O_RDONLY | O_CLOEXEC) < 0 ? errno : 0;
 	control = device();
 	if (!strcmp(verb, "status")) {
 		status();
