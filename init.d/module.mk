@@ -8,7 +8,7 @@ install::
 	install -m 755 init.d/register $(DESTDIR)$(libexecdir)
 
 # Into a DESTDIR only files go: users, links and services are the system's.
-finish-install:
+finish-install::
 	$(if $(DESTDIR),,sh init.d/register install)
 
 uninstall::

@@ -319,18 +319,14 @@ void splxmod_cache_put(const struct splxmod_cache_mark *mark,
 
 void splxmod_cache_preset(const struct splxmod_known *known, u64 epoch)
 {
-	struct cache_entry e = {
-		.key =
-			{
-				.dev = splxmod_dev_in(known->dev),
-				.ino = known->ino,
-				.size = known->size,
-				.ctime_sec = known->ctime_sec,
-				.ctime_nsec = known->ctime_nsec,
-			},
-		.preset = 1,
-		.epoch = epoch,
+	const struct splxmod_key key = {
+		.dev = splxmod_dev_in(known->dev),
+		.ino = known->ino,
+		.size = known->size,
+		.ctime_sec = known->ctime_sec,
+		.ctime_nsec = known->ctime_nsec,
 	};
+	struct cache_entry e = {.key = key, .preset = 1, .epoch = epoch};
 	struct cache_bucket *b;
 	unsigned int i;
 	u16 tag;

@@ -33,7 +33,6 @@
 asmlinkage int splxmod_ftrace_slow(struct file *file);
 asmlinkage void splxmod_stub(void);
 /* Where an open that is allowed goes on. */
-extern unsigned long splxmod_ftrace_resume; /* for sparse: read by thunk.S */
 unsigned long splxmod_ftrace_resume;
 
 /* How many are between the callback and the end of their question: counted

@@ -18,4 +18,7 @@ int splxmod_ftrace_find(void);
 const struct splxmod_site *splxmod_ftrace_site(unsigned int i,
 					       bool *registered_r);
 
+/* For thunk.S: where an open that is allowed goes on. */
+extern unsigned long splxmod_ftrace_resume;
+
 #endif

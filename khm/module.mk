@@ -22,3 +22,23 @@ khm-if-headers:
 	else \
 		echo "  splxmod not built: no headers of Linux $$(uname -r)"; \
 	fi
+
+# The sources are installed too: DKMS builds from them.
+KHM_VERSION = $(shell sed -n 's/^.define SPLXMOD_VERSION "\(.*\)"/\1/p' \
+              khm/splxmod.h)
+KHM_SRC = $(DESTDIR)/usr/src/splxmod-$(KHM_VERSION)
+install::
+	rm -rf $(DESTDIR)/usr/src/splxmod-*
+	install -d $(KHM_SRC)/uapi
+	install -m 644 khm/Kbuild khm/probe.sh khm/build.sh khm/*.[chS] \
+		$(KHM_SRC)
+	install -m 644 khm/uapi/*.h $(KHM_SRC)/uapi
+	sed 's/@VERSION@/$(KHM_VERSION)/' khm/dkms.conf >$(KHM_SRC)/dkms.conf
+
+# Into a DESTDIR only files go: kernels are the system's.
+finish-install::
+	$(if $(DESTDIR),,sh khm/register install $(KHM_VERSION) $(KHM_OUT))
+
+uninstall::
+	$(if $(DESTDIR),,-sh khm/register remove)
+	rm -rf $(DESTDIR)/usr/src/splxmod-*

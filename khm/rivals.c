@@ -120,10 +120,10 @@ static bool ops_traces(const struct ftrace_view *v,
 {
 	struct ftrace_hash *only =
 		rcu_dereference_raw(ops->func_hash->filter_hash);
-	struct ftrace_hash *not =
+	struct ftrace_hash *never =
 		rcu_dereference_raw(ops->func_hash->notrace_hash);
 
-	if (not &&not != v->empty && hash_has(v, not, ip))
+	if (never && never != v->empty && hash_has(v, never, ip))
 		return false;
 	return !only || only == v->empty || hash_has(v, only, ip);
 }

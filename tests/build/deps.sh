@@ -16,7 +16,7 @@ packages() {
 	test)
 		echo libcmocka-dev python3-pytest clamav clamav-testfiles \
 			shellcheck cppcheck clang clang-format clang-tidy \
-			universal-ctags \
+			universal-ctags sparse \
 			libclang-rt-14-dev mandoc e2fsprogs util-linux \
 			fuse3 libfuse3-dev strace bzip2 xz-utils zip \
 			xfsprogs btrfs-progs logrotate

@@ -22,6 +22,9 @@ sources() {
 	done
 }
 
+# The kernel's compiler and checkers look at these.
+for_kernel='^(khm/|tests/vm/(toy|rivals)/)'
+
 matching() {
 	grep -E "$1" "$all" || :
 }
@@ -49,7 +52,7 @@ check_layers() {
 check_licence() {
 	want='SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception'
 	bad=0
-	for f in $(matching '(\.(c|h|def|py|sh|mk|cfg)|(^|/)Makefile|^init\.d/.*|^\.ci/run|\.clang-(format|tidy))$'); do
+	for f in $(matching '(\.(c|h|S|def|py|sh|mk|cfg)|(^|/)(Makefile|Kbuild)|^init\.d/.*|^\.ci/run|\.clang-(format|tidy))$'); do
 		head -n 3 "$f" | grep -qF "$want" && continue
 		echo "$f: no licence line (SPDX) in its first three lines"
 		bad=1
@@ -85,7 +88,12 @@ check_cppcheck() {
 		--inline-suppr --error-exitcode=1 --std=c11 -j "$JOBS" \
 		--library=posix --library=tests/build/cppcheck.cfg \
 		--suppress=missingIncludeSystem --suppress=readdirCalled \
-		${CFLAGS#-std=gnu11 } $(matching '\.c$' | grep -v '^tests/')
+		${CFLAGS#-std=gnu11 } $(matching '\.c$' |
+			grep -Ev "^tests/|$for_kernel")
+}
+
+check_khm() {
+	sh tests/build/khm.sh
 }
 
 # One file: what is found, a line each; how clang-tidy came to think so lies
@@ -111,7 +119,7 @@ check_tidy() {
 		find $STAMPS -type f -delete
 		touch $newest
 	fi
-	for f in $(matching '\.c$'); do
+	for f in $(matching '\.c$' | grep -Ev "$for_kernel"); do
 		[ -e "$STAMPS/$f" ] &&
 			[ -z "$(find "$f" -newer "$STAMPS/$f")" ] || echo "$f"
 	done | xargs -r -P "$JOBS" -n 1 sh "$0" --tidy-one
@@ -126,7 +134,7 @@ mkdir -p build/lint
 all=build/lint/files
 sources >$all
 failed=
-[ $# -gt 0 ] || set -- layers licence sizes format shell cppcheck tidy
+[ $# -gt 0 ] || set -- layers licence sizes format shell khm cppcheck tidy
 for check in "$@"; do
 	if "check_$check" 2>&1; then
 		printf '  %-9s %s\n' "$check" ok
