@@ -55,7 +55,8 @@ int action_delete(struct store *store, const struct quarantine_file *file,
 	struct stat st;
 
 	detail_r[0] = '\0';
-	if (holding_begin(&h, store, &intent, file->fd, file->pid, err) < 0 ||
+	if (holding_begin(&h, store, &intent, file->fd, file->pid, file->place,
+			  err) < 0 ||
 	    holding_drop(&h, err) < 0)
 		return undo(store, &h, &intent, err);
 	holding_close(&h);
@@ -110,7 +111,8 @@ int action_rename(struct store *store, const struct quarantine_file *file,
 		infected_name(intent.new_name, strrchr(path, '/') + 1, 0);
 	if (str_ends(intent.new_name, INFECTED INFECTED))
 		return err_set(err, EEXIST, "it has been renamed before");
-	if (holding_begin(&h, store, &intent, file->fd, file->pid, err) < 0 ||
+	if (holding_begin(&h, store, &intent, file->fd, file->pid, file->place,
+			  err) < 0 ||
 	    rename_out(&h, detail_r, size, err) < 0)
 		return undo(store, &h, &intent, err);
 	holding_close(&h);
@@ -176,6 +178,19 @@ static void run_failed(struct run *r, enum action action, const char *reason)
 	run_done(r, ACTION_DENY, NULL);
 }
 
+/* It is not where it was looked for: another look is needed, and no second
+ * action. */
+static bool has_moved(struct run *r, const struct err *err)
+{
+	if (!r->request.file.place || err->code != EAGAIN)
+		return false;
+	r->result.moved = true;
+	r->result.failed = true;
+	attrs_note(&r->why, "%s", err->text);
+	run_done(r, ACTION_DENY, NULL);
+	return true;
+}
+
 static void on_put(const struct item *item, const struct err *err, void *arg)
 {
 	struct run *r = arg;
@@ -185,7 +200,8 @@ static void on_put(const struct item *item, const struct err *err, void *arg)
 		return;
 	}
 	if (!item->id) {
-		run_failed(r, ACTION_QUARANTINE, err->text);
+		if (!has_moved(r, err))
+			run_failed(r, ACTION_QUARANTINE, err->text);
 		return;
 	}
 	r->result.item = item->id;
@@ -220,10 +236,10 @@ static void run_try(struct run *r, enum action action)
 		rc = 0;
 		break;
 	}
-	if (rc < 0)
-		run_failed(r, action, err.text);
-	else
+	if (rc == 0)
 		run_done(r, action, detail);
+	else if (!has_moved(r, &err))
+		run_failed(r, action, err.text);
 }
 
 static bool changes_file(enum action action)

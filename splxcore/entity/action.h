@@ -22,6 +22,7 @@ struct action_result {
 	enum action done; /* what was done in the end; ACTION_DENY when
 			     nothing could be */
 	bool failed;	  /* the last action asked for was not possible */
+	bool moved;	  /* it is not at file.place any more: look again */
 	int64_t item;	  /* in quarantine, or 0 */
 	char sha256[65];  /* "" when it was not sealed */
 	char detail[768]; /* why not the first, what is left; "" nothing */

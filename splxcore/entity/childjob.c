@@ -20,6 +20,8 @@
 
 #define KEEP_MAX 16
 #define CANCEL_WAIT_MS 1000
+#define KILL_GRACE_MS 1000
+#define LEFT_MAX 64
 
 /* In memory that parent and child share; the result follows. */
 struct shared {
@@ -28,6 +30,7 @@ struct shared {
 };
 
 struct childjob {
+	struct loop *loop;
 	struct childjob_work work;
 	struct shared *shared;
 	size_t shared_size;
@@ -127,11 +130,50 @@ static void on_exit_event(int fd, int what, void *arg)
 	job_free(job);
 }
 
+/*
+ * Children that no signal ends: what they wait for in a dead file system is
+ * over when that is. Nobody waits for them, but somebody has to reap them.
+ */
+static struct {
+	pid_t pids[LEFT_MAX];
+} left;
+
+static void reap_left(void)
+{
+	for (int i = 0; i < LEFT_MAX; i++)
+		if (left.pids[i] && waitpid(left.pids[i], NULL, WNOHANG) != 0)
+			left.pids[i] = 0;
+}
+
+static void leave(pid_t pid)
+{
+	for (int i = 0; i < LEFT_MAX; i++) {
+		if (!left.pids[i]) {
+			left.pids[i] = pid;
+			return;
+		}
+	}
+}
+
+static void on_grace_over(void *arg)
+{
+	struct childjob *job = arg;
+
+	loop_cancel(&job->exit_event);
+	loop_cancel(&job->timer);
+	leave(job->pid);
+	job->work.done(job->work.arg, NULL);
+	job_free(job);
+}
+
 static void on_timeout(void *arg)
 {
 	struct childjob *job = arg;
 
 	proc_signal(job->pidfd, SIGKILL);
+	loop_cancel(&job->timer);
+	job->timer =
+		loop_timer(job->loop, KILL_GRACE_MS, false, on_grace_over, job);
 }
 
 static int spawn(struct childjob *job, struct err *err)
@@ -164,6 +206,8 @@ struct childjob *childjob_start(struct loop *loop,
 {
 	struct childjob *job = xcalloc(1, sizeof(*job));
 
+	reap_left();
+	job->loop = loop;
 	job->work = *work;
 	job->pidfd = -1;
 	job->shared_size = sizeof(*job->shared) + work->result_size;
@@ -197,6 +241,8 @@ void childjob_cancel(struct childjob **job)
 	p.fd = (*job)->pidfd;
 	if (poll(&p, 1, CANCEL_WAIT_MS) > 0)
 		reap(*job);
+	else
+		leave((*job)->pid);
 	job_free(*job);
 	*job = NULL;
 }

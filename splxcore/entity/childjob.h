@@ -20,7 +20,8 @@ struct childjob_work {
 	/* In the child: fills result (zeroed, result_size bytes). */
 	void (*run)(void *arg, void *result);
 	/* In the parent's loop: result is borrowed, NULL when the child died,
-	 * was killed for its time, or said nothing. */
+	 * was killed for its time, or said nothing. A child that not even
+	 * SIGKILL ends is left to itself a moment later. */
 	void (*done)(void *arg, const void *result);
 	void *arg;
 	size_t result_size;

@@ -21,13 +21,13 @@
 #include "common/finding.h"
 #include "findings_event.h"
 #include "holders.h"
-#include "holding.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
 #include "lib/str.h"
 #include "lib/vec.h"
+#include "look.h"
 #include "seal.h"
 
 #define RUNNING_MAX 4
@@ -36,6 +36,7 @@
 #define FOLDS_MAX 1024
 #define FOLD_TICK_MS 250
 #define TRIES_MAX 3 /* cores that one finding may end */
+#define LOOKS_MAX 5 /* at a file that moves */
 #define HASH_MAX (1ull << 30)
 #define CHILD_TIMEOUT_MS (5 * 60 * 1000)
 
@@ -60,12 +61,18 @@ struct job {
 	struct fold *fold; /* NULL when there was no room for one */
 	enum action first, second;
 	struct found_event ev;
+	bool reopen; /* by its path: a core before us had taken it */
+	struct look *look;
+	struct holding_place place;
+	bool placed;
+	int looks;
 	struct childjob *child;
 	struct str notes;
 };
 
 struct hash_result {
 	int rc;
+	struct file_key key; /* when it was read */
 	uint8_t sha256[32];
 };
 
@@ -85,6 +92,7 @@ struct findings {
 
 static void pump(struct findings *fs);
 static void job_act(struct job *job);
+static void job_look(struct job *job);
 
 /* ---- folding ---- */
 
@@ -183,6 +191,7 @@ static void job_free(struct job *job)
 		job->fold->since_ns = clock_mono_ns();
 	}
 	str_free(&job->notes);
+	fd_close(&job->place.h.dir);
 	fd_close(&job->fd);
 	free(job);
 }
@@ -286,6 +295,10 @@ static void on_action(const struct action_result *result, void *arg)
 {
 	struct job *job = arg;
 
+	if (result->moved && job->looks < LOOKS_MAX) {
+		job_look(job);
+		return;
+	}
 	job->ev.action = result->done;
 	job->ev.failed = result->failed;
 	job->ev.item = result->item;
@@ -310,7 +323,8 @@ static void job_act(struct job *job)
 			 .source = (enum scan_source)job->f.source,
 			 .virus = job->f.virus,
 			 .opener_uid = job->ev.uid,
-			 .program = job->ev.program},
+			 .program = job->ev.program,
+			 .place = job->placed ? &job->place : NULL},
 		.first = job->first,
 		.second = job->second,
 	};
@@ -336,22 +350,22 @@ static void hash_run(void *arg, void *result)
 {
 	struct job *job = arg;
 	struct hash_result *h = result;
+	struct stat st;
 
 	h->rc = seal_hash(job->fd, HASH_MAX, h->sha256, NULL, NULL);
+	if (h->rc == 0)
+		h->rc = file_key_get(job->fd, &h->key, &st);
 }
 
 static void on_hash(void *arg, const void *result)
 {
 	struct job *job = arg;
 	const struct hash_result *h = result;
-	struct file_key key;
-	struct stat st;
 
 	job->child = NULL;
 	if (h && h->rc == 0) {
 		seal_hex(job->ev.sha256, h->sha256);
-		if (file_key_get(job->fd, &key, &st) == 0 &&
-		    quarantine_passed(job->fs->setup.quarantine, &key,
+		if (quarantine_passed(job->fs->setup.quarantine, &h->key,
 				      job->f.path, job->ev.sha256, NULL) > 0) {
 			job_pass(job);
 			return;
@@ -361,44 +375,67 @@ static void on_hash(void *arg, const void *result)
 }
 
 /* NULL when it may be acted upon, else why not. */
-static const char *what_hinders(const struct job *job, struct file_key *key,
-				bool *forged)
+static const char *what_hinders(const struct job *job,
+				const struct look_result *r, bool *forged)
 {
-	struct stat st;
-
 	*forged = false;
+	if (!r)
+		return "its file system does not answer";
 	if (job->fd < 0)
 		return "the file did not come along, or is gone";
-	if (file_key_get(job->fd, key, &st) < 0)
+	if (r->rc < 0)
 		return "the file cannot be looked at";
-	*forged = !S_ISREG(st.st_mode) || key->dev != job->f.key.dev ||
-		  key->ino != job->f.key.ino;
+	*forged = !S_ISREG(r->st.st_mode) || r->key.dev != job->f.key.dev ||
+		  r->key.ino != job->f.key.ino;
 	if (*forged)
 		return "what came along is another file than the one named";
-	if (!same_content(key, &job->f.key))
+	if (!same_content(&r->key, &job->f.key))
 		return "it was changed since it was scanned; it will be "
 		       "examined again";
 	return NULL;
 }
 
-static void job_start(struct job *job)
+static void job_hindered(struct job *job, const char *why)
 {
-	struct file_key key;
+	job->ev.action = ACTION_NONE;
+	job->ev.failed = true;
+	attrs_note(&job->notes, "%s", why);
+	job_end(job);
+}
+
+static void keep_place(struct job *job, const struct look_result *r)
+{
+	fd_close(&job->place.h.dir);
+	job->placed = true;
+	job->place = r->place;
+	if (r->place.h.dir >= 0)
+		job->place.h.dir = fcntl(r->place.h.dir, F_DUPFD_CLOEXEC, 0);
+}
+
+static void on_look(const struct look_result *r, int fd, void *arg)
+{
+	struct job *job = arg;
 	const char *why;
 	bool forged, ask;
 
-	why = what_hinders(job, &key, &forged);
+	job->look = NULL;
+	if (fd >= 0)
+		job->fd = fd;
+	why = what_hinders(job, r, &forged);
 	if (forged)
 		log_error("finding: %s in %s: %s", job->f.virus, job->f.path,
 			  why);
 	if (why) {
-		job->ev.action = ACTION_NONE;
-		job->ev.failed = true;
-		attrs_note(&job->notes, "%s", why);
-		job_end(job);
+		job_hindered(job, why);
 		return;
 	}
-	if (quarantine_passed(job->fs->setup.quarantine, &key, job->f.path,
+	keep_place(job, r);
+	/* Again, as it had moved: the rest is known. */
+	if (job->looks > 1) {
+		job_act(job);
+		return;
+	}
+	if (quarantine_passed(job->fs->setup.quarantine, &r->key, job->f.path,
 			      NULL, &ask) > 0) {
 		job_pass(job);
 		return;
@@ -408,6 +445,30 @@ static void job_start(struct job *job)
 	    start_child(job, hash_run, on_hash, sizeof(struct hash_result)))
 		return;
 	job_confirmed(job);
+}
+
+/* The descriptor, or the path of what a core before us had taken. */
+static void job_look(struct job *job)
+{
+	struct look_request request = {
+		.loop = job->fs->setup.loop,
+		.sb = job->fs->setup.sb,
+		.fd = job->fd,
+		.path = job->f.path,
+		.pid = job->f.pid,
+		.locate = true,
+		.limit_ms = job->fs->setup.look_limit_ms,
+	};
+	struct err err;
+
+	job->looks++;
+	if (job->fd < 0 && !job->reopen) {
+		job_hindered(job, "the file did not come along, or is gone");
+		return;
+	}
+	job->look = look_start(&request, on_look, job, &err);
+	if (!job->look)
+		job_hindered(job, err.text);
 }
 
 static void on_sock(int fd, int what, void *arg);
@@ -420,7 +481,7 @@ static void pump(struct findings *fs)
 		job = fs->waiting.items[0];
 		vec_remove(&fs->waiting, 0);
 		vec_push(&fs->running, job);
-		job_start(job);
+		job_look(job);
 	}
 	if (!fs->sock_event && fs->waiting.len < WAITING_MAX / 2 &&
 	    fs->setup.sock >= 0)
@@ -457,7 +518,8 @@ static void refuse(struct findings *fs, int fd, const char *why)
 	fd_close(&fd);
 }
 
-/* `spool`: its row in the store when a core before us had taken it, or 0. */
+/* `spool`: its row in the store when a core before us had taken it, or 0; then
+ * the file is opened by its path, if it is still there. */
 static void take(struct findings *fs, const struct finding *f, int fd,
 		 int64_t spool)
 {
@@ -474,6 +536,8 @@ static void take(struct findings *fs, const struct finding *f, int fd,
 	job->f = *f;
 	job->fd = fd;
 	job->spool = spool;
+	job->reopen = spool != 0;
+	job->place.h.dir = -1;
 	choose_actions(fs, job);
 	fold = fold_find(fs, job);
 	if (fold) {
@@ -523,28 +587,6 @@ static void on_sock(int fd, int what, void *arg)
 
 /* ---- what a core before us had taken ---- */
 
-/* The file by its path, if it is still there; it is compared later. */
-static int open_again(const char *path)
-{
-	char dir_path[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	int root, dir, fd = -1;
-
-	if (path[0] != '/')
-		return -1;
-	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	str_copy(dir_path, sizeof(dir_path), path);
-	dir_path[slash == path ? 1 : slash - path] = '\0';
-	dir = root < 0 ? -1 : holding_walk(root, dir_path, NULL);
-	if (dir >= 0)
-		fd = openat(dir, slash + 1,
-			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME |
-				    O_CLOEXEC);
-	fd_close(&dir);
-	fd_close(&root);
-	return fd;
-}
-
 static void give_up(struct findings *fs, const struct finding *f)
 {
 	struct found_event ev = {
@@ -569,7 +611,7 @@ static void take_again(int64_t id, int tries, const void *data, size_t len,
 		known = f->version == FINDING_VERSION;
 	}
 	if (known && tries < TRIES_MAX) {
-		take(fs, f, open_again(f->path), id);
+		take(fs, f, -1, id);
 	} else {
 		if (known)
 			give_up(fs, f);
@@ -610,6 +652,7 @@ void findings_free(struct findings **fsp)
 	while (fs->running.len) {
 		job = fs->running.items[fs->running.len - 1];
 		childjob_cancel(&job->child);
+		look_cancel(&job->look);
 		job_free(job);
 	}
 	for (size_t i = 0; i < fs->waiting.len; i++)

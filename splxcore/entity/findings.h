@@ -39,6 +39,8 @@ struct findings_setup {
 	/* The settings in force, asked anew each time. */
 	const struct conf *(*conf)(void *arg);
 	void *arg;
+	/* How long a file system may take to show the file; 0: the usual. */
+	unsigned int look_limit_ms;
 };
 struct findings *findings_new(const struct findings_setup *setup);
 /* What is under way is cut off; the journal knows it. */

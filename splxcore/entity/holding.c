@@ -316,13 +316,29 @@ int holding_take(struct holding *h, struct err *err)
 		       h->dir_path, h->name);
 }
 
-int holding_begin(struct holding *h, struct store *store, struct intent *intent,
-		  int fd, pid_t pid, struct err *err)
+static int from_place(struct holding *h, const struct holding_place *place,
+		      struct err *err)
 {
+	*h = place->h;
+	h->priv = -1;
+	if (h->dir < 0) {
+		*err = place->err;
+		return -1;
+	}
+	h->dir = fcntl(place->h.dir, F_DUPFD_CLOEXEC, 0);
+	return h->dir < 0 ? err_set(err, errno, "dup") : 0;
+}
+
+int holding_begin(struct holding *h, struct store *store, struct intent *intent,
+		  int fd, pid_t pid, const struct holding_place *place,
+		  struct err *err)
+{
+	int tries = place ? 1 : TAKE_TRIES;
 	int rc = -1;
 
-	for (int i = 0; i < TAKE_TRIES; i++) {
-		if (holding_locate(h, fd, pid, err) < 0)
+	for (int i = 0; i < tries; i++) {
+		if (place ? from_place(h, place, err) < 0
+			  : holding_locate(h, fd, pid, err) < 0)
 			return -1;
 		holding_name(h);
 		holding_to_intent(h, intent);

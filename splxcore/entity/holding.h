@@ -31,6 +31,13 @@ struct holding {
 	struct stat st; /* of the file, when it was located */
 };
 
+/* Where a file was found beforehand (look.h); h.dir is -1 when it was not, and
+ * err says why. */
+struct holding_place {
+	struct holding h;
+	struct err err;
+};
+
 /* The file's name in the private directory. */
 #define HOLDING_FILE "f"
 
@@ -54,11 +61,14 @@ void holding_name(struct holding *h);
 int holding_take(struct holding *h, struct err *err);
 /*
  * Locate, journal, take; again when the name went to another file meanwhile.
+ * With `place` (borrowed; NULL: none) it is not located here, and -1 with
+ * EAGAIN says that it is not there any more.
  * intent->kind (and new_name) are the caller's. On -1 intent->id tells
  * whether the intent still stands, and h->priv whether a file is held.
  */
 int holding_begin(struct holding *h, struct store *store, struct intent *intent,
-		  int fd, pid_t pid, struct err *err);
+		  int fd, pid_t pid, const struct holding_place *place,
+		  struct err *err);
 /* Only makes it (for a file that is to come). */
 int holding_make(struct holding *h, struct err *err);
 /*

@@ -348,10 +348,11 @@ static int put_undo(struct quarantine_work *w, struct err *err)
 }
 
 /* Steps 1 to 3. */
-static int put_take(struct quarantine_work *w, pid_t pid, struct err *err)
+static int put_take(struct quarantine_work *w,
+		    const struct quarantine_file *file, struct err *err)
 {
-	int rc = holding_begin(&w->h, w->q->setup.store, &w->intent, w->fd, pid,
-			       err);
+	int rc = holding_begin(&w->h, w->q->setup.store, &w->intent, w->fd,
+			       file->pid, file->place, err);
 
 	holding_join(w->item.path, sizeof(w->item.path), w->h.dir_path,
 		     w->h.name);
@@ -376,7 +377,7 @@ int quarantine_put_begin(struct quarantine_work *w,
 		return err_set(err, EFBIG, "larger than QuarantineMaxSize");
 	fill_item(&w->item, file, &st);
 	w->intent.kind = INTENT_PUT;
-	if (put_take(w, file->pid, err) < 0)
+	if (put_take(w, file, err) < 0)
 		return put_undo(w, err);
 	w->item.id = w->intent.id;
 	w->meta = make_meta(w, err);

@@ -23,6 +23,7 @@
  * Reading and writing whole files is done by child processes (childjob.h),
  * so the loop goes on; the small steps before and after are done in it.
  */
+struct holding_place;
 struct quarantine;
 
 struct quarantine_setup {
@@ -57,6 +58,8 @@ struct quarantine_file {
 	const char *virus;
 	int64_t opener_uid;  /* -1 unknown */
 	const char *program; /* "" unknown */
+	/* Where it is, when that was found out beforehand; NULL: find it. */
+	const struct holding_place *place;
 };
 /*
  * The result: item.id is 0 when it failed, and the file is where it was (or,

@@ -14,7 +14,7 @@
 #include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
-#include "lib/str.h"
+#include "look.h"
 #include "quarantine_impl.h"
 
 #define HASH_TIMEOUT_MS (5 * 60 * 1000)
@@ -113,54 +113,77 @@ int quarantine_passed(struct quarantine *q, const struct file_key *key,
 /* ---- at the start ---- */
 
 struct hashed {
-	int rc;
+	int rc;		     /* -1: it is not there now */
+	bool same;	     /* as the pass knows it: it was not read */
+	struct file_key key; /* before and after it was read */
 	uint8_t sha256[32];
 };
 struct pass_hash {
 	struct quarantine *q;
 	struct pass *pass;
-	struct file_key key; /* when the hashing began */
-	int fd;
 };
 
 static void hash_next(struct quarantine *q);
 
-static int open_passed(const struct pass *pass)
-{
-	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	const char *slash = strrchr(pass->path, '/');
-	char dir_path[PATH_MAX];
-	int dir, fd = -1;
-
-	if (root < 0 || !slash) {
-		fd_close(&root);
-		return -1;
-	}
-	str_copy(dir_path, sizeof(dir_path), pass->path);
-	dir_path[slash == pass->path ? 1 : slash - pass->path] = '\0';
-	dir = holding_walk(root, dir_path, NULL);
-	if (dir >= 0)
-		fd = openat(dir, slash + 1,
-			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME |
-				    O_CLOEXEC);
-	fd_close(&dir);
-	fd_close(&root);
-	return fd;
-}
-
 static void hash_free(struct pass_hash *w)
 {
-	fd_close(&w->fd);
 	free(w->pass);
 	free(w);
 }
 
+static int hash_open(struct pass_hash *w)
+{
+	struct scoreboard *sb = w->q->setup.sb;
+	bool was = scoreboard_is_exempt(sb, getpid());
+	int fd;
+
+	/* A child is not exempt as core is, and the file is infected. */
+	scoreboard_exempt(sb, getpid());
+	fd = look_open(w->pass->path);
+	if (!was)
+		scoreboard_unexempt(sb, getpid());
+	return fd;
+}
+
+/* All that its file system may let wait: in a child. */
 static void hash_run(void *arg, void *result)
 {
 	struct pass_hash *w = arg;
 	struct hashed *h = result;
+	struct file_key after;
+	struct stat st;
+	int fd = hash_open(w);
 
-	h->rc = seal_hash(w->fd, w->key.size, h->sha256, NULL, NULL);
+	h->rc = -1;
+	if (fd < 0)
+		return; /* maybe its file system is not mounted */
+	if (file_key_get(fd, &h->key, &st) < 0 || !S_ISREG(st.st_mode))
+		goto out;
+	h->same = file_key_same(&h->key, &w->pass->key);
+	if (h->same ||
+	    (seal_hash(fd, h->key.size, h->sha256, NULL, NULL) == 0 &&
+	     file_key_get(fd, &after, &st) == 0 &&
+	     file_key_same(&after, &h->key)))
+		h->rc = 0;
+out:
+	close(fd);
+}
+
+static void hash_take(struct pass_hash *w, const struct hashed *h)
+{
+	struct quarantine *q = w->q;
+	char hex[65];
+
+	if (h->same) {
+		quarantine_pass_give(q, &h->key);
+	} else if (!strcmp(seal_hex(hex, h->sha256), w->pass->sha256)) {
+		pass_drop(q->setup.sb, &w->pass->key);
+		store_pass_key(q->setup.store, w->pass->id, &h->key, NULL);
+		quarantine_pass_give(q, &h->key);
+	} else {
+		/* Another content: the pass is over. */
+		store_pass_delete(q->setup.store, w->pass->id, NULL);
+	}
 }
 
 static void hash_done(void *arg, const void *result)
@@ -168,28 +191,16 @@ static void hash_done(void *arg, const void *result)
 	struct pass_hash *w = arg;
 	struct quarantine *q = w->q;
 	const struct hashed *h = result;
-	struct file_key now;
-	struct stat st;
-	char hex[65];
 
 	q->hashing = NULL;
 	q->hash = NULL;
-	if (h && h->rc == 0 && file_key_get(w->fd, &now, &st) == 0 &&
-	    file_key_same(&now, &w->key)) {
-		if (!strcmp(seal_hex(hex, h->sha256), w->pass->sha256)) {
-			pass_drop(q->setup.sb, &w->pass->key);
-			store_pass_key(q->setup.store, w->pass->id, &now, NULL);
-			quarantine_pass_give(q, &now);
-		} else {
-			/* Another content: the pass is over. */
-			store_pass_delete(q->setup.store, w->pass->id, NULL);
-		}
-	}
+	if (h && h->rc == 0)
+		hash_take(w, h);
 	hash_free(w);
 	hash_next(q);
 }
 
-static bool hash_start(struct quarantine *q, struct pass *pass)
+static void hash_start(struct quarantine *q, struct pass *pass)
 {
 	struct pass_hash *w = xcalloc(1, sizeof(*w));
 	struct childjob_work work = {
@@ -197,36 +208,27 @@ static bool hash_start(struct quarantine *q, struct pass *pass)
 		.done = hash_done,
 		.arg = w,
 		.result_size = sizeof(struct hashed),
-		.nfds = 1,
 		.timeout_ms = HASH_TIMEOUT_MS,
 	};
-	struct hashed h;
-	struct stat st;
 
 	w->q = q;
 	w->pass = pass;
-	w->fd = open_passed(pass);
-	if (w->fd < 0 || file_key_get(w->fd, &w->key, &st) < 0 ||
-	    !S_ISREG(st.st_mode)) {
-		/* Not there now; maybe its file system is not mounted. */
-		hash_free(w);
-		return false;
-	}
-	if (file_key_same(&w->key, &pass->key)) {
-		quarantine_pass_give(q, &pass->key);
-		hash_free(w);
-		return false;
-	}
-	work.fds = &w->fd;
-	if (q->setup.loop)
-		q->hashing = childjob_start(q->setup.loop, &work, NULL);
-	if (q->hashing) {
+	q->hashing = childjob_start(q->setup.loop, &work, NULL);
+	if (q->hashing)
 		q->hash = w;
-		return true;
-	}
-	hash_run(w, &h);
-	hash_done(w, &h);
-	return true;
+	else
+		hash_free(w);
+}
+
+static void hash_now(struct quarantine *q, struct pass *pass)
+{
+	struct pass_hash w = {.q = q, .pass = pass};
+	struct hashed h = {.rc = -1};
+
+	hash_run(&w, &h);
+	if (h.rc == 0)
+		hash_take(&w, &h);
+	free(pass);
 }
 
 /* One after the other, so that a start with many stays quiet. */
@@ -234,10 +236,12 @@ static void hash_next(struct quarantine *q)
 {
 	struct pass *pass;
 
-	while (q->to_hash.len) {
+	while (q->to_hash.len && !q->hashing) {
 		pass = q->to_hash.items[--q->to_hash.len];
-		if (hash_start(q, pass))
-			return;
+		if (q->setup.loop)
+			hash_start(q, pass);
+		else
+			hash_now(q, pass);
 	}
 }
 
