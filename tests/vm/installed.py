@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""The suite in a machine with a whole Debian: installed there as anybody
+installs it, from our sources and what was built of them."""
+
+import subprocess
+import tarfile
+
+from cache import locked
+from vm import REPO, WORK
+
+SOURCES = "/srv/splx"
+PROGRAMS = ["build/entity", "build/splxctl", "build/libexec/vsapiapp"]
+
+
+def archive():
+    """Our sources and programs; machines have it in one piece faster than
+    file by file."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    path = WORK / "splx.tar"
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPO,
+        check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    with locked("archive"):
+        with tarfile.open(path, "w") as tar:
+            for name in names + PROGRAMS:
+                if (REPO / name).is_file():
+                    tar.add(REPO / name, name)
+    return path
+
+
+INSTALL = f"""
+set -e
+[ ! -e /usr/lib/splx/entity ] || exit 0
+mkdir -p {SOURCES}
+tar -C {SOURCES} --no-same-owner -xf splx.tar
+cd {SOURCES}
+make -o all install
+"""
+
+
+def put(system):
+    """Installs it, with the kernel module if that is built. Asked for again
+    it does nothing."""
+    system.put(archive())
+    system.check(INSTALL, 300)
+
+
+def run_tests(system, *words, seconds=900):
+    """A part of tests/system in the machine, by its pytest."""
+    return system.run(f"""
+        cd {SOURCES}
+        PYTHONDONTWRITEBYTECODE=1 SPLX_BUILD=build python3 -m pytest \
+            -p no:cacheprovider -q --tb=short {' '.join(words)}""", seconds)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""The whole suite on a whole machine, armed on everything, as nowhere else:
+here nobody minds if it goes wrong."""
+
+import re
+
+import pytest
+
+import installed
+
+pytestmark = pytest.mark.seconds(1200)
+
+SETTINGS = """
+cat >/etc/splx/splx.conf <<'END'
+Interceptor = fanotify
+FirstAction = deny
+LogSyslog = no
+VerdictTimeout = 60s
+BreakerTimeouts = 100
+END
+"""
+# Put together here, so that it is in no file before.
+BAD = """
+bad() { printf 'SPLX-MARKER-%s' 7c1f09e3-d52b86a4-NOT-A-VIRUS >"$1"; }
+denied() { ! cat "$1" >/dev/null 2>&1 && [ -e "$1" ]; }
+ours() {
+	for p in /proc/[0-9]*; do
+		case $(readlink $p/exe) in /usr/lib/splx/*) echo $p ;; esac
+	done
+}
+places="/root /tmp /home /etc /run /dev/shm"
+"""
+
+
+def armed(system):
+    """The suite runs and holds everything by fanotify."""
+    installed.put(system)
+    system.check(SETTINGS + BAD + """
+        service splx start || exit 1
+        bad /root/probe
+        for _ in $(seq 100); do
+            denied /root/probe && exit 0
+            sleep 1
+        done
+        splxctl status
+        exit 2""", 300)
+
+
+def test_all_of_the_machine_is_protected(system):
+    armed(system)
+    out = system.check(BAD + """
+        for p in $places; do
+            bad $p/infected && echo fine >$p/clean
+            denied $p/infected || echo "$p is open"
+            [ "$(cat $p/clean)" = fine ] || echo "$p refuses what is clean"
+        done
+        splxctl status || :""", 200).out
+    assert "is open" not in out and "refuses" not in out
+    assert re.search(r"fanotify", out)
+
+
+def test_the_machine_goes_on_working(system):
+    armed(system)
+    system.check("""
+        set -e
+        service cron restart
+        printf '#include <stdio.h>\nint main(void) { puts("built"); }\n' \
+            >/tmp/x.c
+        gcc -o /tmp/x /tmp/x.c
+        [ "$(/tmp/x)" = built ]
+        python3 -c 'import json, sqlite3; print(json.dumps(1))'
+        su nobody -s /bin/sh -c 'id -u' | grep -q 65534
+        runlevel | grep -qx 'N 2'""", 400)
+
+
+def test_stopped_it_leaves_nothing(system):
+    armed(system)
+    system.check(BAD + """
+        bad /home/later
+        denied /home/later || exit 3
+        service splx stop || exit 4
+        cat /home/later >/dev/null || exit 5
+        [ -z "$(ours)" ] || { ours; exit 6; }
+        service splx status; [ $? = 3 ] || exit 7""", 200)
+
+
+def test_a_part_of_the_system_tests_passes_here(system):
+    installed.put(system)
+    system.run("service splx stop", 100)
+    result = installed.run_tests(
+        system, "tests/system/test_mounts.py", seconds=900)
+    result.check()
+    assert re.search(r"^\d+ passed", result.out.splitlines()[-1]), result.out
