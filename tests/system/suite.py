@@ -23,6 +23,8 @@ import time
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("SPLX_BUILD", "build")
 SCAN_USER = 61184
+# With "khm" the same tests try the kernel module (tests/vm); it is loaded.
+INTERCEPTOR = os.environ.get("SPLX_INTERCEPTOR", "fanotify")
 
 # Never whole in a file of ours: put together when a test runs.
 EICAR = (b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-"
@@ -124,6 +126,8 @@ class Suite:
             "LogSyslog": "no",
             "VerdictTimeout": "3s",
         }
+        if INTERCEPTOR != "fanotify":
+            self.settings["Interceptor"] = INTERCEPTOR
         self.settings.update(settings)
         self.write_conf()
         self._watchdog = self._start_watchdog()
@@ -206,7 +210,7 @@ class Suite:
         with contextlib.suppress(OSError):
             probe.unlink()
 
-    def wait_armed(self, interceptor="fanotify", seconds=30):
+    def wait_armed(self, interceptor=INTERCEPTOR, seconds=30):
         """Where nothing is refused: until it says that it works."""
         wait_for(lambda: self.ctl("status", check=False).returncode < 2
                  and self.health().get("interceptor") == interceptor
