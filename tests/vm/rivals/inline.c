@@ -12,31 +12,17 @@
 #define CALL 0xe8
 #define JUMP 0xe9
 
-static unsigned long seen;
-module_param(seen, ulong, 0444);
-
 static unsigned long site;
 static u8 before[SIZE];
 static struct mutex *text;
 static void (*poke)(void *at, const void *code, size_t size,
 		    const void *emulate);
 
-/* thunk: counts, does what stood at the site, goes on behind it. */
+/* inline_thunk.S */
 asmlinkage void rival_thunk(void);
 extern u8 rival_slot[SIZE];
-unsigned long rival_resume;
-unsigned long rival_seen;
-asm(".text\n"
-    ".globl rival_thunk, rival_slot\n"
-    ".type rival_thunk, @function\n"
-    "rival_thunk:\n"
-    "	incq rival_seen(%rip)\n"
-    "rival_slot:\n"
-    "	.byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n"
-    "	pushq rival_resume(%rip)\n"
-    "	ret\n"
-    "	int3\n"
-    ".size rival_thunk, . - rival_thunk\n");
+unsigned long rival_resume, rival_seen;
+module_param_named(seen, rival_seen, ulong, 0444);
 
 static void put(void *at, const u8 code[SIZE])
 {
@@ -84,7 +70,6 @@ static int __init rival_init(void)
 static void __exit rival_exit(void)
 {
 	put((void *)site, before);
-	seen = rival_seen;
 	synchronize_rcu();
 }
 
