@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
-# make check [CHECK_SYSTEM=FILE...]: all tests; check-unit and check-system a
-# part. Unit tests run twice: as built, and with the sanitizers.
+# make check [CHECK_SYSTEM=FILE...]: all tests; check-unit, check-system and
+# check-vm a part. Unit tests run twice: as built, and with the sanitizers.
 # make lint [LINT="layers tidy ..."]: all static checks, or those named
 # (lint.sh); all of them means the generated tables too.
 # make format: brings the C sources into our form.
@@ -11,8 +11,10 @@ CHECK_UNIT = unit build/tests/unit unit build/san/tests/unit \
 .PHONY: check check-unit check-system check-programs fuzz-programs
 .PHONY: lint format
 check: check-programs
+	@$(vm-deps)
+	+@$(MAKE) --no-print-directory vm-programs
 	+@$(MAKE) --no-print-directory SAN=1 programs
-	@sh tests/build/check.sh $(CHECK_UNIT) system sanitized
+	@$(vm-settings) sh tests/build/check.sh $(CHECK_UNIT) system sanitized vm
 
 check-unit: check-programs
 	@sh tests/build/check.sh $(CHECK_UNIT)

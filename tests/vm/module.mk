@@ -6,6 +6,8 @@
 KERNELS =
 SMOKE   =
 VM      =
+KASAN_TESTS = $(patsubst %,tests/vm/test_%.py,hook module questions rivals \
+		unload)
 
 # Run inside: static, so that they run in any of the machines.
 VM_PROG = $(patsubst tests/vm/prog/%.c,$(B)/tests/vm/%,\
@@ -16,20 +18,22 @@ $(B)/tests/vm/%: tests/vm/prog/%.c
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) -static -pthread \
 		-MMD -MP -o $@ $<
 
-.PHONY: check-vm check-kasan vm-programs vm-deps
+# Where they cannot be installed the tests are skipped, with that reason.
+vm-deps     = sh tests/build/deps.sh vm || [ "$$CI" != true ]
+vm-settings = KERNELS="$(KERNELS)" SMOKE="$(SMOKE)" CHECK_VM="$(VM)"
+
+.PHONY: check-vm check-kasan vm-programs
 vm-programs: $(VM_PROG)
-# Without them the tests are skipped, with that reason.
-vm-deps:
-	@sh tests/build/deps.sh vm || [ "$$CI" != true ]
 
-check-vm: all vm-deps
+check-vm: all
 	@sh tests/build/deps.sh test
+	@$(vm-deps)
 	+@$(MAKE) --no-print-directory vm-programs
-	@KERNELS="$(KERNELS)" SMOKE="$(SMOKE)" CHECK_VM="$(VM)" \
-		sh tests/build/check.sh vm
+	@$(vm-settings) sh tests/build/check.sh vm
 
-check-kasan: all vm-deps
+check-kasan: all
 	@sh tests/build/deps.sh test kasan
+	@$(vm-deps)
 	+@$(MAKE) --no-print-directory vm-programs
-	@KERNELS=kasan CHECK_VM="$(or $(VM),tests/vm/test_module.py)" \
+	@KERNELS=kasan CHECK_VM="$(or $(VM),$(KASAN_TESTS))" \
 		sh tests/build/check.sh vm

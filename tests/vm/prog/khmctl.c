@@ -7,8 +7,9 @@
  *  khmctl status                one "name value" a line
  *  khmctl serve METHOD CLASSES [readers N] [delay MS] [timeout MS] [closed]
  *               [only PATH]
- *      asks about files on the file system of PATH alone; arms, answers until SIGTERM, disarms. A file that begins with DENY is
- *      denied. With "closed" every way out by policy ends in EPERM. Says
+ *      asks about files on the file system of PATH alone; arms, answers until
+ * SIGTERM, disarms. A file that begins with DENY is denied, and one that ends
+ * with hook's mark. With "closed" every way out by policy ends in EPERM. Says
  *      "ready" once it answers, and each question on a line of its own:
  *      "open|exec|close PATH PID".
  *  khmctl hold SECONDS          holds a descriptor of the device open
@@ -140,13 +141,21 @@ static void status(void)
 
 /* ---- answering ---- */
 
+/* Begins with DENY, or ends with the mark of hook. */
 static uint32_t verdict_on(const struct splxmod_event *e)
 {
-	char head[4];
+	static const char mark[] = "SPLX-HOOK-DENY-ME";
+	const size_t n = sizeof(mark) - 1;
+	char part[sizeof(mark)];
 
-	if (e->fd < 0 || pread(e->fd, head, 4, 0) != 4)
+	if (e->fd < 0)
 		return SPLXMOD_ALLOW;
-	return memcmp(head, "DENY", 4) ? SPLXMOD_ALLOW : SPLXMOD_DENY;
+	if (pread(e->fd, part, 4, 0) == 4 && !memcmp(part, "DENY", 4))
+		return SPLXMOD_DENY;
+	if (e->size >= n && pread(e->fd, part, n, e->size - n) == (ssize_t)n &&
+	    !memcmp(part, mark, n))
+		return SPLXMOD_DENY;
+	return SPLXMOD_ALLOW;
 }
 
 static void say(const struct splxmod_event *e)
