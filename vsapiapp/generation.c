@@ -33,6 +33,7 @@
 struct generation {
 	uint64_t number;
 	struct scoreboard *sb;
+	int sb_readonly; /* for the workers */
 	struct conf *conf;
 	struct exclude *exclude;
 	struct engine *engine;
@@ -79,14 +80,10 @@ static void give_up(struct generation *g, const char *why)
  * (slot_number()) free. */
 static void keep_descriptors(struct generation *g, int *known)
 {
-	int keep[] = {INHERIT_SCOREBOARD,
-		      INHERIT_GROUP,
-		      INHERIT_FINDING_TX,
-		      INHERIT_LOG,
-		      g->sock,
-		      g->notify,
-		      *known};
-	int *own[] = {&g->sock, &g->notify, known};
+	int keep[] = {INHERIT_SCOREBOARD, INHERIT_GROUP, INHERIT_FINDING_TX,
+		      INHERIT_LOG,	  g->sock,	 g->notify,
+		      g->sb_readonly,	  *known};
+	int *own[] = {&g->sock, &g->notify, &g->sb_readonly, known};
 	size_t i;
 
 	child_close_others(keep, sizeof(keep) / sizeof(keep[0]));
@@ -145,6 +142,7 @@ static void be_worker(struct generation *g, const struct gen_msg *msg, int sock,
 	struct slot *slot = &g->sb->slots[msg->slot];
 	struct worker_setup setup = {
 		.sb = g->sb,
+		.sb_readonly = g->sb_readonly,
 		.slot = msg->slot,
 		.role = (enum slot_role)msg->role,
 		.generation = g->number,
@@ -318,11 +316,15 @@ void generation_run(const struct generation_setup *setup)
 	struct sigaction act = {.sa_handler = on_child};
 	int known = setup->known;
 	sigset_t block, none;
+	struct err err;
 
 	proc_title_set("vsapiapp: generation %llu",
 		       (unsigned long long)setup->number);
 	scoreboard_exempt(g.sb, getpid());
 	g.conf = conf_copy(setup->conf);
+	g.sb_readonly = scoreboard_readonly(INHERIT_SCOREBOARD, &err);
+	if (g.sb_readonly < 0)
+		give_up(&g, err.text);
 	keep_descriptors(&g, &known);
 	become_scan_user(&g);
 	if (known >= 0) {

@@ -20,9 +20,10 @@ bool park_take(struct hold *hold, enum hold_state from)
 					      HOLD_ANSWERED);
 }
 
-static uint32_t bit_of(const struct slot *slot, const struct hold *hold)
+static uint32_t bit_of(const struct scoreboard *sb, int slot,
+		       const struct hold *hold)
 {
-	return 1u << (unsigned int)(hold - slot->holds);
+	return 1u << (unsigned int)(hold - sb->holds[slot]);
 }
 
 /*
@@ -71,12 +72,13 @@ static bool stands(struct scoreboard *sb, uint64_t ticket)
 }
 
 /* Parks a hold on a ticket; false when it was answered before that. */
-static bool park(struct slot *own, struct hold *hold, uint64_t ticket)
+static bool park(struct scoreboard *sb, int slot, struct hold *hold,
+		 uint64_t ticket)
 {
 	uint32_t expected = HOLD_SCANNING;
 
 	atomic_store(&hold->scanner_ticket, ticket);
-	atomic_fetch_or(&own->parked, bit_of(own, hold));
+	atomic_fetch_or(&sb->slots[slot].parked, bit_of(sb, slot, hold));
 	return atomic_compare_exchange_strong(&hold->state, &expected,
 					      HOLD_PARKED);
 }
@@ -87,31 +89,32 @@ static bool park(struct slot *own, struct hold *hold, uint64_t ticket)
  * again, and one who was stopped between a look at it and the exchange would
  * answer for another file.
  */
-static enum park_state unpark(struct slot *own, struct hold *hold,
-			      uint64_t ticket)
+static enum park_state unpark(struct scoreboard *sb, int slot,
+			      struct hold *hold, uint64_t ticket)
 {
 	uint32_t expected = HOLD_PARKED;
 
 	if (!atomic_compare_exchange_strong(&hold->scanner_ticket, &ticket, 0))
 		return PARK_TAKEN;
-	atomic_fetch_and(&own->parked, ~bit_of(own, hold));
+	atomic_fetch_and(&sb->slots[slot].parked, ~bit_of(sb, slot, hold));
 	if (!atomic_compare_exchange_strong(&hold->state, &expected,
 					    HOLD_SCANNING))
 		return PARK_ANSWERED;
 	return PARK_SCAN;
 }
 
-bool park_reclaim(struct slot *own, struct hold *hold)
+bool park_reclaim(struct scoreboard *sb, int slot, struct hold *hold)
 {
 	uint64_t ticket = atomic_load(&hold->scanner_ticket);
 
 	return atomic_load(&hold->state) == HOLD_PARKED && ticket != 0 &&
-	       ticket < TICKET_DONE && unpark(own, hold, ticket) == PARK_SCAN;
+	       ticket < TICKET_DONE &&
+	       unpark(sb, slot, hold, ticket) == PARK_SCAN;
 }
 
-void park_free(struct slot *slot, struct hold *hold)
+void park_free(struct scoreboard *sb, int slot, struct hold *hold)
 {
-	atomic_fetch_and(&slot->parked, ~bit_of(slot, hold));
+	atomic_fetch_and(&sb->slots[slot].parked, ~bit_of(sb, slot, hold));
 	atomic_store(&hold->scanner_ticket, 0);
 	atomic_store(&hold->ticket, 0);
 	atomic_store(&hold->state, HOLD_FREE);
@@ -153,11 +156,11 @@ enum park_state park_enter(struct scoreboard *sb, int slot, struct hold *hold)
 				return PARK_SCAN;
 			leave(own);
 		}
-		if (!park(own, hold, theirs))
+		if (!park(sb, slot, hold, theirs))
 			return PARK_ANSWERED;
 		if (atomic_load(&other->scan_ticket) == theirs)
 			return PARK_PARKED;
-		state = unpark(own, hold, theirs);
+		state = unpark(sb, slot, hold, theirs);
 		if (state != PARK_SCAN)
 			return state;
 	}
@@ -176,7 +179,7 @@ enum park_state park_check(struct scoreboard *sb, int slot, struct hold *hold)
 		return PARK_ANSWERED;
 	if (stands(sb, ticket))
 		return PARK_PARKED;
-	state = unpark(&sb->slots[slot], hold, ticket);
+	state = unpark(sb, slot, hold, ticket);
 	if (state != PARK_SCAN)
 		return state;
 	return park_enter(sb, slot, hold);
@@ -217,7 +220,7 @@ unsigned int park_finish(struct scoreboard *sb, int slot, struct hold *hold,
 		if (i == slot || atomic_load(&other->parked) == 0)
 			continue;
 		for (int h = 0; h < SLOT_NUMBERS; h++) {
-			struct hold *theirs = &other->holds[h];
+			struct hold *theirs = &sb->holds[i][h];
 
 			if (atomic_load(&theirs->start_ns) <= before_ns &&
 			    answer_parked(theirs, slot_number(i) + h, ticket,

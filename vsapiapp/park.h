@@ -59,10 +59,10 @@ unsigned int park_finish(struct scoreboard *sb, int slot, struct hold *hold,
  * that it awaits may be under way. True when it is the caller's to answer
  * (HOLD_SCANNING, entered nowhere).
  */
-bool park_reclaim(struct slot *own, struct hold *hold);
+bool park_reclaim(struct scoreboard *sb, int slot, struct hold *hold);
 
 /* Makes a hold free. Its number is the caller's to have closed. */
-void park_free(struct slot *slot, struct hold *hold);
+void park_free(struct scoreboard *sb, int slot, struct hold *hold);
 
 /* Takes a hold out of `from` to HOLD_ANSWERED; false: somebody was faster. */
 bool park_take(struct hold *hold, enum hold_state from);

@@ -279,6 +279,7 @@ void worker_run(const struct worker_setup *setup)
 		.s = *setup,
 		.sb = setup->sb,
 		.slot = &setup->sb->slots[setup->slot],
+		.holds = setup->sb->holds[setup->slot],
 		.evictable = true,
 	};
 	struct err err;

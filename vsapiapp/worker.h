@@ -18,6 +18,7 @@
  */
 struct worker_setup {
 	struct scoreboard *sb;
+	int sb_readonly; /* scoreboard_readonly() */
 	int slot;
 	enum slot_role role;
 	uint64_t generation;

@@ -46,15 +46,15 @@ static struct taken {
 
 static int number_of(const struct worker *w, const struct hold *hold)
 {
-	return slot_number(w->s.slot) + (int)(hold - w->slot->holds);
+	return slot_number(w->s.slot) + (int)(hold - w->holds);
 }
 
 /* The hold whose descriptor the kernel will give the next event. */
 static struct hold *next_hold(struct worker *w)
 {
 	for (int i = 0; i < SLOT_NUMBERS; i++)
-		if (atomic_load(&w->slot->holds[i].state) == HOLD_FREE)
-			return &w->slot->holds[i];
+		if (atomic_load(&w->holds[i].state) == HOLD_FREE)
+			return &w->holds[i];
 	return NULL;
 }
 
@@ -78,7 +78,7 @@ static bool write_answer(struct worker *w, int number, bool allow)
 static void note_taken(struct worker *w, struct hold *hold,
 		       enum counter_id counter, bool allow)
 {
-	taken[hold - w->slot->holds] = (struct taken){
+	taken[hold - w->holds] = (struct taken){
 		.since_ns = clock_mono_ns(),
 		.counter = counter,
 		.allow = allow,
@@ -88,7 +88,7 @@ static void note_taken(struct worker *w, struct hold *hold,
 /* The descriptor of a hold is closed: the number may be given out again. */
 static void set_free(struct worker *w, struct hold *hold)
 {
-	park_free(w->slot, hold);
+	park_free(w->sb, w->s.slot, hold);
 	w->busy--;
 }
 
@@ -129,7 +129,7 @@ static void answer(struct worker *w, struct hold *hold, enum counter_id counter,
  */
 static void confirm(struct worker *w, struct hold *hold)
 {
-	const struct taken *t = &taken[hold - w->slot->holds];
+	const struct taken *t = &taken[hold - w->holds];
 
 	close(number_of(w, hold));
 	if (write_answer(w, number_of(w, hold), t->allow))
@@ -173,12 +173,12 @@ static bool answer_all(struct worker *w, struct hold *hold,
 	park_finish(w->sb, w->s.slot, hold, before_ns, answer_parked, &sa);
 	/* Those of ours that awaited a worker which died meanwhile. */
 	for (int i = 0; i < SLOT_NUMBERS; i++) {
-		struct hold *other = &w->slot->holds[i];
+		struct hold *other = &w->holds[i];
 
 		if (atomic_load(&other->state) == HOLD_PARKED &&
 		    atomic_load(&other->start_ns) <= before_ns &&
 		    file_key_same(&other->key, &hold->key) &&
-		    park_reclaim(w->slot, other))
+		    park_reclaim(w->sb, w->s.slot, other))
 			answer(w, other, sa.counter, allow);
 	}
 	return in_time;
@@ -198,8 +198,9 @@ static void conclude(struct worker *w, struct hold *hold, struct file *f)
 		file_remember(w, f);
 	in_time = answer_all(w, hold, counter, allow, before_ns, report);
 	file_account(w, f, wait);
-	if (in_time && atomic_load(&w->sb->timeouts_in_row) != 0)
-		atomic_store(&w->sb->timeouts_in_row, 0);
+	if (in_time)
+		atomic_fetch_add_explicit(&w->slot->in_time, 1,
+					  memory_order_relaxed);
 	if (report)
 		report_finding(w, f, !allow && in_time, !in_time, wait,
 			       conf_action(w->s.conf, "FirstAction"),
@@ -230,7 +231,7 @@ static void scan(struct worker *w, struct hold *hold, struct file *f)
 static void follow(struct worker *w, struct hold *hold, struct file *f,
 		   enum park_state state)
 {
-	struct taken *t = &taken[hold - w->slot->holds];
+	struct taken *t = &taken[hold - w->holds];
 	unsigned int grace_ms = TAKEN_GRACE_MS;
 
 	switch (state) {
@@ -350,7 +351,7 @@ static bool take_one(struct worker *w)
 		return true;
 	}
 	w->busy++;
-	taken[hold - w->slot->holds].since_ns = 0;
+	taken[hold - w->holds].since_ns = 0;
 	hold->pid = ev.pid;
 	hold->source = ev.what & FANGROUP_EXEC ? SOURCE_EXEC : SOURCE_OPEN;
 	/* A guard that saw it stand before the event came has ended it. */
@@ -389,7 +390,7 @@ static void look_after(struct worker *w, struct hold *hold)
 static void look_after_all(struct worker *w)
 {
 	for (int i = 0; i < SLOT_NUMBERS && w->busy > 0; i++) {
-		struct hold *hold = &w->slot->holds[i];
+		struct hold *hold = &w->holds[i];
 
 		if (atomic_load(&hold->state) != HOLD_FREE)
 			look_after(w, hold);
@@ -450,6 +451,6 @@ static void let_go(struct worker *w, struct hold *hold)
 void front_end(struct worker *w)
 {
 	for (int i = 0; i < SLOT_NUMBERS; i++)
-		if (atomic_load(&w->slot->holds[i].state) != HOLD_FREE)
-			let_go(w, &w->slot->holds[i]);
+		if (atomic_load(&w->holds[i].state) != HOLD_FREE)
+			let_go(w, &w->holds[i]);
 }

@@ -38,6 +38,7 @@ struct worker {
 	struct worker_setup s; /* with the descriptors as they were moved */
 	struct scoreboard *sb;
 	struct slot *slot;
+	struct hold *holds; /* the slot's */
 	int epoll;
 	bool listening; /* the group or notify group is in epoll */
 	bool draining;

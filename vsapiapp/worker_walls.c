@@ -87,7 +87,6 @@ static const char *const allowed[] = {
 	"brk",
 	"mmap",
 	"munmap",
-	"mremap",
 	"mprotect",
 	"madvise",
 	/* itself */
@@ -165,7 +164,7 @@ static int leave_terminal(struct err *err)
 
 int worker_own_descriptors(struct worker_setup *s, struct err *err)
 {
-	int *own[] = {&s->group,	&s->notify,	 &s->khm,
+	int *own[] = {&s->sb_readonly,	&s->group,	 &s->notify,  &s->khm,
 		      &s->finding_sock, &s->master_sock, &s->log_sock};
 	int keep[sizeof(own) / sizeof(own[0])];
 	size_t n = 0;
@@ -201,6 +200,11 @@ static int set_limit(int what, rlim_t value, const char *name, struct err *err)
 
 int worker_walls(const struct worker_setup *s, struct err *err)
 {
+	const struct sandbox_memory board = {s->sb, sizeof(*s->sb)};
+
+	if (scoreboard_restrict(s->sb, s->sb_readonly, s->slot, err) < 0)
+		return -1;
+	close(s->sb_readonly);
 	if (sandbox_jail_enter(s->scratch, err) < 0)
 		return -1;
 	if (engine_tmpdir(s->engine, TMP, err) < 0)
@@ -220,5 +224,5 @@ int worker_walls(const struct worker_setup *s, struct err *err)
 	if (sandbox_landlock(TMP, err) < 0)
 		return -1;
 	return sandbox_seccomp(allowed, sizeof(allowed) / sizeof(allowed[0]),
-			       false, err);
+			       &board, false, err);
 }

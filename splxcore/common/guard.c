@@ -48,12 +48,22 @@ struct guard {
 	uint64_t taken;	  /* how many were taken; never goes back */
 	uint64_t transit; /* how many more may just be taken */
 	uint64_t before;  /* end of the queue at the last tick */
+	uint64_t in_time; /* what the slots' counts of it were together */
 	struct watch watch[SCOREBOARD_SLOTS][SLOT_NUMBERS];
 	uint64_t stale_ns[SCOREBOARD_SLOTS]; /* last answered blindly */
 	unsigned int first, count; /* of snaps, a ring, the oldest first */
 	struct snap snaps[SNAPS];
 	struct log_limit number_limit, read_limit, answer_limit;
 };
+
+static uint64_t answered_in_time(const struct scoreboard *sb)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < SCOREBOARD_SLOTS; i++)
+		sum += atomic_load(&sb->slots[i].in_time);
+	return sum;
+}
 
 struct guard *guard_new(struct scoreboard *sb, int group, bool may_read,
 			unsigned int patience_ms)
@@ -66,6 +76,7 @@ struct guard *guard_new(struct scoreboard *sb, int group, bool may_read,
 	guard->patience_ns = patience_ms * CLOCK_NS_PER_MS;
 	guard->inert = fangroup_pending(group) < 0;
 	guard->taken = scoreboard_taken(sb);
+	guard->in_time = answered_in_time(sb);
 	return guard;
 }
 
@@ -163,6 +174,16 @@ static void timed_out(struct guard *guard)
 	atomic_fetch_add(&guard->sb->timeouts_in_row, 1);
 }
 
+/* Before the timeouts of a tick are counted: those come behind. */
+static void note_answers(struct guard *guard)
+{
+	uint64_t now = answered_in_time(guard->sb);
+
+	if (now != guard->in_time)
+		atomic_store(&guard->sb->timeouts_in_row, 0);
+	guard->in_time = now;
+}
+
 static void breaker_set(struct guard *guard, bool open, const char *why)
 {
 	struct scoreboard *sb = guard->sb;
@@ -195,8 +216,7 @@ static void breaker_tick(struct guard *guard)
 	}
 	if (age(guard->now, atomic_load(&sb->breaker_since_ns)) < retry_ns)
 		return;
-	/* One more timeout opens it again at once. A scan that was finished
-	 * meanwhile has set it to 0, which stays. */
+	/* One more timeout opens it again at once. */
 	if (row >= most)
 		atomic_compare_exchange_strong(&sb->timeouts_in_row, &row,
 					       most - 1);
@@ -263,7 +283,7 @@ static void watch_hold(struct guard *guard, struct watch *watch,
 
 static void hold_tick(struct guard *guard, int slot, int n, uint64_t limit)
 {
-	struct hold *hold = &guard->sb->slots[slot].holds[n];
+	struct hold *hold = &guard->sb->holds[slot][n];
 	struct watch *watch = &guard->watch[slot][n];
 	uint64_t start = atomic_load(&hold->start_ns);
 	uint32_t state = atomic_load(&hold->state);
@@ -315,7 +335,8 @@ static void stale_tick(struct guard *guard, int slot, uint64_t limit)
 		return;
 	guard->stale_ns[slot] = guard->now;
 	for (int n = 0; n < SLOT_NUMBERS; n++)
-		if (atomic_load(&s->holds[n].state) == HOLD_FREE &&
+		if (atomic_load(&guard->sb->holds[slot][n].state) ==
+			    HOLD_FREE &&
 		    answer_number(guard, slot, n, 0))
 			timed_out(guard);
 }
@@ -456,7 +477,7 @@ static uint64_t in_transit(const struct guard *guard)
 		if (atomic_load(&s->role) != SLOT_FRONT)
 			continue;
 		for (int k = 0; k < SLOT_NUMBERS; k++) {
-			const struct hold *hold = &s->holds[k];
+			const struct hold *hold = &guard->sb->holds[i][k];
 
 			n += atomic_load(&hold->state) == HOLD_SCANNING &&
 			     hold->pid == 0 &&
@@ -488,6 +509,8 @@ void guard_tick(struct guard *guard)
 	guard->now = clock_mono_ns();
 	look(guard, &pending);
 	snap_take(guard, pending);
+	if (guard->may_read)
+		note_answers(guard);
 	holds_tick(guard);
 	if (!guard->may_read)
 		return;
@@ -505,7 +528,7 @@ int guard_answer_slot(struct scoreboard *sb, int group, int slot,
 	if (slot < 0 || slot >= SCOREBOARD_SLOTS || fangroup_pending(group) < 0)
 		return 0;
 	for (int n = 0; n < SLOT_NUMBERS; n++) {
-		struct hold *hold = &sb->slots[slot].holds[n];
+		struct hold *hold = &sb->holds[slot][n];
 		uint32_t state = atomic_load(&hold->state);
 		bool exempt = state != HOLD_FREE &&
 			      scoreboard_is_exempt(sb, hold->pid);

@@ -55,7 +55,8 @@
  *    A worker that wakes up in the microseconds between a guard's last look
  *    and its write, and takes its next event under the same number, can have
  *    that one answered by policy; it is counted as such.
- *  - A finished scan sets timeouts_in_row to 0.
+ *  - A scan that was answered in time (struct slot, in_time) sets
+ *    timeouts_in_row to 0.
  */
 #define GUARD_GRACE_MS 500
 

@@ -2,6 +2,9 @@
 #include "scoreboard.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,6 +16,13 @@
 #ifndef SCOREBOARD_LAYOUT
 #error "SCOREBOARD_LAYOUT: splxcore/common/module.mk computes it (layout.sh)"
 #endif
+
+_Static_assert(offsetof(struct scoreboard, slots) % SCOREBOARD_PAGE == 0 &&
+		       sizeof(struct slot) % SCOREBOARD_PAGE == 0 &&
+		       offsetof(struct scoreboard, next_ticket) %
+				       SCOREBOARD_PAGE ==
+			       0,
+	       "the parts of the scoreboard are whole pages");
 
 const char *const counter_names[COUNTER_COUNT] = {
 #define COUNTER(id, name, text) [COUNTER_##id] = (name),
@@ -94,6 +104,45 @@ struct scoreboard *scoreboard_map(int fd, struct err *err)
 	return foreign(err, "version", version, SCOREBOARD_LAYOUT);
 }
 
+int scoreboard_readonly(int fd, struct err *err)
+{
+	char path[64];
+	int ro;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ro = open(path, O_RDONLY | O_CLOEXEC);
+	if (ro < 0)
+		err_set(err, errno, "scoreboard: open(%s)", path);
+	return ro;
+}
+
+/* Maps [from, to) of it anew, as far as whole pages go. */
+static int map_readonly(struct scoreboard *sb, int fd, size_t from, size_t to,
+			struct err *err)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	from = (from + page - 1) / page * page;
+	to = to / page * page;
+	if (from < to &&
+	    mmap((char *)sb + from, to - from, PROT_READ,
+		 MAP_SHARED | MAP_FIXED, fd, (off_t)from) == MAP_FAILED)
+		return err_set(err, errno, "mapping the scoreboard to read");
+	return 0;
+}
+
+int scoreboard_restrict(struct scoreboard *sb, int readonly, int slot,
+			struct err *err)
+{
+	size_t own = offsetof(struct scoreboard, slots) +
+		     (size_t)slot * sizeof(struct slot);
+
+	if (map_readonly(sb, readonly, 0, own, err) < 0)
+		return -1;
+	return map_readonly(sb, readonly, own + sizeof(struct slot),
+			    offsetof(struct scoreboard, next_ticket), err);
+}
+
 int slot_number(int slot)
 {
 	return NUMBER_BASE + slot * SLOT_NUMBERS;
@@ -122,10 +171,12 @@ static void retire(struct scoreboard *sb, struct slot *slot)
 }
 
 /* What the last worker said of itself. Its samples stay: they are history. */
-static void forget_worker(struct slot *slot)
+static void forget_worker(struct scoreboard *sb, int no)
 {
+	struct slot *slot = &sb->slots[no];
+
 	for (int i = 0; i < SLOT_NUMBERS; i++) {
-		struct hold *hold = &slot->holds[i];
+		struct hold *hold = &sb->holds[no][i];
 
 		atomic_store(&hold->state, HOLD_FREE);
 		atomic_store(&hold->ticket, 0);
@@ -155,7 +206,7 @@ int scoreboard_claim(struct scoreboard *sb, enum slot_role role)
 		if (!atomic_compare_exchange_strong(&slot->role, &unused, role))
 			continue;
 		retire(sb, slot);
-		forget_worker(slot);
+		forget_worker(sb, i);
 		/* Its worker has yet to come: not to be taken for stale. */
 		atomic_store(&slot->beat_ns, clock_mono_ns());
 		return i;
@@ -167,7 +218,7 @@ void scoreboard_release(struct scoreboard *sb, int slot)
 {
 	if (slot < 0 || slot >= SCOREBOARD_SLOTS)
 		return;
-	forget_worker(&sb->slots[slot]);
+	forget_worker(sb, slot);
 	atomic_store(&sb->slots[slot].role, SLOT_UNUSED);
 }
 

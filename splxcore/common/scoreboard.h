@@ -24,6 +24,11 @@
  * one event at a time, and keeps an event's descriptor open until it is
  * answered. Hence a number means one event in the whole group. The
  * supervisor's own reads land on GUARD_NUMBER.
+ *
+ * Who may write what. It has three parts of whole pages. Root's processes and
+ * generations can write all of it. A worker is cut down to what it needs
+ * before it reads its first file (scoreboard_restrict()): it writes its own
+ * slot and the part that workers share, and reads the rest.
  */
 #define SCOREBOARD_SLOTS 48
 #define SLOT_NUMBERS 16
@@ -35,6 +40,8 @@
 #define SCOREBOARD_PASS 4096
 #define SCOREBOARD_MODULE 64 /* as in struct splxmod_status */
 #define SLOT_SAMPLES 64
+/* Where pages are larger, the neighbours of a boundary share one. */
+#define SCOREBOARD_PAGE 4096
 
 /* One question that a worker holds. */
 enum hold_state {
@@ -78,8 +85,10 @@ enum counter_id {
 extern const char *const counter_names[COUNTER_COUNT];
 extern const char *const counter_texts[COUNTER_COUNT];
 
+/* By its worker, but for what is said of the master. */
 struct slot {
-	_Atomic uint32_t role;	 /* enum slot_role; SLOT_UNUSED: free */
+	_Alignas(SCOREBOARD_PAGE) _Atomic uint32_t
+		role;		 /* enum slot_role; SLOT_UNUSED: free */
 	_Atomic int32_t pid;	 /* for people; not for signals */
 	_Atomic uint64_t start;	 /* its start time, see struct proc_id */
 	_Atomic uint64_t master; /* start time of the master that made it */
@@ -96,7 +105,9 @@ struct slot {
 	_Atomic uint64_t scan_ticket;
 	_Atomic uint32_t parked;  /* a bit for each hold that may be parked */
 	struct file_key scan_key; /* while scan_ticket or scan_start_ns */
-	struct hold holds[SLOT_NUMBERS]; /* by number - slot_number() */
+	/* How often it answered an opener in time after a scan; never set
+	 * back. For the breaker, see guard.h. */
+	_Atomic uint64_t in_time;
 	_Atomic uint64_t counters[COUNTER_COUNT];
 	struct hist wait; /* take to answer, all questions */
 	struct hist scan; /* engine time */
@@ -120,6 +131,8 @@ enum interceptor_kind {
 };
 
 struct scoreboard {
+	/* ---- control: workers only read it ---- */
+
 	uint32_t magic;
 	uint32_t version; /* of the layout; made by the build */
 	uint64_t boot_ns; /* monotonic, when the supervisor made it */
@@ -144,7 +157,6 @@ struct scoreboard {
 	/* bool, by the master: Include names plain directories, so workers
 	 * judge openers by path; else all that is asked lies within it. */
 	_Atomic uint32_t path_filter;
-	_Atomic uint64_t next_ticket;
 	/* How often the master has forgotten known files; what workers keep
 	 * from before that is not taken any more. */
 	_Atomic uint64_t forgets;
@@ -199,7 +211,16 @@ struct scoreboard {
 	struct hist retired_wait;
 	struct hist retired_scan;
 
+	/* ---- slots: a worker writes its own ---- */
+
 	struct slot slots[SCOREBOARD_SLOTS];
+
+	/* ---- shared: every worker writes it ---- */
+
+	_Alignas(SCOREBOARD_PAGE) _Atomic uint64_t next_ticket;
+	/* By slot and by number - slot_number(slot). Whoever scans a file
+	 * answers for those of others that await it. */
+	struct hold holds[SCOREBOARD_SLOTS][SLOT_NUMBERS];
 };
 
 /* Makes one (memfd, close-on-exec); NULL and *err. *fd_r is the caller's. */
@@ -210,6 +231,22 @@ struct scoreboard *scoreboard_new(int *fd_r, struct err *err);
  * that no program takes over what another one laid out in another way.
  */
 struct scoreboard *scoreboard_map(int fd, struct err *err);
+
+/*
+ * A descriptor of it through which nothing can be written; the caller's. -1
+ * and *err. Needs /proc.
+ */
+int scoreboard_readonly(int fd, struct err *err);
+/*
+ * Leaves this process of `sb` the slot `slot` and the shared part to write;
+ * the rest is mapped anew, at the same place, through `readonly`
+ * (scoreboard_readonly()), so that no mprotect(2) makes it writable. The
+ * caller sees to it that the slot's mapping is not made longer (mremap(2)) and
+ * that nothing stays open by which all could be mapped once more. -1 and
+ * *err.
+ */
+int scoreboard_restrict(struct scoreboard *sb, int readonly, int slot,
+			struct err *err);
 
 /* The first descriptor number of a slot. */
 int slot_number(int slot);

@@ -202,15 +202,17 @@ static int64_t age_ms(uint64_t since_ns)
 		 age_ms(atomic_load(&(sb)->who.beat_ns)),                      \
 		 atomic_load(&(sb)->who.restarts))
 
-static void describe_slot(struct str *out, const struct slot *slot, int i)
+static void describe_slot(struct str *out, const struct scoreboard *sb, int i)
 {
+	const struct slot *slot = &sb->slots[i];
+	const struct hold *holds = sb->holds[i];
 	int k, held = 0, parked = 0;
 
 	if (atomic_load(&slot->role) == SLOT_UNUSED)
 		return;
 	for (k = 0; k < SLOT_NUMBERS; k++) {
-		held += atomic_load(&slot->holds[k].state) == HOLD_SCANNING;
-		parked += atomic_load(&slot->holds[k].state) == HOLD_PARKED;
+		held += atomic_load(&holds[k].state) == HOLD_SCANNING;
+		parked += atomic_load(&holds[k].state) == HOLD_PARKED;
 	}
 	str_addf(out,
 		 "slot %d role=%u pid=%d generation=%" PRIu64
@@ -244,7 +246,7 @@ static void describe(struct str *out, const struct scoreboard *sb)
 		str_addf(out, "%s=%" PRIu64 "\n", counter_names[i],
 			 scoreboard_count(sb, (enum counter_id)i));
 	for (i = 0; i < SCOREBOARD_SLOTS; i++)
-		describe_slot(out, &sb->slots[i], i);
+		describe_slot(out, sb, i);
 }
 
 /* The supervisor's descriptor of the scoreboard, opened for ourselves. */

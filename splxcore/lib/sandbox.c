@@ -273,7 +273,21 @@ int sandbox_landlock(const char *dir, struct err *err)
 	return rc;
 }
 
-int sandbox_seccomp(const char *const *names, size_t n, bool log_only,
+/* A mapping that is made longer shows more of what it maps. */
+static int allow_mremap(scmp_filter_ctx ctx, const struct sandbox_memory *fixed)
+{
+	scmp_datum_t from = (scmp_datum_t)(uintptr_t)fixed->at;
+	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mremap), 1,
+				  SCMP_A0(SCMP_CMP_LT, from));
+
+	if (rc < 0)
+		return rc;
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mremap), 1,
+				SCMP_A0(SCMP_CMP_GE, from + fixed->size));
+}
+
+int sandbox_seccomp(const char *const *names, size_t n,
+		    const struct sandbox_memory *fixed, bool log_only,
 		    struct err *err)
 {
 	uint32_t otherwise =
@@ -295,6 +309,11 @@ int sandbox_seccomp(const char *const *names, size_t n, bool log_only,
 			rc = 0;
 		if (rc < 0)
 			err_set(err, -rc, "seccomp_rule_add(%s)", names[i]);
+	}
+	if (rc == 0 && fixed) {
+		rc = allow_mremap(ctx, fixed);
+		if (rc < 0)
+			err_set(err, -rc, "seccomp_rule_add(mremap)");
 	}
 	if (rc == 0) {
 		/* A tree instead of a chain, where this library can. */

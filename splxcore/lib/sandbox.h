@@ -64,9 +64,15 @@ int sandbox_landlock(const char *dir, struct err *err);
 /*
  * seccomp: only the system calls in names[n] (libseccomp names; those that
  * this architecture lacks are skipped). Any other kills the process
- * (SIGSYS), with `log_only` it fails with EPERM.
+ * (SIGSYS), with `log_only` it fails with EPERM. With `fixed`, mremap(2) need
+ * not be named: it is allowed for all mappings but those that begin there.
  */
-int sandbox_seccomp(const char *const *names, size_t n, bool log_only,
+struct sandbox_memory {
+	const void *at;
+	size_t size;
+};
+int sandbox_seccomp(const char *const *names, size_t n,
+		    const struct sandbox_memory *fixed, bool log_only,
 		    struct err *err);
 
 #endif

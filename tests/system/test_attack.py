@@ -193,8 +193,33 @@ def test_with_all_stopped_but_core_opens_are_bounded(make_suite):
     assert "the supervisor is continued" in json.dumps(s.events("system"))
 
 
+def test_a_worker_can_write_little_of_the_scoreboard(shared):
+    """Its own slot, and what the workers share; the rest is mapped through a
+    descriptor that was never open for writing."""
+    shares = set()
+    for pid in shared.workers("front") + shared.workers("back"):
+        parts = []
+        for line in open(f"/proc/{pid}/maps"):
+            if "splx-scoreboard" in line:
+                where, perms, offset = line.split()[:3]
+                start, end = (int(x, 16) for x in where.split("-"))
+                parts.append((int(offset, 16), end - start, perms))
+        parts.sort()
+        assert parts[0][0] == 0 and parts[0][2] == "r--s", parts
+        writable = [p for p in parts if p[2] != "r--s"]
+        assert {p[2] for p in writable} == {"rw-s"}
+        total = sum(p[1] for p in parts)
+        assert sum(p[1] for p in writable) < total / 5, parts
+        shares.add(tuple(p[0] for p in writable))
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                assert "splx-scoreboard" not in os.readlink(
+                    f"/proc/{pid}/fd/{fd}")
+    assert len(shares) >= 3  # each another slot
+
+
 def scoreboard(suite):
-    """The memory that workers can write."""
+    """The memory that all share; a worker can write a part of it."""
     pid = suite.pid_of("supervisor")
     fd = os.open(f"/proc/{pid}/fd/3", os.O_RDWR)
     m = mmap.mmap(fd, os.fstat(fd).st_size)
@@ -211,8 +236,8 @@ def process_place(memory, pid):
 
 
 def test_a_forged_master_gets_no_signal(make_suite):
-    """A worker can write its pid; the signals for a reload end whoever does
-    not expect them, and core sends them as root."""
+    """Should somebody be able to write its pid: the signals for a reload end
+    whoever does not expect them, and core sends them as root."""
     s = make_suite(FirstAction="deny")
     s.start()
     victim = subprocess.Popen(["sleep", "100"])

@@ -20,8 +20,7 @@ static void held_question_is_allowed_when_the_timeout_is_over(void **state)
 	assert_waited(0, TIMEOUT - 1, TIMEOUT + SLACK, 0);
 	assert_int_equal(counted(POLICY_TIMEOUT), 1);
 	assert_int_equal(atomic_load(&sb->timeouts_in_row), 1);
-	assert_int_equal(atomic_load(&sb->slots[0].holds[0].state),
-			 HOLD_ANSWERED);
+	assert_int_equal(atomic_load(&sb->holds[0][0].state), HOLD_ANSWERED);
 	bed_kill(w);
 }
 
@@ -86,7 +85,7 @@ static void worker_stopped_before_entering_what_it_took_holds_nobody(
 	(void)state;
 	bed_opener(&bed, 0);
 	wait_stopped(w);
-	assert_int_equal(atomic_load(&sb->slots[0].holds[0].state), HOLD_FREE);
+	assert_int_equal(atomic_load(&sb->holds[0][0].state), HOLD_FREE);
 	tick_until_back(0, 1);
 	assert_waited(0, TIMEOUT, TIMEOUT + GUARD_GRACE_MS + SLACK, 0);
 	assert_int_equal(counted(POLICY_TIMEOUT), 1);
@@ -209,7 +208,7 @@ static void time_in_the_queue_counts_for_a_held_question(void **state)
 static void many_quick_questions_under_one_number_are_not_one_long(void **state)
 {
 	int slot = scoreboard_claim(sb, SLOT_FRONT);
-	struct hold *hold = &sb->slots[slot].holds[0];
+	struct hold *hold = &sb->holds[slot][0];
 
 	(void)state;
 	for (int i = 0; i < 2 * TIMEOUT / 50; i++) {
@@ -586,7 +585,7 @@ static void without_fanotify_ticks_do_nothing(void **state)
 	int slot = scoreboard_claim(sb, SLOT_FRONT);
 
 	(void)state;
-	atomic_store(&sb->slots[slot].holds[0].state, HOLD_SCANNING);
+	atomic_store(&sb->holds[slot][0].state, HOLD_SCANNING);
 	for (int i = 0; i < 5; i++)
 		guard_tick(none);
 	assert_int_equal(counted(POLICY_TIMEOUT), 0);

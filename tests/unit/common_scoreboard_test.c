@@ -163,16 +163,16 @@ static void new_worker_finds_nothing_of_the_old_one(void **state)
 	struct slot *s = &sb->slots[slot];
 
 	(void)state;
-	atomic_store(&s->holds[3].state, HOLD_SCANNING);
-	atomic_store(&s->holds[3].ticket, 9);
+	atomic_store(&sb->holds[slot][3].state, HOLD_SCANNING);
+	atomic_store(&sb->holds[slot][3].ticket, 9);
 	atomic_store(&s->scan_start_ns, 1);
 	atomic_store(&s->drain, 1);
 	atomic_store(&s->pid, 12345);
 	atomic_store(&s->beat_ns, 1);
 	scoreboard_release(sb, slot);
 	assert_int_equal(scoreboard_claim(sb, SLOT_FRONT), slot);
-	assert_int_equal(atomic_load(&s->holds[3].state), HOLD_FREE);
-	assert_int_equal(atomic_load(&s->holds[3].ticket), 0);
+	assert_int_equal(atomic_load(&sb->holds[slot][3].state), HOLD_FREE);
+	assert_int_equal(atomic_load(&sb->holds[slot][3].ticket), 0);
 	assert_int_equal(atomic_load(&s->scan_start_ns), 0);
 	assert_int_equal(atomic_load(&s->drain), 0);
 	assert_int_equal(atomic_load(&s->pid), 0);

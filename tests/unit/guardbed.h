@@ -61,7 +61,7 @@ static void worker_answer(struct slot *slot, struct hold *hold,
 			raise(SIGSTOP);
 		fangroup_answer(group, ev->fd, true);
 		atomic_fetch_add(&slot->counters[COUNTER_ALLOWED_CLEAN], 1);
-		atomic_store(&sb->timeouts_in_row, 0);
+		atomic_fetch_add(&slot->in_time, 1);
 	}
 	fd_close(&ev->fd);
 	atomic_store(&hold->state, HOLD_FREE);
@@ -76,7 +76,7 @@ static void worker_event(int no, enum manner manner, struct fangroup_event *ev)
 	if (ev->fd < slot_number(no) ||
 	    ev->fd >= slot_number(no) + SLOT_NUMBERS)
 		abort();
-	hold = &slot->holds[ev->fd - slot_number(no)];
+	hold = &sb->holds[no][ev->fd - slot_number(no)];
 	if (manner == WORKER_STOPS_BLIND || manner == WORKER_STOPS_TAKEN)
 		raise(SIGSTOP);
 	if (manner == WORKER_DAWDLES)
@@ -127,14 +127,16 @@ static pid_t worker_start(enum manner manner, int *slot_r)
 			atomic_store(&slot->beat_ns, clock_mono_ns());
 			if (poll(&p, 1, 100) <= 0)
 				continue;
-			while (atomic_load(&slot->holds[n].state) != HOLD_FREE)
+			while (atomic_load(&sb->holds[no][n].state) !=
+			       HOLD_FREE)
 				n++;
 			if (manner != WORKER_STOPS_BLIND)
-				worker_prepare(&slot->holds[n]);
+				worker_prepare(&sb->holds[no][n]);
 			if (fangroup_read(group, &ev) == 1)
 				worker_event(no, manner, &ev);
 			else
-				atomic_store(&slot->holds[n].state, HOLD_FREE);
+				atomic_store(&sb->holds[no][n].state,
+					     HOLD_FREE);
 		}
 	}
 	while (atomic_load(ready) == 0)

@@ -441,7 +441,8 @@ static const char *const few[] = {
 static void filtered(bool log_only)
 {
 	WALL(sandbox_become(BED_USER, BED_USER, 0, &e_));
-	WALL(sandbox_seccomp(few, sizeof(few) / sizeof(*few), log_only, &e_));
+	WALL(sandbox_seccomp(few, sizeof(few) / sizeof(*few), NULL, log_only,
+			     &e_));
 }
 
 static void child_seccomp_allowed(void)
@@ -524,7 +525,7 @@ static void child_reader(void)
 	jail(1ull << CAP_LEASE);
 	WALL(sandbox_landlock("/tmp", &e_));
 	WALL(sandbox_seccomp(reader_calls,
-			     sizeof(reader_calls) / sizeof(*reader_calls),
+			     sizeof(reader_calls) / sizeof(*reader_calls), NULL,
 			     false, &e_));
 	MUST(poll(&p, 1, 5000) == 1 && fangroup_read(group, &ev) == 1);
 	MUST(pread(ev.fd, &c, 1, 0) == 1 && c == 'c');

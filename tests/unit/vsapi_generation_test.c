@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "common/control.h"
 #include "common/paths.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
@@ -130,9 +131,14 @@ static int setup(void **state)
 	assert_int_equal(mount("t", mounted, "tmpfs", 0, "size=1M"), 0);
 	is_ready = is_gone = is_taken = false;
 	failure[0] = '\0';
-	loop = loop_new();
 	sb = scoreboard_new(&sb_fd, &err);
 	assert_non_null(sb);
+	if (sb_fd != INHERIT_SCOREBOARD) {
+		assert_true(dup2(sb_fd, INHERIT_SCOREBOARD) >= 0);
+		close(sb_fd);
+		sb_fd = INHERIT_SCOREBOARD;
+	}
+	loop = loop_new();
 	conf = conf_new();
 	set("ScanUser", "61184");
 	set("ScratchSize", "16M");

@@ -66,7 +66,7 @@ struct thread_arg {
 
 static void free_hold(struct thread_arg *a, struct hold *hold)
 {
-	park_free(&sb->slots[a->slot], hold);
+	park_free(sb, a->slot, hold);
 }
 
 static void scan_now(struct thread_arg *a, struct hold *hold, int h)
@@ -117,7 +117,7 @@ static void follow_up(struct thread_arg *a, struct hold *hold, int h,
 
 static void take_question(struct thread_arg *a, int h)
 {
-	struct hold *hold = &sb->slots[a->slot].holds[h];
+	struct hold *hold = &sb->holds[a->slot][h];
 
 	a->seen_ns[h] = 0;
 	memset(&hold->key, 0, sizeof(hold->key));
@@ -133,7 +133,7 @@ static int look_after(struct thread_arg *a)
 	int busy = 0;
 
 	for (int h = 0; h < SLOT_NUMBERS; h++) {
-		struct hold *hold = &sb->slots[a->slot].holds[h];
+		struct hold *hold = &sb->holds[a->slot][h];
 		enum park_state state;
 
 		if (atomic_load(&hold->state) == HOLD_FREE)
@@ -155,7 +155,7 @@ static void *work(void *arg)
 	for (int round = 0; round < ROUNDS && clock_mono_ns() < a->end_ns;
 	     round++) {
 		for (int h = 0; h < SLOT_NUMBERS; h++) {
-			if (atomic_load(&sb->slots[a->slot].holds[h].state) !=
+			if (atomic_load(&sb->holds[a->slot][h].state) !=
 			    HOLD_FREE)
 				continue;
 			take_question(a, h);
@@ -178,7 +178,7 @@ static void *guard(void *arg)
 	while (!atomic_load(stop)) {
 		int slot = rand_r(&seed) % WORKERS;
 		int h = rand_r(&seed) % SLOT_NUMBERS;
-		struct hold *hold = &sb->slots[slot].holds[h];
+		struct hold *hold = &sb->holds[slot][h];
 		uint32_t state = atomic_load(&hold->state);
 
 		/* Its answer is a policy: right for every file. */
@@ -250,7 +250,8 @@ static void a_guard_in_between_leaves_nobody_waiting(void **state)
 static int set_up(void **state)
 {
 	alarm(120);
-	sb = xcalloc(1, sizeof(*sb));
+	sb = aligned_alloc(SCOREBOARD_PAGE, sizeof(*sb));
+	assert_non_null(sb);
 	return 0;
 }
 

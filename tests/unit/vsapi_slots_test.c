@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -102,10 +103,18 @@ static struct file_key key_of(uint64_t ino)
 	return key;
 }
 
+static struct scoreboard *fresh(void)
+{
+	struct scoreboard *sb = aligned_alloc(SCOREBOARD_PAGE, sizeof(*sb));
+
+	assert_non_null(sb);
+	return memset(sb, 0, sizeof(*sb));
+}
+
 static void test_the_second_death_poisons_a_file_until_patterns_change(
 	void **state)
 {
-	struct scoreboard *sb = xcalloc(1, sizeof(*sb));
+	struct scoreboard *sb = fresh();
 	struct file_key a = key_of(1), b = key_of(2), changed = key_of(1);
 
 	changed.ctime_ns = 5;
@@ -123,7 +132,7 @@ static void test_the_second_death_poisons_a_file_until_patterns_change(
 
 static void test_a_full_poison_table_keeps_those_that_kill_again(void **state)
 {
-	struct scoreboard *sb = xcalloc(1, sizeof(*sb));
+	struct scoreboard *sb = fresh();
 	struct file_key bad = key_of(1), other;
 	uint64_t i;
 

@@ -94,8 +94,7 @@ static int parked(void)
 
 	for (int i = 0; i < SCOREBOARD_SLOTS; i++)
 		for (int h = 0; h < SLOT_NUMBERS; h++)
-			n += atomic_load(&sb->slots[i].holds[h].state) ==
-			     HOLD_PARKED;
+			n += atomic_load(&sb->holds[i][h].state) == HOLD_PARKED;
 	return n;
 }
 
@@ -156,7 +155,7 @@ static void a_finding_after_the_timeout_is_late(void **state)
 	wait_until((slot = scanning_slot()) >= 0);
 	/* What a guard does. */
 	for (int h = 0; h < SLOT_NUMBERS; h++) {
-		struct hold *hold = &sb->slots[slot].holds[h];
+		struct hold *hold = &sb->holds[slot][h];
 		uint32_t expected = HOLD_SCANNING;
 
 		if (!atomic_compare_exchange_strong(&hold->state, &expected,
@@ -170,7 +169,7 @@ static void a_finding_after_the_timeout_is_late(void **state)
 	assert_int_equal(f.late, 1);
 	assert_int_equal(f.denied, 0);
 	/* The number is free again. */
-	wait_until(atomic_load(&sb->slots[slot].holds[0].state) == HOLD_FREE);
+	wait_until(atomic_load(&sb->holds[slot][0].state) == HOLD_FREE);
 	assert_int_equal(try_open(in_fs("slow")), EPERM);
 	expect_count(COUNTER_FINDINGS_LATE, 1);
 }

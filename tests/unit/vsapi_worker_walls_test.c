@@ -32,6 +32,7 @@ static int behind_walls(int (*fn)(void))
 		if (worker_own_descriptors(&s, &err) < 0 ||
 		    worker_walls(&s, &err) < 0)
 			_exit(99);
+		signal(SIGSEGV, SIG_DFL); /* cmocka's own is no end */
 		_exit(fn());
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -265,11 +266,138 @@ static void nothing_outside_its_scratch_can_be_reached(void **state)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
 }
 
+static int own_slot; /* of who is behind the walls */
+
+static int write_what_is_ours(void)
+{
+	struct slot *own = &sb->slots[own_slot];
+
+	atomic_fetch_add(&own->counters[0], 1);
+	own->samples[SLOT_SAMPLES - 1].path[0] = 'x';
+	atomic_fetch_add(&sb->next_ticket, 1);
+	atomic_store(&sb->holds[SCOREBOARD_SLOTS - 1][SLOT_NUMBERS - 1].ticket,
+		     0);
+	atomic_store(&sb->holds[0][0].ticket, 0);
+	return 42;
+}
+
+static int switch_off(void)
+{
+	atomic_store(&sb->interceptor, INTERCEPTOR_OFF);
+	return 0;
+}
+
+static int exempt_somebody(void)
+{
+	scoreboard_exempt(sb, 1);
+	return 0;
+}
+
+static int open_breaker(void)
+{
+	atomic_store(&sb->timeouts_in_row, 1000);
+	return 0;
+}
+
+static int change_retired(void)
+{
+	atomic_store(&sb->retired_scan.bucket[HIST_BUCKETS - 1], 1);
+	return 0;
+}
+
+static int drain_the_next(void)
+{
+	atomic_store(&sb->slots[own_slot + 1].drain, 1);
+	return 0;
+}
+
+static int drain_the_one_before(void)
+{
+	sb->slots[own_slot - 1].samples[SLOT_SAMPLES - 1].path[200] = 'x';
+	return 0;
+}
+
+static int drain_the_last(void)
+{
+	atomic_store(&sb->slots[SCOREBOARD_SLOTS - 1].drain, 1);
+	return 0;
+}
+
+static int make_it_writable(void)
+{
+	return mprotect(sb, SCOREBOARD_PAGE, PROT_READ | PROT_WRITE) < 0 &&
+			       errno == EACCES &&
+			       mprotect(&sb->slots[own_slot + 1],
+					SCOREBOARD_PAGE,
+					PROT_READ | PROT_WRITE) < 0
+		       ? 42
+		       : 1;
+}
+
+static int make_it_longer(void)
+{
+	return mremap(&sb->slots[own_slot], sizeof(struct slot),
+		      2 * sizeof(struct slot), MREMAP_MAYMOVE) == MAP_FAILED;
+}
+
+static int show_it_once_more(void)
+{
+	return mremap(&sb->slots[own_slot], 0, 2 * sizeof(struct slot),
+		      MREMAP_MAYMOVE) == MAP_FAILED;
+}
+
+static int grow_other_memory(void)
+{
+	char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	p = mremap(p, 1 << 20, 1 << 22, MREMAP_MAYMOVE);
+	return p == MAP_FAILED ? 1 : 42;
+}
+
+static void only_what_a_worker_needs_of_the_scoreboard_can_be_written(
+	void **state)
+{
+	static const struct {
+		const char *name;
+		int (*fn)(void);
+		int sig;
+	} tries[] = {
+		{"what it needs", write_what_is_ours, 0},
+		{"interceptor", switch_off, SIGSEGV},
+		{"exempt", exempt_somebody, SIGSEGV},
+		{"breaker", open_breaker, SIGSEGV},
+		{"retired", change_retired, SIGSEGV},
+		{"next slot", drain_the_next, SIGSEGV},
+		{"slot before", drain_the_one_before, SIGSEGV},
+		{"last slot", drain_the_last, SIGSEGV},
+		{"mprotect", make_it_writable, 0},
+		{"mremap", make_it_longer, SIGSYS},
+		{"mremap of nothing", show_it_once_more, SIGSYS},
+		{"mremap elsewhere", grow_other_memory, 0},
+	};
+
+	/* So that there is one before it. */
+	assert_int_equal(scoreboard_claim(sb, SLOT_BACK), 0);
+	own_slot = 1;
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		int status = behind_walls(tries[i].fn);
+
+		if (tries[i].sig
+			    ? !WIFSIGNALED(status) ||
+				      WTERMSIG(status) != tries[i].sig
+			    : !WIFEXITED(status) || WEXITSTATUS(status) != 42)
+			fail_msg("%s: status %#x", tries[i].name, status);
+	}
+	scoreboard_release(sb, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BACK(forbidden_calls_kill_the_worker),
 		BACK(nothing_outside_its_scratch_can_be_reached),
+		BACK(only_what_a_worker_needs_of_the_scoreboard_can_be_written),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_group, tear_down_group);

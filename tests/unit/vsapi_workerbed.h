@@ -229,6 +229,7 @@ static inline void setup_of(struct worker_setup *s, int slot,
 {
 	*s = (struct worker_setup){
 		.sb = sb,
+		.sb_readonly = scoreboard_readonly(sb_fd, NULL),
 		.slot = slot,
 		.role = role,
 		.generation = 1,
