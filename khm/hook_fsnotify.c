@@ -11,8 +11,13 @@
  * FS_CLOSE_WRITE is the close-after-write.
  *
  * A super block must be marked before its first open, and nobody tells the
- * kernel's own listeners that there is a new one. So all are looked for when
- * user space says that it saw a mount (by arming again), and once a second.
+ * kernel's own listeners that there is a new one. All are looked for
+ *  - before a process that mounts in the first mount namespace is back from
+ *    its system call (mounts.c);
+ *  - when user space says that it saw a mount, by arming again;
+ *  - once a second.
+ * So what is not seen are the first opens on what is mounted in another mount
+ * namespace, or not attached anywhere.
  *
  * An opener waits inside fsnotify's SRCU section. The wait is bounded by the
  * verdict timeout; as long as somebody waits, marks that other listeners
@@ -20,6 +25,7 @@
  * is given back only afterwards, and whoever flushes that (the end of a
  * fanotify or inotify group) waits too.
  */
+#include <linux/fs_struct.h>
 #include <linux/fsnotify_backend.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -29,10 +35,12 @@
 
 #include "hook.h"
 #include "judge.h"
+#include "mounts.h"
 #include "rivals.h"
 
 #define RESCAN HZ
 #define SCAN_WAIT (5 * HZ)
+#define MOUNT_WAIT HZ /* that a mounting process is held up at most */
 #define MAX_TYPES 128
 
 struct listener {
@@ -54,6 +62,8 @@ static struct workqueue_struct *scan_queue;
 static DECLARE_WAIT_QUEUE_HEAD(scan_done);
 static unsigned long scans_begun, scans_ended;
 static bool scan_again;
+/* Of the root of who armed, with a reference to its module. */
+static struct file_system_type *first_root;
 
 static atomic_t marks_used = ATOMIC_INIT(0);  /* attached */
 static atomic_t marks_alive = ATOMIC_INIT(0); /* not yet freed */
@@ -124,6 +134,30 @@ static bool made_up(const struct file_system_type *type)
 	return type->fs_flags & FS_DISALLOW_NOTIFY_PERM;
 }
 
+static bool types_have(struct file_system_type *const *types,
+		       unsigned int count, const struct file_system_type *type)
+{
+	while (count-- > 0)
+		if (types[count] == type)
+			return true;
+	return false;
+}
+
+/* The kernel's first root (an initramfs lies there) has a type that is not
+ * registered, and built in. */
+static struct file_system_type *root_type(void)
+{
+	struct file_system_type *type;
+	struct path root;
+
+	get_fs_root(current->fs, &root);
+	type = root.mnt->mnt_sb->s_type;
+	if (!try_module_get(type->owner))
+		type = NULL;
+	path_put(&root);
+	return type;
+}
+
 /*
  * The registered types that have super blocks, each with a reference to its
  * module. They form a chain that only grows at its end, and whose first is
@@ -147,6 +181,10 @@ static unsigned int types_get(struct file_system_type *types[MAX_TYPES])
 			types[count++] = t;
 	rcu_read_unlock();
 	module_put(head->owner);
+	if (first_root && count < MAX_TYPES &&
+	    !types_have(types, count, first_root) &&
+	    try_module_get(first_root->owner))
+		types[count++] = first_root;
 	return count;
 }
 
@@ -252,6 +290,18 @@ static bool scan_now(void)
 				  SCAN_WAIT);
 }
 
+/* In a process that has mounted something. It does not scan itself: another
+ * file system's trouble is not its own. */
+static void mounted(void)
+{
+	unsigned long want = READ_ONCE(scans_begun) + 1;
+
+	mod_delayed_work(scan_queue, &scan, 0);
+	wait_event_killable_timeout(scan_done,
+				    (long)(READ_ONCE(scans_ended) - want) >= 0,
+				    MOUNT_WAIT);
+}
+
 /* ---- listeners ---- */
 
 static u32 mask_of(u32 classes)
@@ -315,29 +365,39 @@ static int fsnotify_can_arm(struct splxmod_report *r)
 	return 0;
 }
 
+static int fsnotify_begin(u32 classes, struct splxmod_report *r)
+{
+	struct listener *l;
+
+	scan_queue = alloc_workqueue("splxmod_scan", WQ_UNBOUND, 1);
+	if (!scan_queue)
+		return -ENOMEM;
+	l = listener_new(classes);
+	if (!l) {
+		destroy_workqueue(scan_queue);
+		return -ENOMEM;
+	}
+	mutex_lock(&scan_mutex);
+	listener = l;
+	first_root = root_type();
+	mutex_unlock(&scan_mutex);
+	WRITE_ONCE(scan_again, true);
+	if (splxmod_mounts_watch(mounted))
+		splxmod_report_line(r, "fsnotify: /proc/1/mounts cannot be "
+				       "watched: a new file system is seen "
+				       "within a second");
+	return 0;
+}
+
 static int fsnotify_arm(u32 classes, struct splxmod_report *r)
 {
-	if (!listener) {
-		struct listener *l;
+	int ret = listener ? 0 : fsnotify_begin(classes, r);
 
-		scan_queue = alloc_workqueue("splxmod_scan", WQ_UNBOUND, 1);
-		if (!scan_queue)
-			return -ENOMEM;
-		l = listener_new(classes);
-		if (!l) {
-			destroy_workqueue(scan_queue);
-			return -ENOMEM;
-		}
-		mutex_lock(&scan_mutex);
-		listener = l;
-		mutex_unlock(&scan_mutex);
-		WRITE_ONCE(scan_again, true);
-	}
-	if (!scan_now())
+	if (!ret && !scan_now())
 		splxmod_report_line(r,
 				    "fsnotify: a file system that is being "
 				    "mounted or unmounted delays the marking");
-	return 0;
+	return ret;
 }
 
 /* The marks' mask cannot be changed from a module: new ones first, then the
@@ -377,6 +437,7 @@ static int fsnotify_disarm(struct splxmod_report *r, void (*release)(void))
 				       "is being mounted or unmounted");
 		return -EBUSY;
 	}
+	splxmod_mounts_unwatch();
 	WRITE_ONCE(scan_again, false);
 	mutex_lock(&scan_mutex);
 	l = listener;
@@ -385,6 +446,9 @@ static int fsnotify_disarm(struct splxmod_report *r, void (*release)(void))
 	mutex_unlock(&scan_mutex);
 	cancel_delayed_work_sync(&scan);
 	destroy_workqueue(scan_queue);
+	if (first_root)
+		module_put(first_root->owner);
+	first_root = NULL;
 	release();
 	wait_for_marks();
 	return 0;
@@ -405,6 +469,7 @@ const struct splxmod_hook splxmod_hook_fsnotify = {
 	.disarm = fsnotify_disarm,
 	.marked = fsnotify_marked,
 	.blind = "opens on a file system in the first second of its being "
-		 "mounted, unless user space says at once that it was mounted; "
-		 "descriptors that a fanotify listener got",
+		 "mounted in another mount namespace than the first, or "
+		 "unattached, unless user space says at once that it was "
+		 "mounted; descriptors that a fanotify listener got",
 };

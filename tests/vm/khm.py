@@ -7,7 +7,7 @@ C=/src/build/tests/vm/khmctl
 fail() { echo "FAILED: $*"; cat /tmp/serve.log 2>/dev/null; exit 1; }
 serve() {
 	: >/tmp/serve.log
-	$C serve "$@" >/tmp/serve.log 2>&1 & server=$!
+	$C serve "$@" >>/tmp/serve.log 2>&1 & server=$!
 	for _ in $(seq 100); do
 		grep -q ready /tmp/serve.log && return
 		kill -0 $server 2>/dev/null || return 1
@@ -41,7 +41,7 @@ load() {
 unload() { touch /tmp/stop; wait $loaders; loaders=; }
 echo DENY >/tmp/deny
 # Where only those wait who are meant to: serve … only /wait
-mkdir -p /wait; mountpoint -q /wait || mount -t tmpfs none /wait
+mkdir -p /wait; grep -q ' /wait ' /proc/mounts || mount -t tmpfs none /wait
 """
 
 

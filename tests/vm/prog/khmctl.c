@@ -3,15 +3,16 @@
  * Drives splxmod for the tests of its hook, with nothing of the suite:
  *
  *  khmctl arm METHOD CLASSES    configures and arms; says the report
+ *  khmctl again                 arms once more, as it is configured
  *  khmctl disarm [passive]
  *  khmctl status                one "name value" a line
  *  khmctl serve METHOD CLASSES [readers N] [delay MS] [timeout MS] [closed]
  *               [only PATH]
- *      asks about files on the file system of PATH alone; arms, answers until
- * SIGTERM, disarms. A file that begins with DENY is denied, and one that ends
- * with hook's mark. With "closed" every way out by policy ends in EPERM. Says
- *      "ready" once it answers, and each question on a line of its own:
- *      "open|exec|close PATH PID".
+ *      arms, answers until SIGTERM, disarms. A file that begins with DENY, or
+ *      ends with hook's mark, is denied. With a PATH it is asked about files
+ *      on that file system alone. With "closed" every way out by policy ends
+ *      in EPERM. Says "ready" once it answers, and each question on a line of
+ *      its own: "open|exec|close PATH PID".
  *  khmctl hold SECONDS          holds a descriptor of the device open
  *  khmctl open FILE             opens and closes it
  *  khmctl cycle N METHOD CLASSES   arms and disarms so often
@@ -288,6 +289,8 @@ int main(int argc, char **argv)
 		status();
 		return 0;
 	}
+	if (!strcmp(verb, "again"))
+		return arming(SPLXMOD_IOC_ARM, 0);
 	if (!strcmp(verb, "disarm"))
 		return arming(SPLXMOD_IOC_DISARM,
 			      argc > 2 ? SPLXMOD_DISARM_PASSIVE : 0);

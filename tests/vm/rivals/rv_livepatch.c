@@ -16,13 +16,8 @@ static int rival_file_open(struct file *file)
 }
 
 static struct klp_func funcs[] = {
-	{ .old_name = RIVAL_SITE, .new_func = rival_file_open },
-	{}
-};
-static struct klp_object objects[] = {
-	{ .funcs = funcs },
-	{}
-};
+	{.old_name = RIVAL_SITE, .new_func = rival_file_open}, {}};
+static struct klp_object objects[] = {{.funcs = funcs}, {}};
 static struct klp_patch patch = {
 	.mod = THIS_MODULE,
 	.objs = objects,

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""What the module sees: every kind of open of prog/hook.c, by both methods;
+each open once, and the closes of what was written."""
+
+import pytest
+
+import khm
+from test_hook import HARMLESS, SETUP, cases
+
+pytestmark = pytest.mark.seconds(600)
+METHODS = ["ftrace", "fsnotify"]
+# fsnotify: nobody tells of file systems that are mounted in another mount
+# namespace, as these cases do, or are not attached anywhere.
+UNSEEN = {"ftrace": set(),
+          "fsnotify": {"new_mount", "detached", "overlay", "overlay_exec"}}
+
+
+@pytest.fixture
+def bed(vm):
+    khm.put(vm)
+    return vm
+
+
+@pytest.mark.smoke
+@pytest.mark.fresh
+@pytest.mark.parametrize("method", METHODS)
+def test_every_kind_of_open_is_refused(bed, method):
+    text = khm.check(bed, SETUP + f"""
+        serve {method} oec || fail serve
+        ./hook run good >good.out
+        ./hook run bad >bad.out
+        stop || fail disarm
+        cat good.out; echo ====; cat bad.out
+    """, seconds=150).out
+    good, bad = (cases(t) for t in text.split("====\n"))
+    assert {n for n, r in good.items() if not r.startswith("0 ok")} == set()
+    allowed = {n for n, r in bad.items() if r.startswith("0 ")}
+    refused = {n for n, r in bad.items() if r.startswith("1 EPERM")}
+    assert HARMLESS <= allowed <= HARMLESS | UNSEEN[method], bad
+    assert allowed | refused == set(bad)
+    assert bad["truncate"] == "1 EPERM kept"
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("method", METHODS)
+def test_each_open_is_asked_about_once(bed, method):
+    out = khm.check(bed, f"""
+        serve {method} oec only /wait || fail serve
+        cp /bin/busybox /wait/true
+        printf '#!/wait/true sh\\necho run\\n' >/wait/script
+        chmod +x /wait/script
+        sleep 0.5
+        : >/tmp/serve.log
+        echo new >/wait/new
+        cat /wait/new
+        echo more >>/wait/new
+        /wait/true
+        mkdir -p /wait/l /wait/u /wait/w /tmp/o; echo lower >/wait/l/f
+        mount -t overlay o -o lowerdir=/wait/l,upperdir=/wait/u,workdir=/wait/w \
+            /tmp/o || fail overlay
+        sleep 0.5
+        stop || fail disarm
+        grep /wait/ /tmp/serve.log | cut -d' ' -f1,2
+        umount /tmp/o
+    """).out
+    said = [line for line in out.splitlines()
+            if line.startswith(("open ", "exec ", "close "))]
+    assert said.count("close /wait/new") == 2, out
+    assert said.count("open /wait/new") == 2, out
+    assert said.count("exec /wait/true") == 1, out
+    assert said.count("open /wait/true") == 0, out
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("method", METHODS)
+def test_an_overlays_open_is_asked_about_once(bed, method):
+    out = khm.check(bed, f"""
+        mkdir -p /wait/l /wait/u /wait/w /tmp/o
+        echo lower >/wait/l/f
+        mount -t overlay o -o lowerdir=/wait/l,upperdir=/wait/u,workdir=/wait/w \
+            /tmp/o || fail overlay
+        serve {method} oec || fail serve
+        : >/tmp/serve.log
+        cat /tmp/o/f
+        sleep 0.5
+        stop || fail disarm
+        grep -c '^open.*/f ' /tmp/serve.log
+        umount /tmp/o
+    """).out
+    assert out.splitlines()[-1] == "1", out
+
+
+@pytest.mark.parametrize("classes, kinds", [
+    ("o", {"open"}), ("e", {"exec"}), ("c", {"close"}),
+    ("oe", {"open", "exec"})])
+@pytest.mark.parametrize("method", METHODS)
+def test_only_the_classes_that_are_wanted(bed, method, classes, kinds):
+    out = khm.check(bed, f"""
+        serve {method} {classes} only /wait || fail serve
+        cp /bin/busybox /wait/true
+        cat /wait/true >/dev/null
+        /wait/true
+        sleep 0.5
+        stop || fail disarm
+        grep /wait/ /tmp/serve.log | cut -d' ' -f1
+    """).out
+    said = {w for w in out.split() if w in ("open", "exec", "close")}
+    assert said == kinds, out
+
+
+@pytest.mark.smoke
+def test_fsnotify_sees_a_new_file_system_before_its_first_open(bed):
+    khm.check(bed, """
+        serve fsnotify oec || fail serve
+        before=$(status marked)
+        mkdir -p /tmp/n
+        for i in $(seq 30); do
+            mount -t tmpfs none /tmp/n
+            echo DENY >/tmp/n/f
+            cat /tmp/n/f 2>/dev/null && fail "not seen: $i"
+            umount /tmp/n || fail umount
+        done
+        sleep 1.5
+        [ $(status marked) = $before ] || fail "$(status marked) left"
+        stop || fail disarm
+    """)
+
+
+@pytest.mark.smoke
+def test_in_other_mount_namespaces_within_a_second_or_when_told(bed):
+    khm.check(bed, """
+        serve fsnotify oec || fail serve
+        mkdir -p /tmp/n
+        cat >/tmp/inside <<'END'
+mount -t tmpfs none /tmp/n && echo DENY >/tmp/n/f || exit 2
+$1
+cat /tmp/n/f
+END
+        unshare -m sh /tmp/inside 'sleep 1.5' && fail 'later: not seen'
+        unshare -m sh /tmp/inside "$C again" && fail 'told: not seen'
+        stop || fail disarm
+    """)
+
+
+def test_fsnotify_lets_file_systems_come_and_go(bed):
+    khm.check(bed, """
+        serve fsnotify oe || fail serve
+        mkdir -p /tmp/n
+        for i in $(seq 200); do
+            mount -t tmpfs none /tmp/n; echo $i >/tmp/n/f
+            [ $((i % 10)) = 0 ] && $C again >/dev/null
+            umount /tmp/n || fail umount
+        done
+        stop || fail disarm
+    """, seconds=200)
