@@ -11,8 +11,8 @@ pytestmark = pytest.mark.seconds(600)
 METHODS = ["ftrace", "fsnotify"]
 # Always allowed: no access to data, or nothing in the file yet.
 HARMLESS = {"path", "create"}
-# The fsnotify method sees a super block once it is told of it; these are made
-# by the case itself. (What overlayfs opens below for itself is not asked about
+# The fsnotify method is told of mounts in the first mount namespace; these are
+# made by the case itself, in another one. (What overlayfs opens below for itself is not asked about
 # by either method: it is the overlay's own open that is.)
 LATER = {"new_mount", "detached", "overlay", "overlay_exec"}
 
@@ -72,7 +72,8 @@ def test_every_kind_of_open_is_seen(bed, method):
     bad = {n[4:]: r for n, r in got.items() if n.startswith("bad:")}
     unseen = LATER if method == "fsnotify" else set()
     allowed = {n for n, r in bad.items() if r.startswith("0 ok")}
-    assert allowed == HARMLESS | unseen
+    # A look once a second may come in between.
+    assert HARMLESS <= allowed <= HARMLESS | unseen
     assert {n: r for n, r in bad.items() if n not in allowed
             and not r.startswith("1 EPERM")} == {}
     assert bad["truncate"] == "1 EPERM kept"
