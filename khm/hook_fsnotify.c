@@ -19,11 +19,10 @@
  * So what is not seen are the first opens on what is mounted in another mount
  * namespace, or not attached anywhere.
  *
- * An opener waits inside fsnotify's SRCU section. The wait is bounded by the
- * verdict timeout; as long as somebody waits, marks that other listeners
- * remove (inotify_rm_watch, fanotify) are taken out at once but their memory
- * is given back only afterwards, and whoever flushes that (the end of a
- * fanotify or inotify group) waits too.
+ * An opener that waits leaves fsnotify's SRCU section meanwhile, as fanotify's
+ * do: by two functions that the kernel does not export, and that are looked up
+ * (x86-64). Where they are not to be had he waits inside: for the verdict
+ * timeout at most, whoever ends an inotify or fanotify group waits with him.
  */
 #include <linux/fs_struct.h>
 #include <linux/fsnotify_backend.h>
@@ -37,6 +36,7 @@
 #include "judge.h"
 #include "mounts.h"
 #include "rivals.h"
+#include "symbols.h"
 
 #define RESCAN HZ
 #define SCAN_WAIT (5 * HZ)
@@ -70,6 +70,22 @@ static atomic_t marks_alive = ATOMIC_INIT(0); /* not yet freed */
 
 /* ---- events ---- */
 
+static unsigned long wait_begin, wait_end; /* 0: not to be had */
+
+/* Asks outside of the SRCU section. False from prepare (one of the marks is
+ * just going): inside, after all. */
+static int ask(struct file *file, struct fsnotify_iter_info *iter_info)
+{
+	bool outside = wait_begin && wait_end &&
+		       (u8)splxmod_icall(wait_begin, (unsigned long)iter_info,
+					 0, 0, 0);
+	int ret = splxmod_judge_slow(file);
+
+	if (outside)
+		splxmod_icall(wait_end, (unsigned long)iter_info, 0, 0, 0);
+	return ret;
+}
+
 static int saw_event(struct fsnotify_group *group, u32 mask, const void *data,
 		     int data_type, struct inode *dir,
 		     const struct qstr *file_name, u32 cookie,
@@ -89,7 +105,7 @@ static int saw_event(struct fsnotify_group *group, u32 mask, const void *data,
 	}
 	if (!(mask & (FS_OPEN_PERM | FS_OPEN_EXEC_PERM)))
 		return 0;
-	return splxmod_judge_fast(file) ? splxmod_judge_slow(file) : 0;
+	return splxmod_judge_fast(file) ? ask(file, iter_info) : 0;
 }
 
 static void mark_leaves(struct fsnotify_mark *mark,
@@ -377,6 +393,8 @@ static int fsnotify_begin(u32 classes, struct splxmod_report *r)
 		destroy_workqueue(scan_queue);
 		return -ENOMEM;
 	}
+	wait_begin = splxmod_symbol("fsnotify_prepare_user_wait");
+	wait_end = splxmod_symbol("fsnotify_finish_user_wait");
 	mutex_lock(&scan_mutex);
 	listener = l;
 	first_root = root_type();

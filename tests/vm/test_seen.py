@@ -128,3 +128,22 @@ def test_fsnotify_lets_file_systems_come_and_go(bed):
         done
         stop || fail disarm
     """, seconds=200)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("method", METHODS)
+def test_who_waits_does_not_hold_up_other_listeners(bed, method):
+    khm.check(bed, f"""
+        serve {method} o readers 1 delay 15000 timeout 60000 only /wait ||
+            fail serve
+        echo 1 >/wait/f1
+        $C open /wait/f1 & waiting=$!
+        for _ in $(seq 100); do
+            [ $(status pending) = 1 ] && break; sleep 0.1
+        done
+        took=$($C inotify /tmp)
+        [ "$took" -lt 5000 ] || fail "the end of another group took $took ms"
+        [ $(status pending) = 1 ] || fail 'nobody waited'
+        wait $waiting || fail 'not let through'
+        stop || fail disarm
+    """)

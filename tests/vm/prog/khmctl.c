@@ -15,6 +15,7 @@
  *      its own: "open|exec|close PATH PID".
  *  khmctl hold SECONDS          holds a descriptor of the device open
  *  khmctl open FILE             opens and closes it
+ *  khmctl inotify DIR           watches it for a moment; how many ms that took
  *  khmctl cycle N METHOD CLASSES   arms and disarms so often
  *
  * METHOD: auto ftrace fsnotify. CLASSES: of the letters o(pen) e(xec)
@@ -30,8 +31,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../../khm/uapi/splxmod.h"
@@ -224,6 +227,22 @@ static int serve(struct options *o)
 	return arming(SPLXMOD_IOC_DISARM, 0);
 }
 
+/* The end of a group waits for what fsnotify is in the middle of. */
+static int inotify(const char *dir)
+{
+	struct timespec begin, end;
+	int fd = inotify_init1(IN_CLOEXEC);
+
+	if (fd < 0 || inotify_add_watch(fd, dir, IN_OPEN) < 0)
+		fail("inotify");
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	close(fd);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	printf("%ld\n", (end.tv_sec - begin.tv_sec) * 1000 +
+				(end.tv_nsec - begin.tv_nsec) / 1000000);
+	return 0;
+}
+
 static int cycle(int times)
 {
 	int error = 0;
@@ -284,6 +303,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(verb, "open") && argc > 2)
 		return open(argv[2], O_RDONLY | O_CLOEXEC) < 0 ? errno : 0;
+	if (!strcmp(verb, "inotify") && argc > 2)
+		return inotify(argv[2]);
 	control = device();
 	if (!strcmp(verb, "status")) {
 		status();
