@@ -15,7 +15,9 @@
  *  - a reader's (after SPLXMOD_IOC_READER): read(2) takes questions, write(2)
  *    gives verdicts. Each reader has a descriptor of its own, opened for it;
  *    when it is closed what it held goes to another reader. Whoever reads is
- *    exempt from questions.
+ *    exempt from questions. It parses what others wrote, so of the ioctls
+ *    only SPLXMOD_IOC_STATUS is left to it; the others end in EPERM. It should
+ *    close a file before it answers: while it is open nobody can unmount it.
  *
  * Every number is in the byte order of the machine; every reserved field is 0
  * and checked. Errors are those of the system call; besides them
@@ -195,8 +197,10 @@ struct splxmod_status {
 };
 
 /*
- * What is counted, each once on its way out (ALLOWED, DENIED and the ways out
- * by policy add up to ASKED and JOINED).
+ * What is counted, each once on its way out: ALLOWED, DENIED, KILLED and the
+ * ways out by policy (TIMEOUT, BREAKER, FULL, NO_READER, GAVE_UP, RELEASED) add
+ * up to ASKED and JOINED; by which way the policy decided is also in
+ * POLICY_ALLOWED and POLICY_DENIED. NO_FILE is no way out: the reader answers.
  * X(ID, name, text): name as in /proc/splx/status.
  */
 #define SPLXMOD_COUNTERS(X)                                                    \
@@ -206,7 +210,7 @@ struct splxmod_status {
 	X(EMPTY, "empty", "nothing is in the file")                            \
 	X(KNOWN, "known", "known to be clean")                                 \
 	X(UNATTENDED, "unattended", "passed: nobody holds the device")         \
-	X(ASKED, "asked", "questions")                                         \
+	X(ASKED, "asked", "openers that needed an answer")                     \
 	X(JOINED, "joined", "openers that shared another's question")          \
 	X(ALLOWED, "allowed", "allowed by verdict")                            \
 	X(DENIED, "denied", "denied by verdict")                               \
