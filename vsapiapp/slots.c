@@ -272,7 +272,10 @@ static bool fork_one(struct slots *slots, const struct slots_line *line,
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return false;
 	n = scoreboard_claim(slots->sb, role);
-	if (n < 0) {
+	/* A slot that was ours already is said to be free by its worker. */
+	if (n < 0 || slots->workers[n].state != SLOTS_FREE) {
+		if (n >= 0)
+			kill_worker(&slots->workers[n], "it hid");
 		fd_close(&pair[0]);
 		fd_close(&pair[1]);
 		return false;
@@ -684,7 +687,9 @@ static void tick_one(struct slots_worker *w, uint64_t now)
 	if (w->state == SLOTS_SERVING && ms_since(now, w->since_ns) > WELL_MS)
 		w->slots->pause_ms = 0;
 	tick_priority(w, scan_start ? scan_ms + 1 : 0);
-	if (scan_start && scan_ms > limit) {
+	if (atomic_load(&slot->role) != w->role) {
+		kill_worker(w, "its slot says that it is none");
+	} else if (scan_start && scan_ms > limit) {
 		w->overdue = true;
 		kill_worker(w, "its scan is past ScanTimeout");
 	} else if (w->state == SLOTS_STARTING &&

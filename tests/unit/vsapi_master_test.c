@@ -705,6 +705,26 @@ static void test_a_worker_that_shows_no_life_is_replaced(void **state)
 	assert_int_equal(opens(put_eicar(prot, "bad.com")), EPERM);
 }
 
+/* A worker can write its own slot: that shall not make it forgotten. */
+static void test_a_worker_that_hides_is_replaced(void **state)
+{
+	struct proc_id id;
+	int slot;
+
+	for (slot = 0; atomic_load(&sb->slots[slot].role) != SLOT_FRONT;)
+		slot++;
+	id.pid = atomic_load(&sb->slots[slot].pid);
+	id.start = atomic_load(&sb->slots[slot].start);
+	note_workers();
+	stopped_slot = slot;
+	atomic_store(&sb->slots[slot].role, SLOT_UNUSED);
+	assert_true(wait_until(the_stopped_one_is_gone, 20000));
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	assert_false(proc_alive(&id));
+	assert_int_equal(opens(put_eicar(prot, "bad.com")), EPERM);
+}
+
 static void test_started_by_hand_it_says_so(void **state)
 {
 	int status;
@@ -738,6 +758,7 @@ int main(int argc, char **argv)
 		T(test_the_interceptor_is_switched_at_run_time),
 		T(test_scan_jobs_are_served_and_a_dead_worker_is_answered_for),
 		T(test_a_worker_that_shows_no_life_is_replaced),
+		T(test_a_worker_that_hides_is_replaced),
 		T(test_a_stop_is_quick_and_leaves_nothing),
 		T(test_a_stop_that_is_asked_for_all_the_time_is_a_whole_one),
 		cmocka_unit_test(test_started_by_hand_it_says_so),
