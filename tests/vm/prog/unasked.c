@@ -1,0 +1,743 @@
+// SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+/*
+ * unasked CASE [fsnotify]: what splxmod lets pass without a question, and what
+ * it does not although it looks alike. Each case wants a module that was just
+ * loaded, and leaves one that can be unloaded. Without a case it lists them.
+ */
+#include "dev.h"
+
+#include <sys/sysmacros.h>
+
+/* Files made less than a tick ago are not remembered. */
+#define SETTLE 100
+
+static void remember(void)
+{
+	conf.flags = SPLXMOD_CACHE;
+	configure();
+	reader_start((struct serving){0});
+}
+
+/* A file that readers allow, and that is known from now on. */
+static const char *known_file(const char *name)
+{
+	const char *path = path_of(name);
+
+	file_make(path, "clean");
+	sleep_ms(SETTLE);
+	equal(open_once(path), 0);
+	eventually(status().cached == 1);
+	return path;
+}
+
+static void file_write(int fd, const char *content)
+{
+	equal(pwrite(fd, content, strlen(content), 0), strlen(content));
+}
+
+static void rule(struct splxmod_rule one)
+{
+	struct splxmod_rules rules = {
+		.count = 1,
+		.rules = (unsigned long)&one,
+	};
+
+	equal(ioctl(control, SPLXMOD_IOC_RULES, &rules), 0);
+}
+
+static int exempt(pid_t pid, __u32 flags)
+{
+	struct splxmod_exempt_setup setup = {.pid = pid, .flags = flags};
+
+	return ioctl(control, SPLXMOD_IOC_EXEMPT, &setup) ? errno : 0;
+}
+
+/* ---- the cache ---- */
+
+static void known_is_not_asked(void)
+{
+	const char *path;
+
+	remember();
+	path = known_file("f");
+	equal(counter(ASKED), 1);
+	equal(counter(REMEMBERED), 1);
+	for (int i = 0; i < 10; i++)
+		equal(open_once(path), 0);
+	equal(counter(KNOWN), 10);
+	equal(counter(ASKED), 1);
+	equal(ioctl(control, SPLXMOD_IOC_FLUSH), 0);
+	equal(status().cached, 0);
+	equal(open_once(path), 0);
+	equal(counter(ASKED), 2);
+}
+
+static void without_the_flag_nothing_is_known(void)
+{
+	const char *path;
+
+	remember();
+	path = known_file("f");
+	conf.flags = 0;
+	configure();
+	equal(open_once(path), 0);
+	equal(counter(ASKED), 2);
+}
+
+static void another_epoch_knows_nothing(void)
+{
+	const char *path;
+
+	remember();
+	path = known_file("f");
+	conf.epoch++;
+	configure();
+	equal(status().cached, 0);
+	/* the reader still speaks of the old one */
+	equal(open_once(path), 0);
+	equal(open_once(path), 0);
+	equal(counter(ASKED), 3);
+	equal(counter(KNOWN), 0);
+	equal(status().cached, 0);
+}
+
+static void while_it_can_be_written_it_is_asked(void)
+{
+	const char *path;
+	int fd;
+
+	remember();
+	path = known_file("f");
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	check(fd >= 0);
+	equal(open_once(path), 0);
+	equal(open_once(path), 0);
+	equal(counter(KNOWN), 0);
+	close(fd);
+	equal(counter(FORGOTTEN), 1);
+	equal(open_once(path), 0);
+	equal(counter(KNOWN), 0);
+	equal(open_once(path), 0);
+	equal(counter(KNOWN), 1);
+}
+
+/* In memory such a write does not even change the ctime. */
+static void a_write_through_a_mapping_is_seen(void)
+{
+	const char *path;
+	char *map;
+	int fd;
+
+	remember();
+	path = known_file("f");
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	check(fd >= 0);
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	check(map != MAP_FAILED);
+	close(fd);
+	equal(open_once(path), 0);
+	memcpy(map, "Dirty", 5);
+	equal(open_once(path), EPERM);
+	munmap(map, 4096);
+	equal(open_once(path), EPERM);
+}
+
+static void what_was_written_is_asked(void)
+{
+	const char *path;
+	int fd;
+
+	remember();
+	path = known_file("f");
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	check(fd >= 0);
+	file_write(fd, "Dirty");
+	close(fd);
+	equal(open_once(path), EPERM);
+}
+
+/* Another file under the same name, and under the same inode number. */
+static void another_file_is_asked(void)
+{
+	const char *path;
+
+	remember();
+	path = known_file("f");
+	file_make(path_of("g"), "Dirty");
+	check(!rename(path_of("g"), path));
+	equal(open_once(path), EPERM);
+	for (int i = 0; i < 50; i++) {
+		file_make(path, i % 2 ? "Dirty" : "clean");
+		equal(open_once(path), i % 2 ? EPERM : 0);
+	}
+}
+
+/* Tells the module that this file is known; 0 or the errno. */
+static int tell_known(const char *path, __u64 epoch)
+{
+	struct splxmod_known known = {0};
+	struct splxmod_known_list list = {
+		.epoch = epoch,
+		.count = 1,
+		.known = (unsigned long)&known,
+	};
+	struct stat st;
+
+	equal(stat(path, &st), 0);
+	known.dev = st.st_dev;
+	known.ino = st.st_ino;
+	known.size = st.st_size;
+	known.ctime_sec = st.st_ctim.tv_sec;
+	known.ctime_nsec = st.st_ctim.tv_nsec;
+	return ioctl(control, SPLXMOD_IOC_KNOWN, &list) ? errno : 0;
+}
+
+static void of_memory_nothing_is_known_from_before(void)
+{
+	remember();
+	file_make(path_of("f"), "clean");
+	equal(tell_known(path_of("f"), conf.epoch), 0);
+	equal(status().cached, 1);
+	equal(open_once(path_of("f")), 0);
+	equal(counter(KNOWN), 0);
+}
+
+#define DISK "/mnt/disk"
+
+static void disk(void)
+{
+	struct splxmod_rule one = {.kind = SPLXMOD_RULE_ONLY_DEV};
+	struct stat st;
+
+	mkdir(DISK, 0755);
+	equal(system("dd if=/dev/zero of=/tmp/disk bs=1M count=4 2>/dev/null &&"
+		     "busybox mke2fs -F /tmp/disk >/dev/null 2>&1 &&"
+		     "mount -o loop -t ext4 /tmp/disk " DISK),
+	      0);
+	/* Where mounts are followed, it is by now. */
+	sleep_ms(1500);
+	equal(stat(DISK, &st), 0);
+	one.dev = st.st_dev;
+	rule(one);
+}
+
+static void what_is_told_to_be_known_is(void)
+{
+	int fd;
+
+	remember();
+	disk();
+	file_make(DISK "/f", "Denied");
+	equal(open_once(DISK "/f"), EPERM);
+	equal(tell_known(DISK "/f", conf.epoch + 1), EINVAL);
+	equal(tell_known(DISK "/f", conf.epoch), 0);
+	equal(open_once(DISK "/f"), 0);
+	equal(counter(KNOWN), 1);
+	/* To open it for writing is asked about. */
+	equal(exempt(0, 0), 0);
+	fd = open(DISK "/f", O_WRONLY | O_CLOEXEC);
+	check(fd >= 0);
+	file_write(fd, "D");
+	close(fd);
+	equal(exempt(0, SPLXMOD_EXEMPT_REMOVE), 0);
+	equal(counter(FORGOTTEN), 1);
+	equal(open_once(DISK "/f"), EPERM);
+	/* This one counts time in seconds: it is settled after two of them. */
+	file_make(DISK "/g", "clean");
+	equal(open_once(DISK "/g"), 0);
+	equal(open_once(DISK "/g"), 0);
+	equal(counter(KNOWN), 1);
+	sleep_ms(2100);
+	equal(open_once(DISK "/g"), 0);
+	equal(open_once(DISK "/g"), 0);
+	equal(counter(KNOWN), 2);
+	check(!umount(DISK));
+	only_dir();
+}
+
+/* ---- nothing in it ---- */
+
+static void an_empty_file_is_not_asked(void)
+{
+	struct stat st;
+	int fd;
+
+	/* Whatever is asked is denied. */
+	conf.deny = SPLXMOD_DENY_ERROR;
+	configure();
+	fd = open(path_of("new"), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	check(fd >= 0);
+	close(fd);
+	equal(open_once(path_of("new")), 0);
+	equal(counter(EMPTY), 2);
+	equal(counter(ASKED), 0);
+	/* What is denied has not been emptied before. */
+	fd = open(path_of("new"), O_WRONLY | O_CLOEXEC);
+	file_write(fd, "x");
+	close(fd);
+	equal(open(path_of("new"), O_WRONLY | O_TRUNC | O_CLOEXEC), -1);
+	equal(errno, EPERM);
+	equal(stat(path_of("new"), &st), 0);
+	equal(st.st_size, 1);
+}
+
+static void no_rules(void)
+{
+	struct splxmod_rules rules = {0};
+
+	equal(ioctl(control, SPLXMOD_IOC_RULES, &rules), 0);
+}
+
+static void what_the_kernel_makes_up_is_not_asked(void)
+{
+	reader_start((struct serving){0});
+	no_rules();
+	equal(open_once("/proc/self/status"), 0);
+	equal(open_once("/sys/kernel/uevent_seqnum"), 0);
+	only_dir();
+	equal(counter(ASKED), 0);
+}
+
+/* ---- who opens ---- */
+
+static int go[2]; /* children wait here */
+
+static void waiting_opener(void *arg)
+{
+	char c;
+
+	equal(read(go[0], &c, 1), 1);
+	opener_run(arg);
+}
+
+static void an_exempt_process_is_not_asked(void)
+{
+	pid_t pid;
+
+	file_make(path_of("f"), "Denied");
+	reader_start((struct serving){0});
+	check(!pipe2(go, O_CLOEXEC));
+
+	pid = child_start(waiting_opener, (void *)path_of("f"));
+	equal(exempt(pid, 0), 0);
+	equal(write(go[1], "", 1), 1);
+	equal(child_wait(pid), 0);
+	equal(counter(EXEMPT) > 0, true);
+
+	pid = child_start(waiting_opener, (void *)path_of("f"));
+	equal(exempt(pid, 0), 0);
+	equal(exempt(pid, SPLXMOD_EXEMPT_REMOVE), 0);
+	equal(exempt(pid, SPLXMOD_EXEMPT_REMOVE), ESRCH);
+	equal(write(go[1], "", 1), 1);
+	equal(child_wait(pid), EPERM);
+
+	/* Nobody inherits it. */
+	equal(exempt(0, 0), 0);
+	equal(open_once(path_of("f")), 0);
+	equal(child_wait(opener_start(path_of("f"))), EPERM);
+	equal(exempt(0, SPLXMOD_EXEMPT_REMOVE), 0);
+	equal(open_once(path_of("f")), EPERM);
+}
+
+/* Where this program runs: a copy that nobody else executes. */
+#define SELF "/tmp/unasked-copy"
+
+static void copy_self(void)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof(cmd), "cp /proc/%d/exe " SELF, getpid());
+	equal(system(cmd), 0);
+}
+
+static void executor(void *arg)
+{
+	char c;
+
+	equal(read(go[0], &c, 1), 1);
+	execl(SELF, SELF, "-open", arg, NULL);
+	_exit(200);
+}
+
+static void executing_ends_it(void)
+{
+	pid_t pid;
+
+	copy_self();
+	file_make(path_of("f"), "Denied");
+	reader_start((struct serving){0});
+	check(!pipe2(go, O_CLOEXEC));
+	pid = child_start(executor, (void *)path_of("f"));
+	equal(exempt(pid, 0), 0);
+	equal(write(go[1], "", 1), 1);
+	equal(child_wait(pid), EPERM);
+}
+
+static void with_nobody_there_all_passes(void)
+{
+	pid_t reader;
+
+	file_make(path_of("f"), "Denied");
+	reader = reader_start((struct serving){0});
+	equal(open_once(path_of("f")), EPERM);
+	conf.deny = SPLXMOD_DENY_ERROR;
+	configure();
+	child_kill(reader);
+	equal(open_once(path_of("f")), EPERM);
+	/* The last descriptor: nobody could undo it any more. */
+	close(control);
+	equal(open_once(path_of("f")), 0);
+	control = open(DEVICE, O_RDWR | O_CLOEXEC);
+	check(control >= 0);
+	equal(counter(UNATTENDED), 1);
+	equal(open_once(path_of("f")), EPERM);
+}
+
+/* ---- rules ---- */
+
+static void rule_text(__u32 kind, const char *path, const char *text)
+{
+	struct splxmod_rule one = {.kind = kind};
+	struct stat st;
+
+	if (path) {
+		equal(stat(path, &st), 0);
+		one.dev = st.st_dev;
+		one.ino = st.st_ino;
+	}
+	snprintf(one.text, sizeof(one.text), "%s", text);
+	rule(one);
+}
+
+/* Rules other than ONLY_DEV have the whole machine asked about: it passes. */
+static void bad_file(void)
+{
+	reader_start((struct serving){0});
+	file_make(path_of("f"), "Denied");
+	equal(open_once(path_of("f")), EPERM);
+}
+
+static void a_directory_is_excluded_where_it_was(void)
+{
+	reader_start((struct serving){0});
+	check(!mkdir(path_of("a"), 0755) && !mkdir(path_of("a/b"), 0755));
+	check(!mkdir(path_of("a/b/c"), 0755));
+	file_make(path_of("a/b/c/f"), "Denied");
+	file_make(path_of("a/f"), "Denied");
+	rule_text(SPLXMOD_RULE_DIRECTORY, path_of("a/b"), "/a/b");
+	equal(open_once(path_of("a/b/c/f")), 0);
+	equal(open_once(path_of("a/f")), EPERM);
+	/* Moved away it is another one; and so is what comes in its place. */
+	check(!rename(path_of("a/b"), path_of("a/x")));
+	equal(open_once(path_of("a/x/c/f")), EPERM);
+	check(!rename(path_of("a/x/c"), path_of("a/b")));
+	equal(open_once(path_of("a/b/f")), EPERM);
+	check(!rename(path_of("a/b"), path_of("a/x/c")));
+	check(!rename(path_of("a/x"), path_of("a/b")));
+	equal(open_once(path_of("a/b/c/f")), 0);
+	rule_text(SPLXMOD_RULE_DIRECTORY, DIR, "/");
+	equal(open_once(path_of("a/f")), 0);
+	only_dir();
+}
+
+static void renaming_does_not_harm_who_walks(void)
+{
+	pid_t renamer;
+
+	reader_start((struct serving){0});
+	check(!mkdir(path_of("a"), 0755) && !mkdir(path_of("a/b"), 0755));
+	file_make(path_of("a/b/f"), "clean");
+	rule_text(SPLXMOD_RULE_DIRECTORY, path_of("a"), "/a");
+	renamer = fork();
+	if (!renamer) {
+		const char *one = path_of("a/a name that is not inline in it, "
+					  "and some more");
+		const char *two = path_of("a/b");
+
+		for (;;) {
+			rename(two, one);
+			rename(one, two);
+		}
+	}
+	for (int i = 0; i < 3000; i++) {
+		int err = open_once(path_of("a/b/f"));
+
+		check(!err || err == ENOENT);
+	}
+	child_kill(renamer);
+	only_dir();
+}
+
+static void run_as(void *arg)
+{
+	check(!setresuid(1234, 1234, 1234));
+	opener_run(arg);
+}
+
+static void a_user_is_excluded(void)
+{
+	bad_file();
+	check(!chmod(DIR, 0755));
+	equal(child_wait(child_start(run_as, (void *)path_of("f"))), EPERM);
+	rule((struct splxmod_rule){.kind = SPLXMOD_RULE_UID, .ino = 1234});
+	equal(child_wait(child_start(run_as, (void *)path_of("f"))), 0);
+	equal(open_once(path_of("f")), EPERM);
+	only_dir();
+}
+
+static int open_by_copy(void)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof(cmd), SELF " -open %s", path_of("f"));
+	return WEXITSTATUS(system(cmd));
+}
+
+static void a_program_is_excluded_by_its_file(void)
+{
+	copy_self();
+	bad_file();
+	equal(open_by_copy(), EPERM);
+	rule_text(SPLXMOD_RULE_EXE, SELF, "");
+	equal(open_by_copy(), 0);
+	equal(open_once(path_of("f")), EPERM);
+	/* The same name, the same content, another file. */
+	check(!unlink(SELF));
+	copy_self();
+	equal(open_by_copy(), EPERM);
+	only_dir();
+}
+
+static void a_file_system_is_excluded(void)
+{
+	struct stat st;
+
+	bad_file();
+	rule_text(SPLXMOD_RULE_FSTYPE, NULL, "tmpf");
+	equal(open_once(path_of("f")), EPERM);
+	rule_text(SPLXMOD_RULE_FSTYPE, NULL, "tmpfs");
+	equal(open_once(path_of("f")), 0);
+	equal(stat(DIR, &st), 0);
+	rule((struct splxmod_rule){.kind = SPLXMOD_RULE_DEV,
+				   .dev = st.st_dev + 1});
+	equal(open_once(path_of("f")), EPERM);
+	rule((struct splxmod_rule){.kind = SPLXMOD_RULE_DEV, .dev = st.st_dev});
+	equal(open_once(path_of("f")), 0);
+	only_dir();
+}
+
+/* ---- leases ---- */
+
+static void opener_nonblock(void *arg)
+{
+	int fd = open(arg, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	_exit(fd >= 0 ? 0 : errno);
+}
+
+/* The opener is told to come again, or waits; and no reader stumbles over the
+ * lease. */
+static void a_lease_is_broken_by_the_opener(void)
+{
+	pid_t opener;
+	int fd;
+
+	file_make(path_of("f"), "Denied");
+	signal(SIGIO, SIG_IGN);
+	fd = open(path_of("f"), O_RDWR | O_CLOEXEC);
+	check(fd >= 0);
+	reader_start((struct serving){0});
+	equal(fcntl(fd, F_SETLEASE, F_WRLCK), 0);
+	opener = child_start(opener_nonblock, (void *)path_of("f"));
+	equal(child_wait(opener), EWOULDBLOCK);
+	opener = opener_start(path_of("f"));
+	sleep_ms(300);
+	equal(counter(DENIED), 0);
+	equal(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
+	equal(child_wait(opener), EPERM);
+	equal(counter(DENIED), 1);
+	equal(counter(NO_FILE), 0);
+	close(fd);
+}
+
+/* ---- overlays ---- */
+
+#define OVER "/mnt/over"
+
+static void overlay(void)
+{
+	mkdir(OVER, 0755);
+	check(!mkdir(path_of("low"), 0755) && !mkdir(path_of("up"), 0755));
+	check(!mkdir(path_of("work"), 0755));
+	file_make(path_of("low/good"), "clean");
+	file_make(path_of("low/bad"), "Denied");
+	check(!mount("over", OVER, "overlay", 0,
+		     "lowerdir=" DIR "/low,upperdir=" DIR "/up,workdir=" DIR
+		     "/work"));
+	/* Where mounts are followed, they are by now. */
+	sleep_ms(1500);
+}
+
+static void below_an_overlay_it_is_asked_once(void)
+{
+	struct stat st;
+	int fd;
+
+	reader_start((struct serving){0});
+	overlay();
+	equal(stat(OVER, &st), 0);
+	rule((struct splxmod_rule){.kind = SPLXMOD_RULE_ONLY_DEV,
+				   .dev = st.st_dev});
+	equal(open_once(OVER "/good"), 0);
+	equal(counter(ASKED), 1);
+	equal(open_once(OVER "/bad"), EPERM);
+	equal(counter(ASKED), 2);
+	/* Made new, it is empty. */
+	fd = open(OVER "/new", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	check(fd >= 0);
+	equal(counter(ASKED), 2);
+	file_write(fd, "Dirty");
+	close(fd);
+	equal(open_once(OVER "/new"), EPERM);
+	check(!umount(OVER));
+	only_dir();
+}
+
+static void what_an_overlay_shows_is_known(void)
+{
+	int fd;
+
+	remember();
+	overlay();
+	no_rules();
+	sleep_ms(SETTLE);
+	equal(open_once(OVER "/good"), 0);
+	equal(counter(ASKED), 1);
+	equal(open_once(OVER "/good"), 0);
+	equal(counter(KNOWN), 1);
+	/* It is the file below that is known, by whatever name. */
+	equal(open_once(path_of("low/good")), 0);
+	equal(counter(ASKED), 1);
+	/* Written to, it is another one, in the upper layer. */
+	fd = open(OVER "/good", O_WRONLY | O_CLOEXEC);
+	check(fd >= 0);
+	file_write(fd, "Dirty");
+	close(fd);
+	equal(open_once(OVER "/good"), EPERM);
+	equal(open_once(path_of("low/good")), 0);
+	equal(open_once(path_of("up/good")), EPERM);
+	check(!umount(OVER));
+	only_dir();
+}
+
+/* ---- classes ---- */
+
+static void executor_plain(void *arg)
+{
+	execl(arg, "x", NULL);
+	_exit(errno);
+}
+
+static void classes_that_are_off_pass(void)
+{
+	reader_start((struct serving){.classes = SPLXMOD_CLASSES});
+	file_make(path_of("f"), "Denied");
+	conf.classes = SPLXMOD_EXEC;
+	configure();
+	equal(open_once(path_of("f")), 0);
+	equal(child_wait(child_start(executor_plain, (void *)path_of("f"))),
+	      EPERM);
+	/* To execute it, it is opened. */
+	conf.classes = SPLXMOD_OPEN;
+	configure();
+	equal(open_once(path_of("f")), EPERM);
+	equal(child_wait(child_start(executor_plain, (void *)path_of("f"))),
+	      EPERM);
+	conf.classes = SPLXMOD_CLOSE;
+	configure();
+	equal(open_once(path_of("f")), 0);
+	conf.classes = 0;
+	configure();
+	equal(open_once(path_of("f")), 0);
+	equal(counter(CLOSES), 0);
+}
+
+static void closing_without_content_or_name_passes(void)
+{
+	int fd;
+
+	reader_start((struct serving){.classes = SPLXMOD_CLASSES});
+	conf.classes = SPLXMOD_CLOSE;
+	configure();
+	fd = open(path_of("f"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	close(fd);
+	equal(counter(CLOSES), 0);
+	fd = open(path_of("f"), O_WRONLY | O_CLOEXEC);
+	file_write(fd, "x");
+	check(!unlink(path_of("f")));
+	close(fd);
+	equal(counter(CLOSES), 0);
+	fd = open(path_of("g"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	file_write(fd, "x");
+	close(fd);
+	equal(counter(CLOSES), 1);
+	eventually(!status().closes);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+#define CASE(name)                                                             \
+	{                                                                      \
+#name, name                                                    \
+	}
+	CASE(known_is_not_asked),
+	CASE(without_the_flag_nothing_is_known),
+	CASE(another_epoch_knows_nothing),
+	CASE(while_it_can_be_written_it_is_asked),
+	CASE(a_write_through_a_mapping_is_seen),
+	CASE(what_was_written_is_asked),
+	CASE(another_file_is_asked),
+	CASE(of_memory_nothing_is_known_from_before),
+	CASE(what_is_told_to_be_known_is),
+	CASE(an_empty_file_is_not_asked),
+	CASE(what_the_kernel_makes_up_is_not_asked),
+	CASE(an_exempt_process_is_not_asked),
+	CASE(executing_ends_it),
+	CASE(with_nobody_there_all_passes),
+	CASE(a_directory_is_excluded_where_it_was),
+	CASE(renaming_does_not_harm_who_walks),
+	CASE(a_user_is_excluded),
+	CASE(a_program_is_excluded_by_its_file),
+	CASE(a_file_system_is_excluded),
+	CASE(a_lease_is_broken_by_the_opener),
+	CASE(below_an_overlay_it_is_asked_once),
+	CASE(what_an_overlay_shows_is_known),
+	CASE(classes_that_are_off_pass),
+	CASE(closing_without_content_or_name_passes),
+};
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "-open"))
+		return open_once(argv[2]);
+	if (argc == 3 && !strcmp(argv[2], "fsnotify"))
+		conf.method = SPLXMOD_METHOD_FSNOTIFY;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		if (argc < 2) {
+			puts(cases[i].name);
+		} else if (!strcmp(argv[1], cases[i].name)) {
+			alarm(120);
+			begin();
+			cases[i].run();
+			end_children();
+			check_sum();
+			end();
+			return 0;
+		}
+	}
+	if (argc >= 2)
+		die("no case %s", argv[1]);
+	return 0;
+}
