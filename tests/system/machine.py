@@ -5,10 +5,12 @@ own. What is installed, started and removed there leaves no trace here, and
 when its first process ends, at the latest after `life` seconds, the kernel
 ends all others."""
 
+import contextlib
 import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -50,6 +52,13 @@ exec chroot . sh -c '
 """
 
 
+def children(pid):
+    with contextlib.suppress(OSError):
+        return [int(p) for p in pathlib.Path(
+            f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
 class Machine:
     def __init__(self, life=280):
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="splx-machine-"))
@@ -71,11 +80,10 @@ class Machine:
         if self._unshare.poll() is not None:
             self._errors.seek(0)
             raise AssertionError("no throw-away root: " + self._errors.read())
-        kids = pathlib.Path(f"/proc/{self._unshare.pid}/task/"
-                            f"{self._unshare.pid}/children").read_text()
+        kids = children(self._unshare.pid)
         if not kids:
             return False
-        self.init = int(kids.split()[0])
+        self.init = kids[0]
         try:
             mounts = pathlib.Path(f"/proc/{self.init}/mounts").read_text()
         except OSError:
@@ -89,12 +97,21 @@ class Machine:
         drop = ["setpriv", f"--reuid={user}", f"--regid={user}",
                 "--clear-groups"] if user else []
         # -r and not chroot: the kernel's paths are then those seen there
-        r = subprocess.run(
-            ["nsenter", f"--target={self.init}", "-m", "-p", "-r", "-w", "--",
-             *ENV, *drop, "sh", "-c", command],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=seconds)
-        return r.returncode, r.stdout.decode(errors="replace")
+        with subprocess.Popen(
+                ["nsenter", f"--target={self.init}", "-m", "-p", "-r", "-w",
+                 "--", *ENV, *drop, "sh", "-c", command],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT) as p:
+            try:
+                out = p.communicate(timeout=seconds)[0]
+            except BaseException:
+                # What it started is its child to reap: as an orphan it were
+                # process 1's, which may reap nothing, and the machine ends
+                # only when all in it are reaped.
+                for pid in children(p.pid):
+                    os.kill(pid, signal.SIGKILL)
+                raise
+        return p.returncode, out.decode(errors="replace")
 
     def check(self, command, **kw):
         status, out = self.run(command, **kw)
