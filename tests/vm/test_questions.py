@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 """Questions, readers and verdicts of the kernel module, each case of
-prog/questions.c on a module loaded for it; and the device under fire."""
+prog/questions.c and prog/limits.c on a module loaded for it; and the device
+under fire."""
 
 import pathlib
 import re
@@ -8,8 +9,10 @@ import re
 import pytest
 
 HERE = pathlib.Path(__file__).parent
-CASES = re.findall(r"^\tCASE\((\w+)\),$",
-                   (HERE / "prog/questions.c").read_text(), re.M)
+CASES = [f"{program} {case}" for program in ("questions", "limits")
+         for case in re.findall(r"^\tCASE\((\w+)\),$",
+                                (HERE / f"prog/{program}.c").read_text(),
+                                re.M)]
 SMOKE = {"verdicts_decide", "exec_is_asked", "a_dead_readers_question_goes_on",
          "signals_end_or_do_not", "joining_a_scan", "sleepers_are_let_go",
          "nothing_stale", "a_sleeper_freezes"}
@@ -40,10 +43,10 @@ def run(vm, command, seconds=150):
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(c, marks=pytest.mark.smoke) if c in SMOKE else c
-             for c in CASES])
+    "case", [pytest.param(c, marks=pytest.mark.smoke)
+             if c.split()[1] in SMOKE else c for c in CASES])
 def test_questions(vm, case):
-    run(vm, f"/src/build/tests/vm/questions {case}")
+    run(vm, f"/src/build/tests/vm/{case}")
 
 
 @pytest.mark.smoke

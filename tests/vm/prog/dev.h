@@ -398,4 +398,35 @@ UNUSED static void check_sum(void)
 	equal(s.pending, 0);
 }
 
+/* ---- cases ---- */
+
+struct test_case {
+	const char *name;
+	void (*run)(void);
+};
+#define CASE(name) { #name, name }
+
+/* main(): runs the case that is named, with the module armed; without a name
+ * lists them. */
+UNUSED static int run_case(const struct test_case *cases, size_t count,
+			   int argc, char **argv)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (argc < 2) {
+			puts(cases[i].name);
+		} else if (!strcmp(argv[1], cases[i].name)) {
+			alarm(120);
+			begin();
+			cases[i].run();
+			end_children();
+			check_sum();
+			end();
+			return 0;
+		}
+	}
+	if (argc >= 2)
+		die("no case %s", argv[1]);
+	return 0;
+}
+
 #endif
