@@ -15,7 +15,9 @@ import sys
 import time
 
 CACHE = pathlib.Path(os.environ.get("SPLX_VM_CACHE") or "/var/cache/splx-vm")
-UNUSED = 14 * 86400  # seconds after which what nobody used is removed
+# Seconds after which what nobody used is removed; frozen machines are many.
+UNUSED = {"frozen": 86400}
+UNUSED_ELSE = 14 * 86400
 
 
 class Unavailable(Exception):
@@ -93,9 +95,10 @@ def made(kind, name, make):
 
 
 def _prune(new):
+    limit = UNUSED.get(new.parent.name, UNUSED_ELSE)
     for other in new.parent.iterdir():
         if other != new and not other.name.startswith(".") \
                 and not other.is_symlink() \
-                and time.time() - other.stat().st_mtime > UNUSED:
+                and time.time() - other.stat().st_mtime > limit:
             say(f"removing {other.name}, long unused")
             remove(other)

@@ -2,9 +2,11 @@
 """One QEMU process: its devices, its monitor, its console."""
 
 import contextlib
+import ctypes
 import json
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -15,6 +17,14 @@ PROGRAM = "qemu-system-x86_64"
 # A report on the console is read there; a panic ends the machine.
 APPEND = ("console=ttyS0 panic=-1 oops=panic loglevel=5 printk.time=1 "
           "watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60")
+
+
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent():
+    """In the child: a test run that is killed leaves no machine behind."""
+    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Gone(Exception):
@@ -93,6 +103,7 @@ class Qemu:
         self.process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=self._errors,
             stderr=self._errors, start_new_session=True,
+            preexec_fn=_die_with_parent,
             pass_fds=(agent_end.fileno(), monitor_end.fileno()))
         agent_end.close()
         monitor_end.close()

@@ -2,12 +2,16 @@
 """The bed itself: each kernel boots, scripts run, and what goes wrong inside
 is never taken for success."""
 
+import os
+import shutil
+import subprocess
+import sys
 import time
 
 import pytest
 
 import qemu
-from vm import PANIC, SILENT, TIMEOUT, VM
+from vm import PANIC, REPO, SILENT, TIMEOUT, VM
 
 pytestmark = pytest.mark.seconds(600)
 
@@ -182,3 +186,27 @@ def test_a_boot_that_fails_in_user_space_is_not_tried_again(
     finally:
         own.kill()
     assert len(tries) == 1
+
+
+def test_a_run_that_is_killed_leaves_no_machine(kernel):
+    code = ("import sys; sys.path.insert(0, sys.argv[1])\n"
+            "import kernels, time, vm\n"
+            "m = vm.VM(kernels.get(sys.argv[2])).start()\n"
+            "print(m._qemu.process.pid, m.folder, flush=True)\n"
+            "time.sleep(100)\n")
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, str(REPO / "tests/vm"), kernel.series],
+        stdout=subprocess.PIPE, text=True)
+    try:
+        pid, folder = run.stdout.readline().split()
+        assert os.path.exists(f"/proc/{pid}")
+        run.kill()
+        run.wait()
+        end = time.monotonic() + 10
+        while os.path.exists(f"/proc/{pid}/cmdline") \
+                and open(f"/proc/{pid}/cmdline").read():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    finally:
+        run.kill()
+    shutil.rmtree(folder)
