@@ -15,8 +15,8 @@ import time
 
 import pytest
 
-from suite import (EICAR, INTERCEPTOR, MARKER, denied, mount, opens, umount,
-                   wait_for)
+from suite import (EICAR, INTERCEPTOR, MARKER, Suite, denied, mount, opens,
+                   umount, wait_for)
 
 MODULE = pathlib.Path(os.environ.get("SPLX_MODULE", "/nonexistent"))
 pytestmark = [pytest.mark.skipif(INTERCEPTOR != "khm",
@@ -91,30 +91,75 @@ def module_status():
 # -- it serves, and says so
 
 
-def test_health_names_the_module_and_its_method(suite):
-    h = suite.health()
-    assert (h["interceptor"], h["kernelStatus"]) == ("khm", 0)
-    assert h["hook"]["method"] == "ftrace" and h["hook"]["unseen"] == ""
-    assert h["overall"] == "Protected" or h["patternStatus"]
-    assert "khm by ftrace" in suite.ctl("status", check=False).stdout
-    rows = {r["point"]: r for r in h["coverage"]}
-    assert rows[str(suite.dir)]["covered"]
-    m = suite.json("module", "status")
-    assert m["loaded"] and m["status"]["state"] == "armed"
-    assert m["status"]["readers"] >= 4
-    suite.ctl("module", "rivals")
+@pytest.fixture(scope="class")
+def one():
+    """One suite for a class: two would be in each other's way, for there is
+    one module."""
+    with Suite(life=1500, FirstAction="deny") as s:
+        yield s.start()
 
 
-def test_what_is_known_is_not_asked_again(suite):
-    p = suite.clean("known.txt", b"fine\n")
-    time.sleep(0.1)
-    assert opens(p) == 0
-    time.sleep(0.2)
-    asked = int(module_status()["asked"])
-    for _ in range(20):
+class TestOne:
+    def test_health_names_the_module_and_its_method(self, one):
+        h = one.health()
+        assert (h["interceptor"], h["kernelStatus"]) == ("khm", 0)
+        assert h["hook"]["method"] == "ftrace" and h["hook"]["unseen"] == ""
+        assert h["overall"] == "Protected" or h["patternStatus"]
+        assert "khm by ftrace" in one.ctl("status", check=False).stdout
+        rows = {r["point"]: r for r in h["coverage"]}
+        assert rows[str(one.dir)]["covered"]
+        m = one.json("module", "status")
+        assert m["loaded"] and m["status"]["state"] == "armed"
+        assert m["status"]["readers"] >= 4
+        one.ctl("module", "rivals")
+
+    def test_what_is_known_is_not_asked_again(self, one):
+        p = one.clean("known.txt", b"fine\n")
+        time.sleep(0.1)
         assert opens(p) == 0
-    assert int(module_status()["asked"]) == asked
-    wait_for(lambda: suite.counters()["moduleKnown"] >= 20, 5)
+        time.sleep(0.2)
+        asked = int(module_status()["asked"])
+        for _ in range(20):
+            assert opens(p) == 0
+        assert int(module_status()["asked"]) == asked
+        wait_for(lambda: one.counters()["moduleKnown"] >= 20, 5)
+
+    @pytest.mark.parametrize("what", ["patterns", "settings", "mounts"])
+    def test_a_reload_leaves_no_gap(self, one, what, tmp_path):
+        with Prober(one.infected(f"{what}.com")) as p:
+            for i in range(4):
+                if what == "patterns":
+                    one.ctl("pattern", "reload", seconds=120)
+                elif what == "settings":
+                    one.ctl("config", "set", "MaxFileSize", f"{100 + i}M")
+                else:
+                    mount("t", tmp_path, "tmpfs", 0, "size=1M")
+                    time.sleep(0.5)
+                    umount(tmp_path)
+        assert p.tries > 20 and p.passed == 0
+        assert one.health()["interceptor"] == "khm"
+
+    def test_rungs_and_methods_change_without_a_gap(self, one):
+        with Prober(one.infected("rungs.com")) as p:
+            for key, value, name, method in [
+                    ("Interceptor", "fanotify", "fanotify", None),
+                    ("Interceptor", "auto", "khm", "ftrace"),
+                    ("HookMethod", "fsnotify", "khm", "fsnotify"),
+                    ("HookMethod", "auto", "khm", "fsnotify"),
+                    ("HookMethod", "ftrace", "khm", "ftrace")]:
+                one.ctl("config", "set", key, value, seconds=120)
+                h = served_by(one, name)
+                assert (h["hook"] or {}).get("method") == method
+        assert p.tries > 20 and p.passed == 0
+
+    def test_fanotify_has_no_marks_while_the_module_serves(self, one):
+        one.ctl("config", "set", "Interceptor", "fanotify")
+        served_by(one, "fanotify")
+        one.ctl("config", "set", "Interceptor", "khm")
+        served_by(one, "khm")
+        info = pathlib.Path(
+            f"/proc/{one.pid_of('master')}/fdinfo/4").read_text()
+        assert "sdev:" not in info and "mnt_id:" not in info
 
 
 def test_a_restart_knows_the_clean_files(make_suite, tmp_path):
@@ -183,49 +228,6 @@ def test_what_is_not_mounted_holds_nothing_else(make_suite):
     umount(s.dir)
     wait_for(lambda: not any(r["covered"] for r in s.health()["coverage"]))
     assert opens(other) == 0
-
-
-# -- no gap
-
-
-@pytest.mark.parametrize("what", ["patterns", "settings", "mounts"])
-def test_a_reload_leaves_no_gap(suite, what, tmp_path):
-    with Prober(suite.infected("bad.com")) as p:
-        for i in range(4):
-            if what == "patterns":
-                suite.ctl("pattern", "reload", seconds=120)
-            elif what == "settings":
-                suite.ctl("config", "set", "MaxFileSize", f"{100 + i}M")
-            else:
-                mount("t", tmp_path, "tmpfs", 0, "size=1M")
-                time.sleep(0.5)
-                umount(tmp_path)
-    assert p.tries > 20 and p.passed == 0
-    assert suite.health()["interceptor"] == "khm"
-
-
-def test_rungs_and_methods_change_without_a_gap(suite):
-    with Prober(suite.infected("bad.com")) as p:
-        for key, value, name, method in [
-                ("Interceptor", "fanotify", "fanotify", None),
-                ("Interceptor", "auto", "khm", "ftrace"),
-                ("HookMethod", "fsnotify", "khm", "fsnotify"),
-                ("HookMethod", "auto", "khm", "fsnotify"),
-                ("HookMethod", "ftrace", "khm", "ftrace")]:
-            suite.ctl("config", "set", key, value, seconds=120)
-            h = served_by(suite, name)
-            assert (h["hook"] or {}).get("method") == method
-    assert p.tries > 20 and p.passed == 0
-
-
-def test_fanotify_has_no_marks_while_the_module_serves(suite):
-    suite.ctl("config", "set", "Interceptor", "fanotify")
-    served_by(suite, "fanotify")
-    suite.ctl("config", "set", "Interceptor", "khm")
-    served_by(suite, "khm")
-    info = pathlib.Path(
-        f"/proc/{suite.pid_of('master')}/fdinfo/4").read_text()
-    assert "sdev:" not in info and "mnt_id:" not in info
 
 
 # -- those who die
@@ -418,82 +420,79 @@ def test_a_module_that_is_taken_out_by_force_leaves_fanotify(make_suite):
 # -- armed on everything
 
 
-@pytest.fixture
-def whole(make_suite):
+@pytest.fixture(scope="class")
+def whole():
     """Everything that is mounted is protected."""
-    s = make_suite(FirstAction="deny", Include=[], life=280)
-    s.start()
-    yield s
-    s.stop()
+    with Suite(life=1500, FirstAction="deny", Include=[]) as s:
+        yield s.start()
 
 
-def test_a_new_mount_is_seen_at_once(whole, tmp_path):
-    for i in range(10):
-        mount("t", tmp_path, "tmpfs", 0, "size=1M")
+class TestWhole:
+    def test_a_new_mount_is_seen_at_once(self, whole, tmp_path):
+        for i in range(10):
+            mount("t", tmp_path, "tmpfs", 0, "size=1M")
+            try:
+                p = tmp_path / "bad.com"
+                p.write_bytes(MARKER)
+                assert denied(p), i
+            finally:
+                umount(tmp_path)
+
+    def test_a_memory_file_is_not_executed(self, whole):
+        fd = os.memfd_create("bad")
+        os.write(fd, b"#!/bin/sh\n# " + MARKER + b"\n")
+        os.lseek(fd, 0, 0)
+        assert denied(f"/proc/self/fd/{fd}")
+        os.close(fd)
+
+    def test_a_program_is_built_with_everything_armed(self, whole, tmp_path):
+        for i in range(12):
+            (tmp_path / f"part{i}.c").write_text(
+                "#include <stdio.h>\n#include <stdlib.h>\n"
+                f"int part{i}(int n) {{ return n + {i}; }}\n")
+        (tmp_path / "main.c").write_text(
+            "#include <stdio.h>\n"
+            + "".join(f"int part{i}(int);\n" for i in range(12))
+            + "int main(void) { int n = 0;\n"
+            + "".join(f"n = part{i}(n);\n" for i in range(12))
+            + 'printf("%d\\n", n); return 0; }\n')
+        (tmp_path / "Makefile").write_text(
+            "OBJS = main.o " + " ".join(f"part{i}.o" for i in range(12))
+            + "\nprog: $(OBJS)\n\tgcc -o $@ $(OBJS)\n"
+            + "%.o: %.c\n\tgcc -O1 -c -o $@ $<\n")
+        sh("make", "-s", "-j2", "-C", tmp_path)
+        assert sh(tmp_path / "prog").stdout == "66\n"
+        assert module_status()["state"] == "armed"
+        assert int(module_status()["policy_denied"]) == 0
+
+    def test_a_package_is_installed_with_everything_armed(self, whole,
+                                                          tmp_path):
+        root = tmp_path / "pkg"
+        (root / "DEBIAN").mkdir(parents=True)
+        (root / "usr/lib/splxtry").mkdir(parents=True)
+        (root / "DEBIAN/control").write_text(
+            "Package: splxtry\nVersion: 1\nArchitecture: all\n"
+            "Maintainer: nobody <nobody@localhost>\nDescription: a try\n")
+        (root / "DEBIAN/postinst").write_text(
+            "#!/bin/sh\n/usr/lib/splxtry/run\n")
+        (root / "DEBIAN/postinst").chmod(0o755)
+        for i in range(50):
+            (root / f"usr/lib/splxtry/f{i}").write_bytes(os.urandom(5000))
+        (root / "usr/lib/splxtry/run").write_text(
+            "#!/bin/sh\necho run >/usr/lib/splxtry/ran\n")
+        (root / "usr/lib/splxtry/run").chmod(0o755)
+        deb = tmp_path / "splxtry.deb"
+        sh("dpkg-deb", "-q", "-b", root, deb)
         try:
-            p = tmp_path / "bad.com"
-            p.write_bytes(MARKER)
-            assert denied(p), i
+            sh("apt-get", "-y", "-qq", "--no-download", "install", deb)
+            assert pathlib.Path("/usr/lib/splxtry/ran").exists()
         finally:
-            umount(tmp_path)
+            sh("dpkg", "-P", "splxtry", check=False)
+            shutil.rmtree("/usr/lib/splxtry", ignore_errors=True)
 
-
-def test_a_memory_file_is_not_executed(whole):
-    fd = os.memfd_create("bad")
-    os.write(fd, b"#!/bin/sh\n# " + MARKER + b"\n")
-    os.lseek(fd, 0, 0)
-    assert denied(f"/proc/self/fd/{fd}")
-    os.close(fd)
-
-
-def test_a_program_is_built_with_everything_armed(whole, tmp_path):
-    for i in range(12):
-        (tmp_path / f"part{i}.c").write_text(
-            "#include <stdio.h>\n#include <stdlib.h>\n"
-            f"int part{i}(int n) {{ return n + {i}; }}\n")
-    (tmp_path / "main.c").write_text(
-        "#include <stdio.h>\n"
-        + "".join(f"int part{i}(int);\n" for i in range(12))
-        + "int main(void) { int n = 0;\n"
-        + "".join(f"n = part{i}(n);\n" for i in range(12))
-        + 'printf("%d\\n", n); return 0; }\n')
-    (tmp_path / "Makefile").write_text(
-        "OBJS = main.o " + " ".join(f"part{i}.o" for i in range(12))
-        + "\nprog: $(OBJS)\n\tgcc -o $@ $(OBJS)\n"
-        + "%.o: %.c\n\tgcc -O1 -c -o $@ $<\n")
-    sh("make", "-s", "-j2", "-C", tmp_path)
-    assert sh(tmp_path / "prog").stdout == "66\n"
-    assert module_status()["state"] == "armed"
-    assert int(module_status()["policy_denied"]) == 0
-
-
-def test_a_package_is_installed_with_everything_armed(whole, tmp_path):
-    root = tmp_path / "pkg"
-    (root / "DEBIAN").mkdir(parents=True)
-    (root / "usr/lib/splxtry").mkdir(parents=True)
-    (root / "DEBIAN/control").write_text(
-        "Package: splxtry\nVersion: 1\nArchitecture: all\n"
-        "Maintainer: nobody <nobody@localhost>\nDescription: a try\n")
-    (root / "DEBIAN/postinst").write_text("#!/bin/sh\n/usr/lib/splxtry/run\n")
-    (root / "DEBIAN/postinst").chmod(0o755)
-    for i in range(50):
-        (root / f"usr/lib/splxtry/f{i}").write_bytes(os.urandom(5000))
-    (root / "usr/lib/splxtry/run").write_text(
-        "#!/bin/sh\necho run >/usr/lib/splxtry/ran\n")
-    (root / "usr/lib/splxtry/run").chmod(0o755)
-    deb = tmp_path / "splxtry.deb"
-    sh("dpkg-deb", "-q", "-b", root, deb)
-    try:
-        sh("apt-get", "-y", "-qq", "--no-download", "install", deb)
-        assert pathlib.Path("/usr/lib/splxtry/ran").exists()
-    finally:
-        sh("dpkg", "-P", "splxtry", check=False)
-        shutil.rmtree("/usr/lib/splxtry", ignore_errors=True)
-
-
-def test_a_scan_on_demand_goes_past_the_module(whole, tmp_path):
-    p = tmp_path / "bad.com"
-    p.write_bytes(EICAR)
-    assert denied(p)
-    r = whole.ctl("scan", p, check=False)
-    assert r.returncode == 1 and "EICAR" in r.stdout.upper()
+    def test_a_scan_on_demand_goes_past_the_module(self, whole, tmp_path):
+        p = tmp_path / "bad.com"
+        p.write_bytes(EICAR)
+        assert denied(p)
+        r = whole.ctl("scan", p, check=False)
+        assert r.returncode == 1 and "EICAR" in r.stdout.upper()
