@@ -169,6 +169,7 @@ def test_a_restart_knows_the_clean_files(make_suite, tmp_path):
     img = s.root / "disk.img"
     sh("truncate", "-s", "32M", img)
     sh("mkfs.ext4", "-q", img)
+    sh("modprobe", "loop", check=False)
     sh("mount", "-o", "loop", img, tmp_path)
     try:
         s.dir = tmp_path
