@@ -31,6 +31,7 @@ struct devs {
 struct khm_side {
 	struct scoreboard *sb;
 	bool there; /* INHERIT_KHM is the device */
+	int lock;   /* khm_lock(), where the supervisor does not hold it */
 	bool readers;
 	enum status_code code; /* why it is not there */
 	struct err why;
@@ -67,6 +68,18 @@ static void take_device(struct khm_side *side, int fd)
 	memset(side->exempted, 0, sizeof(side->exempted));
 }
 
+static enum status_code missing_code(int code, enum status_code before)
+{
+	if (code == EPROTO)
+		return STATUS_MODULE_MISFIT;
+	if (code != ENOENT)
+		return STATUS_MODULE_FAILED;
+	/* it was there, and is not any more */
+	return before == STATUS_OK || before == STATUS_MODULE_BLOCKED
+		       ? STATUS_MODULE_UNLOADED
+		       : before;
+}
+
 static void look(struct khm_side *side)
 {
 	int fd;
@@ -77,14 +90,19 @@ static void look(struct khm_side *side)
 	}
 	side->there = false;
 	fd = khm_open(&side->why);
-	if (fd >= 0)
-		take_device(side, fd);
-	else if (side->why.code != ENOENT)
-		side->code = side->why.code == EPROTO ? STATUS_MODULE_MISFIT
-						      : STATUS_MODULE_FAILED;
-	else if (side->code == STATUS_OK)
-		/* it was there, and is not any more */
-		side->code = STATUS_MODULE_UNLOADED;
+	if (fd < 0) {
+		side->code = missing_code(side->why.code, side->code);
+		return;
+	}
+	/* The supervisor has none, or its device would be ours. */
+	fd_close(&side->lock);
+	side->lock = khm_lock(&side->why);
+	if (side->lock < 0) {
+		side->code = STATUS_MODULE_BLOCKED;
+		fd_close(&fd);
+		return;
+	}
+	take_device(side, fd);
 }
 
 struct khm_side *khm_side_new(struct scoreboard *sb)
@@ -93,6 +111,7 @@ struct khm_side *khm_side_new(struct scoreboard *sb)
 	struct err why = {0};
 
 	side->sb = sb;
+	side->lock = -1;
 	look(side);
 	if (!side->there && side->why.code == ENOENT) {
 		side->code = khm_why_not(&why);
@@ -109,6 +128,7 @@ void khm_side_free(struct khm_side **side)
 	if (!*side)
 		return;
 	vec_free(&(*side)->devs);
+	fd_close(&(*side)->lock);
 	xfree(side);
 }
 
@@ -137,6 +157,7 @@ void khm_side_detach(struct khm_side *side)
 	/* Something has to stand there, and nothing need be opened for it. */
 	if (!side->there || dup2(STDIN_FILENO, INHERIT_KHM) < 0)
 		return;
+	fd_close(&side->lock);
 	side->there = false;
 	side->armed = false;
 	side->code = STATUS_MODULE_UNLOADED;

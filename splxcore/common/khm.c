@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,6 +39,22 @@ static int open_device(int flags, struct err *err)
 int khm_open(struct err *err)
 {
 	return open_device(0, err);
+}
+
+int khm_lock(struct err *err)
+{
+	int fd =
+		open(KHM_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return err_set(err, errno, "open(" KHM_LOCK ")");
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	fd_close(&fd);
+	err_set(err, 0, "another suite of this machine uses the module");
+	if (err)
+		err->code = EBUSY;
+	return -1;
 }
 
 bool khm_is_device(int fd)

@@ -32,6 +32,13 @@
 /* A controller's descriptor (O_CLOEXEC). -1 and *err: ENOENT when the module
  * is not loaded, EPROTO when it speaks another version than we. */
 int khm_open(struct err *err);
+/*
+ * There is one module in a machine, and it serves one suite (a stage may run
+ * beside the installed one): who configures it holds this lock. The
+ * descriptor (O_CLOEXEC) holds it; -1 and *err: EBUSY when another one does.
+ */
+#define KHM_LOCK "/run/" SPLXMOD_NAME ".lock"
+int khm_lock(struct err *err);
 /* Whether a descriptor is one of the device. */
 bool khm_is_device(int fd);
 /* A reader's (O_CLOEXEC, O_NONBLOCK) for SPLXMOD_OPEN | …. -1 and *err. */

@@ -238,6 +238,7 @@ void bringup_release_module(struct supervisor *sup)
 	/* Something has to stand there, see bringup_descriptors(). */
 	if (dup2(sup->null_fd, INHERIT_KHM) < 0)
 		log_error("descriptor of the kernel module: %m");
+	fd_close(&sup->khm_lock_fd);
 }
 
 void bringup_module(struct supervisor *sup)
@@ -252,6 +253,14 @@ void bringup_module(struct supervisor *sup)
 	if (fd < 0) {
 		if (err.code != ENOENT)
 			log_warn("kernel module: %s", err.text);
+		return;
+	}
+	sup->khm_lock_fd = khm_lock(&err);
+	if (sup->khm_lock_fd < 0 || bringup_high(&sup->khm_lock_fd, &err)) {
+		/* the master finds out, and says so */
+		log_info("kernel module: %s", err.text);
+		fd_close(&sup->khm_lock_fd);
+		fd_close(&fd);
 		return;
 	}
 	if (khm_exempt(fd, 0, true, &err))

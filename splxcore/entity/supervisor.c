@@ -473,6 +473,7 @@ int supervisor_run(const struct supervisor_options *options)
 		.pid_fd = -1,
 		.life_tx = -1,
 		.null_fd = -1,
+		.khm_lock_fd = -1,
 		.ready_fd = -1,
 	};
 	struct err err;

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from suite import Suite  # noqa: E402
+from suite import INTERCEPTOR, Suite  # noqa: E402
 
 LIMIT = 150  # seconds for one test
 
@@ -29,9 +29,17 @@ def alarm(request):
     signal.alarm(0)
 
 
+def alone():
+    """There is one kernel module in a machine, for one suite at a time."""
+    if INTERCEPTOR == "khm":
+        for s in Suite.living:
+            s.stop()
+
+
 @pytest.fixture
 def suite():
     """A running suite that denies and leaves files where they are."""
+    alone()
     with Suite(FirstAction="deny") as s:
         yield s.start()
 
@@ -39,6 +47,7 @@ def suite():
 @pytest.fixture
 def make_suite():
     """Suites with settings of the test's own; not started."""
+    alone()
     made = []
 
     def make(**settings):
@@ -52,10 +61,17 @@ def make_suite():
 
 
 @pytest.fixture(scope="module")
-def shared():
-    """One running suite for the tests of a module that do it no harm."""
+def shared_suite():
     with Suite(life=900, FirstAction="deny") as s:
         yield s.start()
+
+
+@pytest.fixture
+def shared(shared_suite):
+    """One running suite for the tests of a module that do it no harm."""
+    if not shared_suite.entity:
+        shared_suite.start()
+    return shared_suite
 
 
 @pytest.hookimpl(hookwrapper=True)
