@@ -28,6 +28,7 @@
 #include <linux/fsnotify_backend.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/mount.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
