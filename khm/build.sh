@@ -23,10 +23,15 @@ fi
 src=$(dirname "$0")
 mkdir -p "$out/uapi"
 out=$(cd "$out" && pwd)
+take() {
+	cmp -s "$1" "$2/${1##*/}" || cp "$1" "$2/"
+}
 for file in "$src"/Kbuild "$src"/probe.sh "$src"/*.[chS]; do
-	[ ! -f "$file" ] || cp -pu "$file" "$out/"
+	take "$file" "$out"
 done
-cp -pu "$src"/uapi/*.h "$out/uapi/"
+for file in "$src"/uapi/*.h; do
+	take "$file" "$out/uapi"
+done
 
 # The flags of a make above are for the rest of the suite.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES || :
