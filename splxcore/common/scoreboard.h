@@ -130,6 +130,8 @@ enum interceptor_kind {
 	INTERCEPTOR_OFF,
 };
 
+/* What fills its parts up to whole pages is meant to be there. */
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 struct scoreboard {
 	/* ---- control: workers only read it ---- */
 
