@@ -13,6 +13,8 @@ pytestmark = pytest.mark.seconds(900)
 # "make check-vm KERNELS=…" is the full run.
 TIMES = 100 if os.environ.get("KERNELS") else 25
 METHODS = ["ftrace", "fsnotify"]
+# A cycle takes one to six seconds, as busy as the host is.
+LONG = 120 + 15 * TIMES
 
 
 @pytest.fixture
@@ -122,6 +124,7 @@ def test_it_is_unloaded_under_load(bed, method):
     """)
 
 
+@pytest.mark.seconds(2 * LONG)
 @pytest.mark.parametrize("method", METHODS)
 def test_arming_and_disarming_many_times_under_load(bed, method):
     khm.check(bed, f"""
@@ -129,9 +132,10 @@ def test_arming_and_disarming_many_times_under_load(bed, method):
         $C cycle {TIMES} {method} oec || fail cycle
         unload
         expect passes
-    """, seconds=600)
+    """, seconds=LONG)
 
 
+@pytest.mark.seconds(2 * LONG)
 @pytest.mark.parametrize("method", METHODS)
 def test_loading_and_unloading_many_times_under_load(bed, method):
     khm.check(bed, f"""
@@ -143,7 +147,7 @@ def test_loading_and_unloading_many_times_under_load(bed, method):
             insmod ./splxmod.ko || fail "insmod $i"
         done
         unload
-    """, seconds=800)
+    """, seconds=LONG)
 
 
 @pytest.mark.smoke
