@@ -230,8 +230,7 @@ static void add_rest(struct core *core, json_t *data, const struct report *r)
 	json_object_set_new(data, "conflicting_applications", json_array());
 	json_object_set_new(data, "interceptor",
 			    json_string(health_interceptor(core)));
-	json_object_set_new(data, "hook",
-			    member(state, "hook", json_null()));
+	json_object_set_new(data, "hook", member(state, "hook", json_null()));
 	json_object_set_new(data, "classes", classes_json(core));
 	json_object_set_new(data, "reasons",
 			    member(state, "reasons", json_array()));

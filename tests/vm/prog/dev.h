@@ -34,16 +34,16 @@
 #define UNUSED __attribute__((unused))
 
 #define die(...) die_at(__FILE__, __LINE__, __VA_ARGS__)
-#define check(what)                                                          \
-	do {                                                                 \
-		if (!(what))                                                 \
-			die("not so: %s", #what);                            \
+#define check(what)                                                            \
+	do {                                                                   \
+		if (!(what))                                                   \
+			die("not so: %s", #what);                              \
 	} while (0)
-#define equal(got, wanted)                                                   \
-	do {                                                                 \
-		long long got_ = (got), wanted_ = (wanted);                  \
-		if (got_ != wanted_)                                         \
-			die("%s is %lld, not %lld", #got, got_, wanted_);    \
+#define equal(got, wanted)                                                     \
+	do {                                                                   \
+		long long got_ = (got), wanted_ = (wanted);                    \
+		if (got_ != wanted_)                                           \
+			die("%s is %lld, not %lld", #got, got_, wanted_);      \
 	} while (0)
 
 static pid_t started[4096]; /* children that are to be killed at the end */
@@ -60,8 +60,8 @@ UNUSED static void end_children(void)
 	started_count = 0;
 }
 
-__attribute__((format(printf, 3, 4), noreturn)) UNUSED static void
-die_at(const char *file, int line, const char *fmt, ...)
+__attribute__((format(printf, 3, 4), noreturn)) UNUSED static void die_at(
+	const char *file, int line, const char *fmt, ...)
 {
 	int err = errno;
 	va_list ap;
@@ -85,7 +85,7 @@ UNUSED static long now_ms(void)
 
 UNUSED static void sleep_ms(long ms)
 {
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
 
 	while (nanosleep(&t, &t) && errno == EINTR)
 		;
@@ -149,9 +149,9 @@ UNUSED static int arming(unsigned long cmd)
 
 UNUSED static void only_dir(void)
 {
-	struct splxmod_rule rule = { .kind = SPLXMOD_RULE_ONLY_DEV };
-	struct splxmod_rules rules = { .count = 1,
-				       .rules = (unsigned long)&rule };
+	struct splxmod_rule rule = {.kind = SPLXMOD_RULE_ONLY_DEV};
+	struct splxmod_rules rules = {.count = 1,
+				      .rules = (unsigned long)&rule};
 	struct stat st;
 
 	equal(stat(DIR, &st), 0);
@@ -192,21 +192,21 @@ UNUSED static struct splxmod_status status(void)
 
 /* ---- waiting for something to come true ---- */
 
-#define eventually(what)                                                     \
-	do {                                                                 \
-		long until_ = now_ms() + 15000;                              \
-		while (!(what)) {                                            \
-			if (now_ms() > until_)                               \
-				die("does not come true: %s", #what);        \
-			sleep_ms(5);                                         \
-		}                                                            \
+#define eventually(what)                                                       \
+	do {                                                                   \
+		long until_ = now_ms() + 15000;                                \
+		while (!(what)) {                                              \
+			if (now_ms() > until_)                                 \
+				die("does not come true: %s", #what);          \
+			sleep_ms(5);                                           \
+		}                                                              \
 	} while (0)
 
 /* ---- readers ---- */
 
 UNUSED static int reader_open(__u32 classes)
 {
-	struct splxmod_reader_setup setup = { .classes = classes };
+	struct splxmod_reader_setup setup = {.classes = classes};
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 
 	check(fd >= 0);
@@ -227,7 +227,7 @@ UNUSED static struct splxmod_event event_read(int fd)
 
 UNUSED static struct splxmod_verdict event_judge(const struct splxmod_event *ev)
 {
-	struct splxmod_verdict v = { .id = ev->id, .epoch = conf.epoch };
+	struct splxmod_verdict v = {.id = ev->id, .epoch = conf.epoch};
 	char first = 0;
 
 	if (ev->fd >= 0 && pread(ev->fd, &first, 1, 0) == 1 && first == 'D')
@@ -383,18 +383,18 @@ UNUSED static void check_sum(void)
 {
 	struct splxmod_status s = status();
 	static const int out[] = {
-		SPLXMOD_COUNT_ALLOWED, SPLXMOD_COUNT_DENIED,
-		SPLXMOD_COUNT_KILLED,  SPLXMOD_COUNT_TIMEOUT,
-		SPLXMOD_COUNT_BREAKER, SPLXMOD_COUNT_FULL,
-		SPLXMOD_COUNT_GAVE_UP, SPLXMOD_COUNT_NO_READER,
+		SPLXMOD_COUNT_ALLOWED,	SPLXMOD_COUNT_DENIED,
+		SPLXMOD_COUNT_KILLED,	SPLXMOD_COUNT_TIMEOUT,
+		SPLXMOD_COUNT_BREAKER,	SPLXMOD_COUNT_FULL,
+		SPLXMOD_COUNT_GAVE_UP,	SPLXMOD_COUNT_NO_READER,
 		SPLXMOD_COUNT_RELEASED,
 	};
 	__u64 sum = 0;
 
 	for (size_t i = 0; i < sizeof(out) / sizeof(*out); i++)
 		sum += s.counter[out[i]];
-	equal(sum, s.counter[SPLXMOD_COUNT_ASKED] +
-			   s.counter[SPLXMOD_COUNT_JOINED]);
+	equal(sum,
+	      s.counter[SPLXMOD_COUNT_ASKED] + s.counter[SPLXMOD_COUNT_JOINED]);
 	equal(s.pending, 0);
 }
 
@@ -404,7 +404,10 @@ struct test_case {
 	const char *name;
 	void (*run)(void);
 };
-#define CASE(name) { #name, name }
+#define CASE(name)                                                             \
+	{                                                                      \
+#name, name                                                    \
+	}
 
 /* main(): runs the case that is named, with the module armed; without a name
  * lists them. */

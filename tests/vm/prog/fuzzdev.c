@@ -45,9 +45,32 @@ static void random_fill(void *p, size_t len)
 static unsigned long long random_number(void)
 {
 	static const unsigned long long odd[] = {
-		0, 1, 2, 3, 4, 7, 8, 15, 16, 63, 64, 99, 100, 4095, 4096, 4097,
-		65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff,
-		0x100000000, 0x7fffffffffffffff, 0x8000000000000000, ~0ull,
+		0,
+		1,
+		2,
+		3,
+		4,
+		7,
+		8,
+		15,
+		16,
+		63,
+		64,
+		99,
+		100,
+		4095,
+		4096,
+		4097,
+		65535,
+		65536,
+		65537,
+		0x7fffffff,
+		0x80000000,
+		0xffffffff,
+		0x100000000,
+		0x7fffffffffffffff,
+		0x8000000000000000,
+		~0ull,
 	};
 
 	if (one_in(4))
@@ -60,7 +83,7 @@ static unsigned long long random_number(void)
 static struct shared {
 	atomic_ulong opened, refused, calls, questions, verdicts;
 	atomic_bool stop;
-} *shared;
+} * shared;
 
 static const char *random_file(void)
 {
@@ -231,9 +254,9 @@ static void call_read(int fd)
 		if (ev[i].fd >= 0)
 			close(ev[i].fd);
 		if (one_in(2)) {
-			struct splxmod_verdict v = { .id = ev[i].id,
-						     .epoch = random_below(4),
-						     .verdict = one_in(8) };
+			struct splxmod_verdict v = {.id = ev[i].id,
+						    .epoch = random_below(4),
+						    .verdict = one_in(8)};
 
 			v.flags = !v.verdict && one_in(2);
 			if (verdict_write(fd, &v) == 0)
@@ -269,8 +292,9 @@ static void call_write(int fd)
 
 static void reopen(unsigned int i)
 {
-	struct splxmod_reader_setup setup = { .classes = 1 + random_below(7) };
-	int fd = open(DEVICE, O_RDWR | O_CLOEXEC | (one_in(8) ? 0 : O_NONBLOCK));
+	struct splxmod_reader_setup setup = {.classes = 1 + random_below(7)};
+	int fd =
+		open(DEVICE, O_RDWR | O_CLOEXEC | (one_in(8) ? 0 : O_NONBLOCK));
 
 	if (fd < 0)
 		return;
@@ -283,7 +307,7 @@ static void reopen(unsigned int i)
 
 static void call_poll(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = random_below(64) };
+	struct pollfd p = {.fd = fd, .events = random_below(64)};
 
 	poll(&p, 1, random_below(20));
 }
@@ -364,7 +388,7 @@ static void interrupted(int sig)
 
 static void fuzz_run(void *arg)
 {
-	struct sigaction sa = { .sa_handler = interrupted };
+	struct sigaction sa = {.sa_handler = interrupted};
 	unsigned long seed = (unsigned long)arg;
 	pthread_t thread[THREADS];
 
@@ -426,7 +450,8 @@ static void fuzz_tell(void)
 {
 	struct splxmod_status s = status();
 
-	printf("state %u method %u readers %u pending %u calls %llu asked %llu opened %lu\n",
+	printf("state %u method %u readers %u pending %u calls %llu asked %llu "
+	       "opened %lu\n",
 	       s.state, s.method, s.readers, s.pending,
 	       s.counter[SPLXMOD_COUNT_CALLS], s.counter[SPLXMOD_COUNT_ASKED],
 	       shared->opened);
@@ -461,7 +486,7 @@ static void fuzz_all(unsigned long seed, long seconds)
 
 static void still_works(void)
 {
-	struct serving how = { 0 };
+	struct serving how = {0};
 
 	conf.epoch = 99;
 	only_dir();
@@ -478,8 +503,8 @@ static void still_works(void)
 int main(int argc, char **argv)
 {
 	long seconds = argc > 1 ? atol(argv[1]) : 60;
-	unsigned long seed = argc > 2 ? strtoul(argv[2], NULL, 0) :
-					(unsigned long)time(NULL);
+	unsigned long seed = argc > 2 ? strtoul(argv[2], NULL, 0)
+				      : (unsigned long)time(NULL);
 	char name[8];
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
@@ -498,7 +523,8 @@ int main(int argc, char **argv)
 	fuzz_all(seed, seconds);
 	still_works();
 	end_children();
-	printf("openers: %lu opened, %lu refused; %lu calls, %lu questions, %lu verdicts\n",
+	printf("openers: %lu opened, %lu refused; %lu calls, %lu questions, "
+	       "%lu verdicts\n",
 	       shared->opened, shared->refused, shared->calls,
 	       shared->questions, shared->verdicts);
 	check_sum();

@@ -86,7 +86,7 @@ static void stranger_run(void *arg)
 
 static void only_who_may(void)
 {
-	struct splxmod_reader_setup setup = { .classes = SPLXMOD_OPEN };
+	struct splxmod_reader_setup setup = {.classes = SPLXMOD_OPEN};
 	static struct splxmod_arming a;
 	struct splxmod_status s;
 	struct splxmod_event ev;
@@ -113,30 +113,30 @@ static void only_who_may(void)
 
 static void requests_are_checked(void)
 {
-	struct splxmod_reader_setup setup = { .classes = 8 };
-	struct splxmod_exempt_setup exempt = { .flags = 2 };
-	struct splxmod_rule rule = { .kind = 99 };
-	struct splxmod_rules rules = { .count = SPLXMOD_RULES_MAX + 1 };
-	struct splxmod_known known = { .reserved = 1 };
-	struct splxmod_known_list list = { .epoch = conf.epoch, .count = 1 };
+	struct splxmod_reader_setup setup = {.classes = 8};
+	struct splxmod_exempt_setup exempt = {.flags = 2};
+	struct splxmod_rule rule = {.kind = 99};
+	struct splxmod_rules rules = {.count = SPLXMOD_RULES_MAX + 1};
+	struct splxmod_known known = {.reserved = 1};
+	struct splxmod_known_list list = {.epoch = conf.epoch, .count = 1};
 	static struct splxmod_arming a;
 	struct splxmod_config c = conf;
 
-#define refused(cmd, arg, err)                                               \
+#define refused(cmd, arg, err)                                                 \
 	check(ioctl(control, SPLXMOD_IOC_##cmd, arg) < 0 && errno == (err))
 	refused(READER, &setup, EINVAL);
 	setup.classes = 0;
 	refused(READER, &setup, EINVAL);
-	setup = (struct splxmod_reader_setup){ SPLXMOD_OPEN, 1 };
+	setup = (struct splxmod_reader_setup){SPLXMOD_OPEN, 1};
 	refused(READER, &setup, EINVAL);
 	refused(READER, NULL, EFAULT);
 	refused(EXEMPT, &exempt, EINVAL);
-	exempt = (struct splxmod_exempt_setup){ .pid = -1 };
+	exempt = (struct splxmod_exempt_setup){.pid = -1};
 	refused(EXEMPT, &exempt, EINVAL);
 	exempt.pid = 0x7fffffff;
 	refused(EXEMPT, &exempt, ESRCH);
 	refused(RULES, &rules, EINVAL);
-	rules = (struct splxmod_rules){ .count = 1, .rules = 8 };
+	rules = (struct splxmod_rules){.count = 1, .rules = 8};
 	refused(RULES, &rules, EFAULT);
 	rules.rules = ~0ull - 7;
 	refused(RULES, &rules, EFAULT);
@@ -328,7 +328,7 @@ static void mounts_are_let_go(void)
 	conf.classes = SPLXMOD_OPEN | SPLXMOD_CLOSE;
 	conf.verdict_timeout_ms = 300;
 	configure();
-	reader_start((struct serving){ .classes = SPLXMOD_OPEN });
+	reader_start((struct serving){.classes = SPLXMOD_OPEN});
 	for (int i = 0; i < 50; i++) {
 		file_make(path_of("f"), i % 2 ? "Denied" : "f");
 		equal(open_once(path_of("f")), i % 2 ? EPERM : 0);
@@ -370,7 +370,7 @@ static void mounts_are_let_go(void)
 static void racer_run(void *arg)
 {
 	const char *path = arg;
-	struct splxmod_exempt_setup self = { 0 };
+	struct splxmod_exempt_setup self = {0};
 
 	/* To write is not asked about. Who opens is another process. */
 	equal(ioctl(control, SPLXMOD_IOC_EXEMPT, &self), 0);
@@ -407,8 +407,8 @@ static void nothing_stale(void)
 	conf.flags = SPLXMOD_CACHE;
 	configure();
 	file_make(path_of("f"), "clean");
-	reader_start((struct serving){ 0 });
-	reader_start((struct serving){ 0 });
+	reader_start((struct serving){0});
+	reader_start((struct serving){0});
 	equal(child_wait(child_start(racer_run, (void *)path_of("f"))), 0);
 	equal(counter(TIMEOUT), 0);
 	/* and it does remember */

@@ -12,7 +12,7 @@ static void verdicts_decide(void)
 {
 	file_make(path_of("good"), "good");
 	file_make(path_of("bad"), "Doomed");
-	reader_start((struct serving){ 0 });
+	reader_start((struct serving){0});
 	equal(open_once(path_of("good")), 0);
 	equal(open_once(path_of("bad")), EPERM);
 	equal(counter(ALLOWED), 1);
@@ -92,7 +92,7 @@ static void a_reader_may_come_late(void)
 	pid = opener_start(path_of("f"));
 	sleep_ms(300);
 	equal(status().pending, 1);
-	reader_start((struct serving){ 0 });
+	reader_start((struct serving){0});
 	equal(child_wait(pid), EPERM);
 	check(now_ms() - begin < 5000);
 	equal(counter(DENIED), 1);
@@ -188,13 +188,13 @@ static void a_stopped_reader_trips_the_breaker(void)
 	conf.breaker_retry_ms = 600000;
 	configure();
 	for (int i = 0; i < 10; i++)
-		file_make(path_of((char[]){ 'a' + i, 0 }), "file");
-	reader = reader_start((struct serving){ .delay_ms = 1 });
+		file_make(path_of((char[]){'a' + i, 0}), "file");
+	reader = reader_start((struct serving){.delay_ms = 1});
 	equal(open_once(path_of("a")), 0);
 	kill(reader, SIGSTOP);
 	begin = now_ms();
 	for (int i = 1; i <= 3; i++)
-		equal(open_once(path_of((char[]){ 'a' + i, 0 })), 0);
+		equal(open_once(path_of((char[]){'a' + i, 0})), 0);
 	check(now_ms() - begin >= 3 * 390);
 	equal(counter(TIMEOUT), 3);
 	equal(status().breaker, 1);
@@ -222,7 +222,7 @@ static void the_breaker_tries_again(void)
 	conf.deny = SPLXMOD_DENY_TIMEOUT;
 	configure();
 	for (int i = 0; i < 10; i++)
-		file_make(path_of((char[]){ 'a' + i, 0 }), "file");
+		file_make(path_of((char[]){'a' + i, 0}), "file");
 	holder_start(100);
 	equal(open_once(path_of("a")), EPERM);
 	equal(open_once(path_of("b")), EPERM);
@@ -305,13 +305,13 @@ static void run_on(int cpu)
 static void work_is_taken_from_who_does_not_come(void)
 {
 	int fd = reader_open(conf.classes);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 	long begin;
 
 	file_make(path_of("a"), "a");
 	file_make(path_of("b"), "b");
 	run_on(0);
-	reader_start((struct serving){ 0 });
+	reader_start((struct serving){0});
 	run_on(1);
 	for (int i = 0; i < 20; i++) {
 		sleep_ms(10);
@@ -328,7 +328,7 @@ static void work_is_taken_from_who_does_not_come(void)
 static void poll_tells(void)
 {
 	int fd = reader_open(conf.classes);
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+	struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
 	struct splxmod_event ev;
 	pid_t opener;
 
@@ -361,7 +361,7 @@ static void full_is_policy(void)
 		snprintf(name, sizeof(name), "f%d", i);
 		file_make(path_of(name), "f");
 	}
-	reader_start((struct serving){ .delay_ms = 100 });
+	reader_start((struct serving){.delay_ms = 100});
 	for (int i = 0; i < 40; i++) {
 		snprintf(name, sizeof(name), "f%d", i);
 		opener[i] = opener_start(path_of(name));
@@ -375,7 +375,7 @@ static void full_is_policy(void)
 
 static void readers_have_a_limit(void)
 {
-	struct splxmod_reader_setup setup = { .classes = SPLXMOD_OPEN };
+	struct splxmod_reader_setup setup = {.classes = SPLXMOD_OPEN};
 	int fd[80], n;
 
 	for (n = 0; n < 80; n++) {
@@ -401,8 +401,8 @@ static void handled(int sig)
 
 static void alarmed_run(void *arg)
 {
-	struct sigaction sa = { .sa_handler = handled };
-	struct timespec t = { 0, 50000000 };
+	struct sigaction sa = {.sa_handler = handled};
+	struct timespec t = {0, 50000000};
 	sigset_t set;
 	pid_t ringer;
 	int fd;
@@ -561,8 +561,8 @@ static void stale_in_the_middle(void)
 	int fd = reader_open(conf.classes);
 
 	for (int i = 0; i < 3; i++) {
-		file_make(path_of((char[]){ 'a' + i, 0 }), "D");
-		opener[i] = opener_start(path_of((char[]){ 'a' + i, 0 }));
+		file_make(path_of((char[]){'a' + i, 0}), "D");
+		opener[i] = opener_start(path_of((char[]){'a' + i, 0}));
 		ev[i] = event_read(fd);
 		v[i] = event_judge(&ev[i]);
 	}
