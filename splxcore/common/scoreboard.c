@@ -121,12 +121,15 @@ static int map_readonly(struct scoreboard *sb, int fd, size_t from, size_t to,
 			struct err *err)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *map;
 
 	from = (from + page - 1) / page * page;
 	to = to / page * page;
-	if (from < to &&
-	    mmap((char *)sb + from, to - from, PROT_READ,
-		 MAP_SHARED | MAP_FIXED, fd, (off_t)from) == MAP_FAILED)
+	if (from >= to)
+		return 0;
+	map = mmap((char *)sb + from, to - from, PROT_READ,
+		   MAP_SHARED | MAP_FIXED, fd, (off_t)from);
+	if (map == MAP_FAILED)
 		return err_set(err, errno, "mapping the scoreboard to read");
 	return 0;
 }
