@@ -31,7 +31,7 @@ struct devs {
 struct khm_side {
 	struct scoreboard *sb;
 	bool there; /* INHERIT_KHM is the device */
-	int lock;   /* khm_lock(), where the supervisor does not hold it */
+	int lock;   /* khm_lock(), where the supervisor does not have it */
 	bool readers;
 	enum status_code code; /* why it is not there */
 	struct err why;
@@ -94,10 +94,9 @@ static void look(struct khm_side *side)
 		side->code = missing_code(side->why.code, side->code);
 		return;
 	}
-	/* The supervisor has none, or its device would be ours. */
-	fd_close(&side->lock);
-	side->lock = khm_lock(&side->why);
-	if (side->lock < 0) {
+	if (!atomic_load(&side->sb->module_ours) && side->lock < 0)
+		side->lock = khm_lock(&side->why);
+	if (!atomic_load(&side->sb->module_ours) && side->lock < 0) {
 		side->code = STATUS_MODULE_BLOCKED;
 		fd_close(&fd);
 		return;
@@ -157,7 +156,6 @@ void khm_side_detach(struct khm_side *side)
 	/* Something has to stand there, and nothing need be opened for it. */
 	if (!side->there || dup2(STDIN_FILENO, INHERIT_KHM) < 0)
 		return;
-	fd_close(&side->lock);
 	side->there = false;
 	side->armed = false;
 	side->code = STATUS_MODULE_UNLOADED;

@@ -173,7 +173,8 @@ static void account(struct slots_worker *w, bool asked)
 static void bury(struct slots_worker *w)
 {
 	struct slots *slots = w->slots;
-	bool asked = atomic_load(&board(w)->drain) || w->state == SLOTS_KILLED;
+	bool asked = atomic_load(&board(w)->drain) ||
+		     atomic_load(&slots->sb->quit) || w->state == SLOTS_KILLED;
 
 	account(w, asked);
 	if (slots->group >= 0)

@@ -185,7 +185,7 @@ int khm_arm(int fd, struct khm_report *report_r, struct err *err)
 {
 	int code = turn(fd, SPLXMOD_IOC_ARM, 0, report_r);
 
-	if (!code || code == EALREADY)
+	if (!code)
 		return 0;
 	return refused(code, report_r, "the module cannot be armed", err);
 }
@@ -196,7 +196,7 @@ int khm_disarm(int fd, bool passive, struct khm_report *report_r,
 	int code = turn(fd, SPLXMOD_IOC_DISARM,
 			passive ? SPLXMOD_DISARM_PASSIVE : 0, report_r);
 
-	if (!code || code == EALREADY)
+	if (!code || (passive && code == EBUSY))
 		return 0;
 	return refused(code, report_r, "the module cannot be disarmed", err);
 }

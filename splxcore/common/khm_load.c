@@ -82,7 +82,7 @@ enum status_code khm_refusal_code(const struct khm_refusal *r, struct err *err)
 	case ENOEXEC:
 	case EINVAL:
 		if (r->vermagic[0])
-			err_set(err, 0, "it was built for %s, this is %s",
+			err_set(err, 0, "it was built for \"%s\", this is %s",
 				r->vermagic, r->release);
 		else
 			err_set(err, 0, "it was not built for this kernel (%s)",
@@ -195,7 +195,8 @@ static enum status_code none_built(const char *release, struct err *err)
 	return STATUS_NO_MODULE_BUILT;
 }
 
-/* The value of "vermagic=" in the module's .modinfo. */
+/* The value of "vermagic=" in the module's .modinfo: release and more, for
+ * where symbols have versions the release alone says nothing. */
 static void find_vermagic(int fd, char *out, size_t size)
 {
 	static const char tag[] = "vermagic=";
@@ -215,7 +216,6 @@ static void find_vermagic(int fd, char *out, size_t size)
 		size_t n = strnlen(value, room);
 
 		snprintf(out, size, "%.*s", (int)n, value);
-		out[strcspn(out, " ")] = '\0'; /* the release alone */
 	}
 	munmap((void *)(uintptr_t)p, (size_t)st.st_size);
 }

@@ -174,6 +174,8 @@ struct scoreboard {
 	_Atomic uint64_t breaker_since_ns;
 	_Atomic uint32_t timeouts_in_row;
 
+	/* By the supervisor: it has khm_lock(), the kernel module is ours. */
+	_Atomic uint32_t module_ours; /* bool */
 	/* By the master: the kernel module's breaker, and how much of its
 	 * counters stands in ours already. */
 	_Atomic uint32_t module_breaker; /* bool */

@@ -238,7 +238,23 @@ void bringup_release_module(struct supervisor *sup)
 	/* Something has to stand there, see bringup_descriptors(). */
 	if (dup2(sup->null_fd, INHERIT_KHM) < 0)
 		log_error("descriptor of the kernel module: %m");
-	fd_close(&sup->khm_lock_fd);
+}
+
+/* Kept until we end, so that vsapiapp may take the device again that it let
+ * go of. */
+static int lock_module(struct supervisor *sup, struct err *err)
+{
+	if (sup->khm_lock_fd >= 0)
+		return 0;
+	sup->khm_lock_fd = khm_lock(err);
+	if (sup->khm_lock_fd < 0)
+		return -1;
+	if (bringup_high(&sup->khm_lock_fd, err)) {
+		fd_close(&sup->khm_lock_fd);
+		return -1;
+	}
+	atomic_store(&sup->sb->module_ours, 1);
+	return 0;
 }
 
 void bringup_module(struct supervisor *sup)
@@ -255,11 +271,9 @@ void bringup_module(struct supervisor *sup)
 			log_warn("kernel module: %s", err.text);
 		return;
 	}
-	sup->khm_lock_fd = khm_lock(&err);
-	if (sup->khm_lock_fd < 0 || bringup_high(&sup->khm_lock_fd, &err)) {
+	if (lock_module(sup, &err)) {
 		/* the master finds out, and says so */
 		log_info("kernel module: %s", err.text);
-		fd_close(&sup->khm_lock_fd);
 		fd_close(&fd);
 		return;
 	}

@@ -426,6 +426,7 @@ static int adopt(struct supervisor *sup, struct err *err)
 	atomic_fetch_add(&sup->sb->supervisor.restarts, 1);
 	/* Core has none to hand on. A device is nothing to the module, but to
 	 * marks it is a file like others. */
+	atomic_store(&sup->sb->module_ours, 0);
 	if (atomic_load(&sup->sb->interceptor) == INTERCEPTOR_KHM)
 		bringup_module(sup);
 	if (!part_adopt(&sup->core) && part_start(&sup->core, err))

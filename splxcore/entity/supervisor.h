@@ -41,7 +41,7 @@ struct supervisor {
 	int pid_fd;
 	int life_tx; /* its end tells the others that we are gone */
 	int null_fd;
-	int khm_lock_fd;	 /* while it holds the kernel module */
+	int khm_lock_fd;	 /* khm_lock(), -1: we do not have it */
 	int ready_fd;		 /* of proc_daemonize(), until core is ready */
 	uint64_t start_limit_ns; /* until when core must be ready */
 	uint64_t remains_ns;	 /* vsapiapp was stopped then, but its workers

@@ -377,7 +377,7 @@ static void a_refusal_has_its_true_reason(void **state)
 		{{.code = ENOKEY}, STATUS_MODULE_REFUSED, "signed"},
 		{{.code = ENOEXEC, .release = "6.1.0", .vermagic = "5.10.0"},
 		 STATUS_MODULE_MISFIT,
-		 "built for 5.10.0, this is 6.1.0"},
+		 "built for \"5.10.0\", this is 6.1.0"},
 		{{.code = ENOEXEC, .release = "6.1.0"},
 		 STATUS_MODULE_MISFIT,
 		 "6.1.0"},
