@@ -4,6 +4,7 @@
 Debian's source of 6.1 with kasan.config. It takes long; the log is told of
 at the beginning."""
 
+import fnmatch
 import os
 import pathlib
 import re
@@ -37,41 +38,56 @@ def _configure(tree, log):
             if line.startswith("CONFIG_") and line not in have]
 
 
+def _unpack(place):
+    """Debian's source of the kernel, once."""
+    tree = place / "build"
+    if (place / "unpacked").exists():
+        return tree
+    subprocess.run(["rm", "-rf", place], check=True)
+    tree.mkdir(parents=True)
+    apt = Apt("bookworm", "bookworm-security")
+    apt.update()
+    apt.unpack([SOURCE], place / "package")
+    subprocess.run(["tar", "-x", "--strip-components=1", "-C", tree, "-f",
+                    next(place.glob("package/usr/src/*.tar.xz"))], check=True)
+    subprocess.run(["rm", "-rf", place / "package"], check=True)
+    (place / "unpacked").touch()
+    return tree
+
+
 def _build(root):
+    """In a place that stays when something fails, and is gone on with."""
     log = CACHE / "kasan.log"
     log.write_text("")
     say(f"this takes long; what make says goes to {log}")
-    apt = Apt("bookworm", "bookworm-security")
-    apt.update()
-    apt.unpack([SOURCE], root / "package")
-    tree = root / "build"
-    tree.mkdir()
-    subprocess.run(["tar", "-x", "--strip-components=1", "-C", tree, "-f",
-                    next(root.glob("package/usr/src/*.tar.xz"))], check=True)
-    subprocess.run(["rm", "-rf", root / "package"], check=True)
+    place = CACHE / "kasan" / root.name.split(".")[1]
+    tree = _unpack(place)
     missing = _configure(tree, log)
     if missing:
         say(f"left out by the kernel's own rules: {' '.join(missing)}")
     _make(tree, log, "bzImage", "modules")
     release = (tree / "include/config/kernel.release").read_text().strip()
+    _thin(tree)
     modules = root / "modules"
-    modules.mkdir()
+    modules.mkdir(parents=True)
     for name in ("modules.builtin", "modules.order"):
         (modules / name).write_bytes((tree / name).read_bytes())
     (modules / "modules.dep").touch()
     (modules / "modules.alias").touch()
     (root / "vmlinuz").symlink_to("build/arch/x86/boot/bzImage")
     (root / "version").write_text(release + "\n")
-    _thin(tree)
+    tree.rename(root / "build")
+    subprocess.run(["rm", "-rf", place], check=True)
 
 
 def _thin(tree):
-    names = []
-    for pattern in LEFT:
-        names += ["-o", "-name", pattern]
-    subprocess.run(["find", tree, "(", "-path", tree / "scripts", "-o",
-                    "-path", tree / "tools", ")", "-prune", "-o", "-type",
-                    "f", "(", *names[1:], ")", "-delete"], check=True)
+    """All that was built but the tools."""
+    for folder, below, names in os.walk(tree):
+        if folder == str(tree):
+            below[:] = [d for d in below if d not in ("scripts", "tools")]
+        for name in names:
+            if any(fnmatch.fnmatch(name, p) for p in LEFT):
+                os.unlink(os.path.join(folder, name))
 
 
 def get():
