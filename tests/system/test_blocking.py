@@ -277,7 +277,8 @@ def test_a_shared_mapping_keeps_a_file_from_being_trusted(shared):
                     reason="Debian's clamav-testfiles are not installed")
 @pytest.mark.seconds(280)
 def test_every_file_of_clamav_testfiles_is_refused(make_suite):
-    s = make_suite(life=400, FirstAction="deny", OnOversize="deny")
+    s = make_suite(life=400, FirstAction="deny", OnOversize="deny",
+                   VerdictTimeout="60s")
     # the one program that all of them wrap, by its digest
     exe = next(p for p in TESTFILES.rglob("clam.exe"))
     line = subprocess.check_output(["sigtool", "--md5", str(exe)])

@@ -261,7 +261,8 @@ def test_when_all_workers_are_killed_new_ones_answer(patient):
 
 def test_stopped_workers_hold_nobody_for_long(make_suite):
     s = make_suite(FirstAction="deny", VerdictTimeout="1s",
-                   BreakerTimeouts="2", Workers="2", WorkersMax="2")
+                   BreakerTimeouts="2", BreakerRetry="30s", Workers="2",
+                   WorkersMax="2")
     s.start()
     pids = s.workers("front") + s.workers("back")
     for pid in pids:
@@ -277,7 +278,7 @@ def test_stopped_workers_hold_nobody_for_long(make_suite):
         start = time.monotonic()
         p.write_bytes(os.urandom(64))
         assert opens(p) == 0
-        assert time.monotonic() - start < 0.5  # the breaker is open
+        assert time.monotonic() - start < 0.7  # the breaker is open
         wait_for(lambda: 20012 in [i["code"] for i in
                                    s.health()["health_issues"]], 5)
         assert s.counters()["policyTimeout"] >= 2
@@ -286,7 +287,7 @@ def test_stopped_workers_hold_nobody_for_long(make_suite):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGCONT)
     bad = s.infected("bad.com")
-    wait_for(lambda: denied(bad), 20)
+    wait_for(lambda: denied(bad), 60)
 
 
 def test_all_killed_at_once_lets_everything_pass(suite):
@@ -539,7 +540,7 @@ class TestWhole:
         deb = tmp_path / "splxtry.deb"
         sh("dpkg-deb", "-b", root, deb)
         try:
-            sh("apt-get", "-y", "-qq", "--no-download", "install", deb)
+            sh("apt-get", "-y", "-qq", "install", deb)
             assert pathlib.Path("/usr/lib/splxtry/ran").exists()
         finally:
             sh("dpkg", "-P", "splxtry", check=False)
