@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from suite import (EICAR, MARKER, SCAN_USER, opens, read_terminal,
+from suite import (EICAR, INTERCEPTOR, MARKER, SCAN_USER, opens, read_terminal,
                    wait_for)
 
 
@@ -30,7 +30,7 @@ def test_status_and_health_of_a_well_suite(shared):
                  "networkStatus", "consoleStatus"):
         assert isinstance(h[part], int)
     assert shared.ctl("health", "--field", "interceptor",
-                      check=False).stdout.strip() == "fanotify"
+                      check=False).stdout.strip() == INTERCEPTOR
 
 
 def test_scan_finds_and_exits_by_result(shared):
@@ -203,7 +203,7 @@ def test_changes_are_audited_and_viewers_change_nothing(shared):
     assert b"rotected" in as_viewer("status").stdout
     r = as_viewer("config", "set", "Interceptor", "off")
     assert r.returncode != 0 and b"admin" in r.stderr.lower()
-    assert shared.health()["interceptor"] == "fanotify"
+    assert shared.health()["interceptor"] == INTERCEPTOR
     r = as_viewer("quarantine", "delete", "1")
     assert r.returncode != 0
 

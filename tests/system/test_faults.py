@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from suite import denied, opens, pid_stat, wait_for
+from suite import INTERCEPTOR, denied, opens, pid_stat, wait_for
 
 PARTS = ["supervisor", "core", "master", "generation", "worker"]
 
@@ -243,6 +243,8 @@ def test_workers_that_end_at_once_are_started_with_growing_pauses(suite):
 
 def test_events_that_the_kernel_loses_are_counted_and_told(make_suite):
     """Nobody takes what is closed after writing, until its queue is full."""
+    if INTERCEPTOR != "fanotify":
+        pytest.skip("the queue is fanotify's")
     queue = int(open("/proc/sys/fs/fanotify/max_queued_events").read())
     if queue > 50000:
         pytest.skip(f"the kernel's queue is long: {queue}")

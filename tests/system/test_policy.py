@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from suite import EICAR, MARKER, denied, opens, wait_for
+from suite import EICAR, INTERCEPTOR, MARKER, denied, opens, wait_for
 
 
 def test_oversize_files_follow_OnOversize(make_suite):
@@ -199,8 +199,8 @@ def test_interceptor_modes_are_switched_at_run_time(suite):
     assert suite.health()["overall"] == "Unprotected"
     suite.ctl("config", "set", "Interceptor", "auto")
     wait_for(lambda: denied(bad), 10)
-    assert suite.health()["interceptor"] == "fanotify"
-    # khm is not to be had here: the ladder falls down with a reason
+    assert suite.health()["interceptor"] == INTERCEPTOR
+    # where khm is not to be had the ladder falls down with a reason
     suite.ctl("config", "set", "Interceptor", "khm", check=False)
     wait_for(lambda: denied(bad), 10)
 
