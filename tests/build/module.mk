@@ -14,7 +14,8 @@ check: check-programs
 	@$(vm-deps)
 	+@$(MAKE) --no-print-directory vm-programs
 	+@$(MAKE) --no-print-directory SAN=1 programs
-	@$(vm-settings) sh tests/build/check.sh $(CHECK_UNIT) system sanitized vm
+	@VM_MINUTES=$(VM_MINUTES) $(vm-settings) \
+		sh tests/build/check.sh $(CHECK_UNIT) system sanitized vm
 
 check-unit: check-programs
 	@sh tests/build/check.sh $(CHECK_UNIT)

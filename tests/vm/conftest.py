@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 """Which kernels a test runs on: those of $KERNELS (names, or "all") in full,
 of $SMOKE only what is marked smoke. Without either 6.1 in full and the others
-as a smoke test. A test with the fixture `vm` or `system` runs on each; they
+as a smoke test. After $VM_MINUTES, if given, no further machine is used: what
+is left is skipped. A test with the fixture `vm` or `system` runs on each; they
 are one machine for a file and kernel, anew for a test marked fresh."""
 
 import os
 import signal
 import sys
+import time
 
 import pytest
 
@@ -18,7 +20,9 @@ from cache import Unavailable  # noqa: E402
 from vm import VM, drop_unused  # noqa: E402
 
 LIMIT = 400  # seconds for one test, a cold start in them
+MINUTES = float(os.environ.get("VM_MINUTES") or "inf")
 _got = {}
+_began = time.monotonic()
 
 
 def wanted():
@@ -105,6 +109,13 @@ def vm(request, fast_machine):
 def system(request, root_machine):
     """The machine with the whole Debian system of a kernel."""
     return _told(request, root_machine)
+
+
+def pytest_runtest_setup(item):
+    if "series" in item.fixturenames \
+            and time.monotonic() - _began > MINUTES * 60:
+        pytest.skip(f"machines had their {MINUTES:g} minutes; "
+                    "make check-vm takes as long as it needs")
 
 
 @pytest.fixture(autouse=True)

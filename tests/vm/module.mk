@@ -3,9 +3,11 @@
 # in virtual machines; the named kernels in full. Else 6.1, and of the others a
 # smoke test. make check-kasan: the module's tests on a kernel with KASAN,
 # lockdep and leak checks, built when missing (long).
-KERNELS =
-SMOKE   =
-VM      =
+# `make check` begins no test of a machine after VM_MINUTES of them.
+KERNELS    =
+SMOKE      =
+VM         =
+VM_MINUTES = 25
 KASAN_TESTS = $(patsubst %,tests/vm/test_%.py,hook module questions rivals \
 		unload)
 
