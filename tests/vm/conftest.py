@@ -100,6 +100,12 @@ def _told(request, vm):
 
 
 @pytest.fixture
+def in_full(series):
+    """False where a smoke test is enough."""
+    return (series, True) in wanted()
+
+
+@pytest.fixture
 def vm(request, fast_machine):
     """The bare machine of a kernel."""
     return _told(request, fast_machine)

@@ -51,6 +51,7 @@ def test_questions(vm, case):
 
 @pytest.mark.smoke
 @pytest.mark.seconds(600)
-def test_the_device_stands_random_callers(vm):
-    result = run(vm, "/src/build/tests/vm/fuzzdev 60", seconds=200)
+def test_the_device_stands_random_callers(vm, in_full):
+    result = run(vm, f"/src/build/tests/vm/fuzzdev {60 if in_full else 10}",
+                 seconds=200)
     assert "openers:" in result.out

@@ -65,7 +65,6 @@ def test_who_does_no_harm_may_come_first(bed, rival):
     """))
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("rival", SAFE)
 def test_who_does_no_harm_may_come_after_and_stay(bed, rival):
     khm.check(bed, script(rival, """
@@ -155,7 +154,6 @@ def test_who_holds_on_to_us_keeps_us_loaded(bed, rival):
     """))
 
 
-@pytest.mark.smoke
 def test_a_pointer_holds_us_back_with_fsnotify_too(bed):
     khm.check(bed, script("fops", """
         serve fsnotify oec || fail serve
