@@ -195,6 +195,10 @@ void supervisor_part_gone(struct supervisor *sup, struct part *part,
 	if (part == &sup->master) {
 		if (part->state == PART_STOPPED)
 			master_stopped(sup);
+		else
+			/* Its workers go on until the next one is ready: they
+			 * must not take this one's word for that one's. */
+			atomic_store(&sup->sb->master_state, MASTER_STARTING);
 		return;
 	}
 	if (!sup->start_limit_ns || sup->adopted)
