@@ -3,11 +3,14 @@
 # in virtual machines; the named kernels in full. Else 6.1, and of the others a
 # smoke test. make check-kasan: the module's tests on a kernel with KASAN,
 # lockdep and leak checks, built when missing (long).
-# `make check` begins no test of a machine after VM_MINUTES of them.
+# `make check` runs those of CHECK_MACHINES, and begins none after VM_MINUTES
+# of them; the others take longer: make check-vm.
 KERNELS    =
 SMOKE      =
 VM         =
 VM_MINUTES = 25
+CHECK_MACHINES = $(patsubst %,tests/vm/test_%.py,\
+		bed judge hook module questions rivals)
 KASAN_TESTS = $(patsubst %,tests/vm/test_%.py,hook module questions rivals \
 		unload)
 
@@ -24,6 +27,7 @@ $(B)/tests/vm/%: tests/vm/prog/%.c
 vm-deps     = sh tests/build/deps.sh vm || [ "$$CI" != true ]
 vm-settings = KERNELS="$(KERNELS)" SMOKE="$(SMOKE)" CHECK_VM="$(VM)"
 
+check: VM = $(CHECK_MACHINES)
 .PHONY: check-vm check-kasan vm-programs
 vm-programs: $(VM_PROG)
 
