@@ -182,6 +182,19 @@ bool khm_side_has_readers(const struct khm_side *side)
 	return side->readers;
 }
 
+int khm_side_reader(enum slot_role role)
+{
+	static struct log_limit limit;
+	uint32_t classes = role == SLOT_FRONT ? SPLXMOD_OPEN | SPLXMOD_EXEC
+					      : SPLXMOD_CLOSE;
+	struct err err;
+	int fd = khm_reader(classes, &err);
+
+	if (fd < 0)
+		log_limited(&limit, 3, 60000, LOG_LVL_WARN, "%s", err.text);
+	return fd;
+}
+
 void khm_side_on_fresh(struct khm_side *side, khm_fresh_fn fn, void *arg)
 {
 	side->fresh = fn;

@@ -34,6 +34,11 @@ void khm_side_detach(struct khm_side *side);
 int khm_side_device(const struct khm_side *side, enum status_code *code_r,
 		    struct err *err);
 
+/*
+ * A reader of the module for one worker alone: nobody keeps a copy, so that
+ * with the worker its questions go to another one. -1, and the log says why.
+ */
+int khm_side_reader(enum slot_role role);
 /* Called for each device that a plan names for the first time: what is known
  * of its files may be of other ones. */
 typedef void (*khm_fresh_fn)(dev_t dev, void *arg);

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #include "common/guard.h"
-#include "common/khm.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
 #include "lib/proc.h"
+#include "khm_side.h"
 #include "poison.h"
 
 #define BACK_NICE 10
@@ -110,6 +110,9 @@ static void forget(struct slots_worker *w)
 	fd_close(&w->sock);
 	fd_close(&w->pidfd);
 	scoreboard_release(w->slots->sb, w->slot);
+	if (w->khm)
+		scoreboard_unexempt(w->slots->sb, w->pid);
+	w->khm = false;
 	w->gen = NULL;
 	w->pid = 0;
 	w->start = 0;
@@ -246,23 +249,6 @@ int slots_send(struct slots_worker *w, const struct work_msg *msg, int fd)
 
 /* --- forking ------------------------------------------------------------ */
 
-/*
- * A reader of the kernel module for one worker alone: nobody keeps a copy, so
- * that with the worker its questions go to another one.
- */
-static int open_reader(struct slots *slots, enum slot_role role)
-{
-	uint32_t classes = role == SLOT_FRONT ? SPLXMOD_OPEN | SPLXMOD_EXEC
-					      : SPLXMOD_CLOSE;
-	struct err err;
-	int fd = khm_reader(classes, &err);
-
-	if (fd < 0)
-		log_limited(&slots->fork_limit, 3, 60000, LOG_LVL_WARN, "%s",
-			    err.text);
-	return fd;
-}
-
 static bool fork_one(struct slots *slots, const struct slots_line *line,
 		     enum slot_role role)
 {
@@ -282,12 +268,13 @@ static bool fork_one(struct slots *slots, const struct slots_line *line,
 		return false;
 	}
 	if (line->khm)
-		khm = open_reader(slots, role);
+		khm = khm_side_reader(role);
 	w = &slots->workers[n];
 	slot = &slots->sb->slots[n];
 	atomic_store(&slot->master, slots->master_start);
 	atomic_store(&slot->generation, gen_number(line->gen));
 	w->role = role;
+	w->khm = line->khm;
 	w->gen = line->gen;
 	w->policy_generation = line->policy_generation;
 	w->first_beat = atomic_load(&slot->beat_ns);
@@ -374,6 +361,10 @@ void slots_forked(struct slots *slots, struct gen *gen, int slot, pid_t pid,
 		else
 			set_priority(pid, 0, FRONT_SLICE_NS);
 	}
+	/* Where the module's open of a file for its reader is a question to
+	 * whoever listens (kernels from 6.14 on), we may be the ones. */
+	if (w->khm && w->pid > 0)
+		scoreboard_exempt(slots->sb, w->pid);
 	enter(w, SLOTS_STARTING);
 	w->exited = loop_fd(slots->loop, w->pidfd, LOOP_READ, worker_exited, w);
 }

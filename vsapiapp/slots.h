@@ -50,6 +50,7 @@ struct slots_worker {
 	int sock;	     /* SEQPACKET, -1 for an earlier master's */
 	uint64_t since_ns;   /* of this state */
 	uint64_t first_beat; /* what the slot's beat was before it lived */
+	bool khm;	     /* has a reader of the kernel module */
 	bool lowered;	     /* in priority, for a long scan */
 	bool overdue;	     /* killed for its scan time */
 	bool told_why;	     /* its death is accounted for in the log */
