@@ -420,7 +420,8 @@ static void exempt_ours(struct khm_side *side)
 }
 
 /* Which counter of ours tells of which of the module's. Verdicts are counted
- * by the workers who gave them. */
+ * by the workers who gave them, also those about files that could not be
+ * opened for them. */
 static const struct {
 	enum splxmod_counter theirs;
 	enum counter_id ours;
@@ -437,7 +438,6 @@ static const struct {
 	{SPLXMOD_COUNT_NO_READER, COUNTER_POLICY_GONE},
 	{SPLXMOD_COUNT_UNATTENDED, COUNTER_POLICY_GONE},
 	{SPLXMOD_COUNT_RELEASED, COUNTER_POLICY_GONE},
-	{SPLXMOD_COUNT_NO_FILE, COUNTER_POLICY_ERROR},
 	{SPLXMOD_COUNT_GAVE_UP, COUNTER_POLICY_CRASH},
 	{SPLXMOD_COUNT_CLOSES_LOST, COUNTER_OVERFLOWS},
 };
