@@ -78,12 +78,18 @@ static bool write_verdict(struct worker *w, uint64_t id, bool allow,
 	return false;
 }
 
-/* What the way out counts for; false: nobody waited any more. */
+/*
+ * What the way out counts for; false: nobody waited any more. Unless the file
+ * is to be reported it goes before the answer: an opener that goes on shall
+ * not meet us on it, where we stand in the way of umount.
+ */
 static bool answer(struct worker *w, enum counter_id counter, bool allow,
-		   bool remember)
+		   bool remember, bool stay_open)
 {
 	uint64_t wait = waited_ns();
 
+	if (!stay_open)
+		fd_close(&current.fd);
 	if (!write_verdict(w, asked.id, allow, remember))
 		return false;
 	worker_count(w, counter);
@@ -99,7 +105,7 @@ static void conclude(struct worker *w, struct file *f)
 	enum counter_id counter = file_outcome(w, f, &allow);
 
 	remember = counter == COUNTER_ALLOWED_CLEAN && file_is_steady(f);
-	in_time = answer(w, counter, allow, remember);
+	in_time = answer(w, counter, allow, remember, report);
 	if (remember)
 		file_keep(w, f);
 	file_account(w, f, wait);
@@ -114,12 +120,12 @@ static void look_at(struct worker *w, struct file *f)
 	enum counter_id counter;
 
 	if (scoreboard_is_exempt(w->sb, f->pid)) {
-		answer(w, COUNTER_ALLOWED_EXEMPT, true, false);
+		answer(w, COUNTER_ALLOWED_EXEMPT, true, false, false);
 		return;
 	}
 	if (f->fd < 0 || file_look(f) < 0) {
 		counter = COUNTER_POLICY_ERROR;
-		answer(w, counter, file_policy(w, counter), false);
+		answer(w, counter, file_policy(w, counter), false, false);
 		return;
 	}
 	if (!file_judge(w, f, &counter)) {
@@ -135,11 +141,12 @@ static void look_at(struct worker *w, struct file *f)
 	switch (counter) {
 	case COUNTER_POLICY_OVERSIZE:
 	case COUNTER_POLICY_POISON:
-		answer(w, counter, file_policy(w, counter), false);
+		answer(w, counter, file_policy(w, counter), false, false);
 		break;
 	default:
 		/* What is allowed by its path may have others. */
-		answer(w, counter, true, counter == COUNTER_ALLOWED_KNOWN);
+		answer(w, counter, true, counter == COUNTER_ALLOWED_KNOWN,
+		       false);
 	}
 }
 

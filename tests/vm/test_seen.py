@@ -20,6 +20,12 @@ def bed(vm):
 @pytest.mark.parametrize("method", METHODS)
 def test_each_open_is_asked_about_once(bed, method):
     out = khm.check(bed, f"""
+        closed() {{
+            for _ in $(seq 100); do
+                [ $(status closes_waiting) = 0 ] && return; sleep 0.1
+            done
+        }}
+        rm -rf /wait/*
         serve {method} oec only /wait || fail serve
         cp /bin/busybox /wait/true
         printf '#!/wait/true sh\\necho run\\n' >/wait/script
@@ -28,6 +34,7 @@ def test_each_open_is_asked_about_once(bed, method):
         : >/tmp/serve.log
         echo new >/wait/new
         cat /wait/new
+        closed # or this close and the next are one question
         echo more >>/wait/new
         /wait/true
         mkdir -p /wait/l /wait/u /wait/w /tmp/o; echo lower >/wait/l/f

@@ -137,8 +137,9 @@ static void status(void)
 
 	if (ioctl(control, SPLXMOD_IOC_STATUS, &s))
 		fail("STATUS");
-	printf("state %u\nmethod %u\nreaders %u\npending %u\nmarked %u\n",
-	       s.state, s.method, s.readers, s.pending, s.marked);
+	printf("state %u\nmethod %u\nreaders %u\npending %u\nmarked %u\n"
+	       "closes_waiting %u\n",
+	       s.state, s.method, s.readers, s.pending, s.marked, s.closes);
 	for (unsigned int i = 0; i < s.counters && i < SPLXMOD_COUNTS; i++)
 		printf("%s %llu\n", names[i], (unsigned long long)s.counter[i]);
 }

@@ -684,10 +684,7 @@ static void closing_without_content_or_name_passes(void)
 	eventually(!status().closes);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
 #define CASE(name)                                                             \
 	{                                                                      \
 #name, name                                                    \
@@ -724,20 +721,5 @@ int main(int argc, char **argv)
 		return open_once(argv[2]);
 	if (argc == 3 && !strcmp(argv[2], "fsnotify"))
 		conf.method = SPLXMOD_METHOD_FSNOTIFY;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		if (argc < 2) {
-			puts(cases[i].name);
-		} else if (!strcmp(argv[1], cases[i].name)) {
-			alarm(120);
-			begin();
-			cases[i].run();
-			end_children();
-			check_sum();
-			end();
-			return 0;
-		}
-	}
-	if (argc >= 2)
-		die("no case %s", argv[1]);
-	return 0;
+	return run_case(cases, sizeof(cases) / sizeof(*cases), argc, argv);
 }
