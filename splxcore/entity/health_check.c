@@ -44,6 +44,12 @@ static bool stale(const struct place *p)
 	return p->beat_ns && now > p->beat_ns + SERVICE_STALE_NS;
 }
 
+static const char *why_silent(const struct place *p)
+{
+	return proc_stopped(&p->id) ? "it was stopped by a signal"
+				    : "it gets no processor, or hangs";
+}
+
 static const char *state_of(const struct place *p, bool stopped)
 {
 	if (stopped)
@@ -188,10 +194,7 @@ static bool check_master(const struct core *core, struct report *r,
 	else if (stale(&p))
 		degraded(r, STATUS_SCANNER_STALLED, "vsapiapp",
 			 "vsapiapp (process %d) does not answer: %s",
-			 (int)p.id.pid,
-			 proc_stopped(&p.id)
-				 ? "it was stopped by a signal"
-				 : "it gets no processor, or hangs");
+			 (int)p.id.pid, why_silent(&p));
 	if (state != MASTER_READY && w->front == 0)
 		health_issue(r, STATUS_STARTING, "vsapiapp", "%s",
 			     status_text(STATUS_STARTING));
@@ -467,10 +470,7 @@ static void check_supervisor(const struct core *core, struct report *r)
 	else if (stale(&p))
 		degraded(r, STATUS_SUPERVISOR_GONE, "supervisor",
 			 "the supervisor (process %d) does not answer: %s",
-			 (int)p.id.pid,
-			 proc_stopped(&p.id)
-				 ? "it was stopped by a signal"
-				 : "it gets no processor, or hangs");
+			 (int)p.id.pid, why_silent(&p));
 }
 
 static void check_restarts(const struct core *core, struct report *r)

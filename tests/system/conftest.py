@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
-"""Every test gets an end: a test that hangs is killed by the alarm, and the
-suite that it started by its own watchdog."""
+"""The suites that a test starts; a test that hangs ends by the alarm, they by
+their own watchdog."""
 
 import os
-import signal
 import sys
 
 import pytest
@@ -11,23 +10,6 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from suite import INTERCEPTOR, Suite  # noqa: E402
-
-LIMIT = 150  # seconds for one test
-
-
-@pytest.fixture(autouse=True)
-def alarm(request):
-    marker = request.node.get_closest_marker("seconds")
-    limit = marker.args[0] if marker else LIMIT
-
-    def ring(*_):
-        raise TimeoutError(f"the test took longer than {limit} s")
-
-    signal.signal(signal.SIGALRM, ring)
-    signal.alarm(limit)
-    yield
-    signal.alarm(0)
-
 
 def alone():
     """There is one kernel module in a machine, for one suite at a time."""
@@ -83,7 +65,3 @@ def pytest_runtest_makereport(item, call):
             report.sections.append((f"{s.root}", "\n".join(
                 [s.output()[-8000:], *(f"{p} {t}" for p, t in
                                        s.titles().items())])))
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "seconds(n): the test's own limit")

@@ -34,41 +34,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* What a user gets for a verb: "" for an answer, else the code word. */
-static void ask(const struct bed *b, uid_t uid, const char *verb, json_t *args,
-		char out[32])
-{
-	json_t *data;
-	int ends[2];
-	pid_t pid;
-	ssize_t n;
-
-	assert_int_equal(pipe(ends), 0);
-	pid = fork();
-	if (pid == 0) {
-		char code[32] = "none";
-
-		if (setgroups(0, NULL) || setgid(uid) || setuid(uid))
-			_exit(1);
-		data = bed_call(b, verb, args, code);
-		if (data)
-			code[0] = '\0';
-		_exit(write(ends[1], code, sizeof(code)) != sizeof(code));
-	}
-	json_decref(args);
-	close(ends[1]);
-	n = read(ends[0], out, 32);
-	close(ends[0]);
-	waitpid(pid, NULL, 0);
-	assert_int_equal(n, 32);
-}
-
 static void assert_ask(const struct bed *b, uid_t uid, const char *verb,
 		       json_t *args, const char *want)
 {
 	char code[32];
 
-	ask(b, uid, verb, args, code);
+	bed_ask(b, uid, verb, args, code);
 	if (strcmp(code, want))
 		fail_msg("%s by %u: \"%s\", not \"%s\"", verb, uid, code, want);
 }

@@ -25,7 +25,9 @@
 #include "entity/holding.h"
 #include "entity/quarantine.h"
 #include "entity/store.h"
+#include "lib/clock.h"
 #include "lib/fdutil.h"
+#include "lib/loop.h"
 
 /*
  * What the tests of store, quarantine and findings share: one root directory
@@ -246,6 +248,31 @@ static inline bool sb_killed_at(int at, void (*fn)(void *arg), void *arg)
 	}
 	assert_int_equal(WEXITSTATUS(status), 0);
 	return false;
+}
+
+/* ---- the longest pause of a loop ---- */
+
+static struct loop_event *sb_ticks;
+static uint64_t sb_last_tick, sb_longest_pause; /* CLOCK_MONOTONIC, ns */
+
+static inline void sb_on_tick(void *arg)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (sb_last_tick && now - sb_last_tick > sb_longest_pause)
+		sb_longest_pause = now - sb_last_tick;
+	sb_last_tick = now;
+}
+
+static inline void sb_pause_watch(struct loop *loop)
+{
+	sb_last_tick = sb_longest_pause = 0;
+	sb_ticks = loop_timer(loop, 10, true, sb_on_tick, NULL);
+}
+
+static inline void sb_pause_end(void)
+{
+	loop_cancel(&sb_ticks);
 }
 
 #endif

@@ -31,33 +31,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* What a user gets for a verb: "" for an answer, else the code word. */
-static void ask(uid_t uid, const char *verb, json_t *args, char out[32])
-{
-	json_t *data;
-	int ends[2];
-	ssize_t n;
-	pid_t pid;
-
-	assert_int_equal(pipe(ends), 0);
-	pid = fork();
-	if (pid == 0) {
-		char code[32] = "none";
-
-		if (setgroups(0, NULL) || setgid(uid) || setuid(uid))
-			_exit(1);
-		data = bed_call(&bed, verb, args, code);
-		if (data)
-			code[0] = '\0';
-		_exit(write(ends[1], code, sizeof(code)) != sizeof(code));
-	}
-	close(ends[1]);
-	n = read(ends[0], out, 32);
-	close(ends[0]);
-	waitpid(pid, NULL, 0);
-	assert_int_equal(n, 32);
-}
-
 struct row {
 	const char *verb;
 	const char *args; /* JSON */
@@ -74,8 +47,7 @@ static void check_rows(const struct row *rows, size_t n)
 	for (i = 0; i < n; i++) {
 		args = json_loads(rows[i].args, 0, NULL);
 		assert_non_null(args);
-		ask(rows[i].uid, rows[i].verb, args, code);
-		json_decref(args);
+		bed_ask(&bed, rows[i].uid, rows[i].verb, args, code);
 		if (strcmp(code, rows[i].want))
 			fail_msg("%s %s by %u: \"%s\", not \"%s\"",
 				 rows[i].verb, rows[i].args, rows[i].uid, code,
@@ -310,12 +282,10 @@ static void very_many_items_at_once_do_not_end_core(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		args = many(20000, "7");
-		ask(0, verbs[i], args, code);
-		json_decref(args);
+		bed_ask(&bed, 0, verbs[i], args, code);
 		assert_string_equal(code, "invalid");
 		args = many(1000, "7");
-		ask(0, verbs[i], args, code);
-		json_decref(args);
+		bed_ask(&bed, 0, verbs[i], args, code);
 		assert_string_equal(code, "not_found");
 	}
 	assert_int_equal(bed_pid(&bed, "entity", "running"), core);
@@ -344,8 +314,7 @@ static void a_very_long_word_is_refused_as_any_other(void **state)
 	word[60000] = '\0';
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		args = json_pack("{s:s}", rows[i].name, word);
-		ask(0, rows[i].verb, args, code);
-		json_decref(args);
+		bed_ask(&bed, 0, rows[i].verb, args, code);
 		if (strcmp(code, rows[i].want))
 			fail_msg("%s: \"%s\", not \"%s\"", rows[i].verb, code,
 				 rows[i].want);

@@ -6,7 +6,6 @@ is left is skipped. A test with the fixture `vm` or `system` runs on each; they
 are one machine for a file and kernel, anew for a test marked fresh."""
 
 import os
-import signal
 import sys
 import time
 
@@ -19,7 +18,6 @@ import qemu  # noqa: E402
 from cache import Unavailable  # noqa: E402
 from vm import VM, drop_unused  # noqa: E402
 
-LIMIT = 400  # seconds for one test, a cold start in them
 MINUTES = float(os.environ.get("VM_MINUTES") or "inf")
 _got = {}
 _began = time.monotonic()
@@ -73,6 +71,11 @@ def machine(series, kind):
         return skip(series, str(e))
 
 
+@pytest.fixture
+def limit():
+    return 400  # a cold start may be in it
+
+
 @pytest.fixture(scope="module")
 def kernel(series):
     return kernel_or_skip(series)
@@ -124,23 +127,8 @@ def pytest_runtest_setup(item):
                     "make check-vm takes as long as it needs")
 
 
-@pytest.fixture(autouse=True)
-def alarm(request):
-    marker = request.node.get_closest_marker("seconds")
-    limit = marker.args[0] if marker else LIMIT
-
-    def ring(*_):
-        raise TimeoutError(f"the test took longer than {limit} s")
-
-    signal.signal(signal.SIGALRM, ring)
-    signal.alarm(limit)
-    yield
-    signal.alarm(0)
-
-
 def pytest_configure(config):
-    for text in ("seconds(n): the test's own limit",
-                 "smoke: also on the kernels that are not run in full",
+    for text in ("smoke: also on the kernels that are not run in full",
                  "fresh: on a machine that ran nothing before"):
         config.addinivalue_line("markers", text)
 

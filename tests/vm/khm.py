@@ -19,6 +19,13 @@ stop() { kill $server; wait $server; }
 try() { if cat /tmp/deny >/dev/null 2>&1; then echo passes; else echo denies; fi; }
 expect() { [ "$(try)" = "$1" ] || fail "it should be so that it $1"; }
 rivals() { cat /proc/splx/rivals; }
+# until_status NAME VALUE: the status comes to say so
+until_status() {
+	for _ in $(seq 100); do
+		[ "$(status $1)" = $2 ] && return; sleep 0.1
+	done
+	fail "$1 is $(status $1), not $2"
+}
 status() { $C status | sed -n "s/^$1 //p"; }
 # refused COMMAND: it ends with EBUSY, and its report names $1
 refused() {

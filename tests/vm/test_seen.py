@@ -20,11 +20,6 @@ def bed(vm):
 @pytest.mark.parametrize("method", METHODS)
 def test_each_open_is_asked_about_once(bed, method):
     out = khm.check(bed, f"""
-        closed() {{
-            for _ in $(seq 100); do
-                [ $(status closes_waiting) = 0 ] && return; sleep 0.1
-            done
-        }}
         rm -rf /wait/*
         serve {method} oec only /wait || fail serve
         cp /bin/busybox /wait/true
@@ -34,7 +29,7 @@ def test_each_open_is_asked_about_once(bed, method):
         : >/tmp/serve.log
         echo new >/wait/new
         cat /wait/new
-        closed # or this close and the next are one question
+        until_status closes_waiting 0 # or this close and the next are one question
         echo more >>/wait/new
         /wait/true
         mkdir -p /wait/l /wait/u /wait/w /tmp/o; echo lower >/wait/l/f
@@ -145,9 +140,7 @@ def test_who_waits_does_not_hold_up_other_listeners(bed, method):
             fail serve
         echo 1 >/wait/f1
         $C open /wait/f1 & waiting=$!
-        for _ in $(seq 100); do
-            [ $(status pending) = 1 ] && break; sleep 0.1
-        done
+        until_status pending 1
         took=$($C inotify /tmp)
         [ "$took" -lt 5000 ] || fail "the end of another group took $took ms"
         [ $(status pending) = 1 ] || fail 'nobody waited'

@@ -57,10 +57,7 @@ def test_disarming_lets_go_who_waits(bed, method):
             echo $i >/wait/f$i
             $C open /wait/f$i & waiting="$waiting $!"
         done
-        for _ in $(seq 100); do
-            [ $(status pending) = 16 ] && break; sleep 0.1
-        done
-        [ $(status pending) = 16 ] || fail "$(status pending) wait"
+        until_status pending 16
         begin=$(cut -d. -f1 /proc/uptime)
         $C disarm || fail disarm
         for p in $waiting; do wait $p || fail 'not let through'; done
@@ -80,9 +77,7 @@ def test_disarming_fails_closed_when_that_is_the_policy(bed, method):
             fail serve
         echo 1 >/wait/f1
         $C open /wait/f1 & waiting=$!
-        for _ in $(seq 100); do
-            [ $(status pending) = 1 ] && break; sleep 0.1
-        done
+        until_status pending 1
         $C disarm || fail disarm
         wait $waiting; [ $? = 1 ] || fail 'it was let through'
         expect passes

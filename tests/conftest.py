@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""Every test gets an end: one that hangs is ended by the alarm."""
+
+import signal
+
+import pytest
+
+
+@pytest.fixture
+def limit():
+    """Seconds for a test that does not ask for others: seconds(n)."""
+    return 150
+
+
+@pytest.fixture(autouse=True)
+def alarm(request, limit):
+    marker = request.node.get_closest_marker("seconds")
+    seconds = marker.args[0] if marker else limit
+
+    def ring(*_):
+        raise TimeoutError(f"the test took longer than {seconds} s")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "seconds(n): the test's own limit")
