@@ -93,8 +93,10 @@ void file_scan(struct worker *w, struct file *f)
 	f->passed = false;
 	atomic_store(&w->slot->scan_start_ns, start);
 	engine_scan(w->s.engine, f->fd, file_path(f), &f->result);
-	atomic_store(&w->slot->scan_start_ns, 0);
 	f->scan_ns = clock_mono_ns() - start;
+	/* A turn may be many scans: between them it is seen to live. */
+	atomic_store(&w->slot->beat_ns, start + f->scan_ns);
+	atomic_store(&w->slot->scan_start_ns, 0);
 	if (f->result.verdict == VERDICT_INFECTED && pass_has(w->sb, &f->key))
 		f->passed = true;
 }

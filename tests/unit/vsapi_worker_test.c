@@ -235,6 +235,30 @@ static void an_opener_does_not_wait_for_the_statistics(void **state)
 	assert_int_equal(hist_count(&s->scan), 1);
 }
 
+/* The master ends a worker that shows none for seconds and scans nothing. */
+static void a_worker_shows_life_between_two_scans(void **state)
+{
+	_Atomic uint64_t *scanning;
+	pid_t openers[2];
+	uint64_t first;
+	int slot;
+
+	slot = start_worker(SLOT_FRONT);
+	scanning = &sb->slots[slot].scan_start_ns;
+	put_slow(in_fs("slow1"), 4, false);
+	put_slow(in_fs("slow2"), 4, false);
+	kill(workers[slot].pid, SIGSTOP);
+	openers[0] = open_later(in_fs("slow1"), O_RDONLY);
+	openers[1] = open_later(in_fs("slow2"), O_RDONLY);
+	settle(); /* both are taken in one turn */
+	kill(workers[slot].pid, SIGCONT);
+	wait_until((first = atomic_load(scanning)) != 0);
+	wait_until(atomic_load(scanning) > first);
+	assert_true(atomic_load(&sb->slots[slot].beat_ns) > first);
+	assert_int_equal(result_of(openers[0]), 0);
+	assert_int_equal(result_of(openers[1]), 0);
+}
+
 static void pass_allows_and_reports(void **state)
 {
 	struct finding f;
@@ -481,6 +505,7 @@ int main(void)
 		FRONT(a_finding_after_the_timeout_is_late),
 		FRONT(policies_decide_where_no_verdict_is),
 		FRONT(an_opener_does_not_wait_for_the_statistics),
+		FRONT(a_worker_shows_life_between_two_scans),
 		FRONT(pass_allows_and_reports),
 		FRONT(a_restored_file_passes_without_a_word),
 		FRONT(exclusions_hold_and_exempt_processes_are_let_through),
