@@ -126,7 +126,8 @@ bool file_is_steady(const struct file *f);
  * (memory_flush()): nobody waits for that, but the opener waits for us.
  */
 void file_remember(struct worker *w, struct file *f);
-/* The same without any mark: for questions of the kernel module. */
+/* The same without any mark: for questions of the kernel module. The file is
+ * still open, or what is forgotten of its file system could come back. */
 void file_keep(struct worker *w, struct file *f);
 /* Puts an ignore mark on a file that is known clean. */
 void file_ignore(struct worker *w, struct file *f);

@@ -105,9 +105,9 @@ static void conclude(struct worker *w, struct file *f)
 	enum counter_id counter = file_outcome(w, f, &allow);
 
 	remember = counter == COUNTER_ALLOWED_CLEAN && file_is_steady(f);
-	in_time = answer(w, counter, allow, remember, report);
 	if (remember)
-		file_keep(w, f);
+		file_keep(w, f); /* as long as the file is open */
+	in_time = answer(w, counter, allow, remember, report);
 	file_account(w, f, wait);
 	if (report)
 		report_finding(w, f, !allow && in_time, !in_time, wait,
