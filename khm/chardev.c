@@ -49,6 +49,7 @@ static int dev_release(struct inode *inode, struct file *file)
 	if (h->reader)
 		splxmod_queue_reader_free(h->reader);
 	kfree(h);
+	splxmod_queue_left();
 	/* Last: a forced unload waits for this. */
 	atomic_dec(&splxmod_attended);
 	return 0;

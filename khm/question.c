@@ -16,6 +16,8 @@
 /* Without anybody who takes anything so long, questions that nobody waits for
  * let go of their mounts. */
 #define KEEP (30 * HZ)
+/* The same after the last descriptor was closed: until it is counted out. */
+#define LEFT (HZ / 10 ?: 1)
 
 #define BUCKET_BITS 10
 struct bucket {
@@ -307,18 +309,33 @@ static bool question_any(const struct splxmod_question *q)
 	return true;
 }
 
+static bool question_unwanted(const struct splxmod_question *q)
+{
+	return !q->taken && !q->waiters;
+}
+
 static bool question_forsaken(const struct splxmod_question *q)
 {
-	return !q->taken && !q->waiters &&
+	return question_unwanted(q) &&
 	       ktime_get_ns() - q->asked > jiffies_to_nsecs(KEEP);
 }
 
 static void question_tidy(struct work_struct *work)
 {
-	if (time_after(jiffies, splxmod_reader_taken() + KEEP))
+	if (!atomic_read(&splxmod_attended))
+		question_sweep(question_unwanted);
+	else if (time_after(jiffies, splxmod_reader_taken() + KEEP))
 		question_sweep(question_forsaken);
 	if (atomic_read(&late) || atomic_read(&closes))
 		schedule_delayed_work(&tidy, KEEP);
+}
+
+void splxmod_question_left(void)
+{
+	if (!atomic_read(&late) && !atomic_read(&closes))
+		return;
+	cancel_delayed_work(&tidy);
+	schedule_delayed_work(&tidy, LEFT);
 }
 
 void splxmod_question_accept(bool accept)

@@ -97,6 +97,9 @@ void splxmod_question_exit(void);
 /* From now on new ones are taken, or all that are open end as RELEASED. */
 void splxmod_question_accept(bool accept);
 
+/* A descriptor is being closed; it may be the last. */
+void splxmod_question_left(void);
+
 /*
  * Joins the open question about this inode that can answer for who comes now;
  * NULL: there is none. *late_r: it had been taken before.

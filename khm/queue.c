@@ -290,6 +290,11 @@ void splxmod_queue_accept(bool accept)
 	splxmod_question_accept(accept);
 }
 
+void splxmod_queue_left(void)
+{
+	splxmod_question_left();
+}
+
 bool splxmod_queue_breaker(void)
 {
 	return splxmod_breaker_open();

@@ -49,6 +49,10 @@ ssize_t splxmod_queue_write(struct splxmod_reader *reader,
 __poll_t splxmod_queue_poll(struct splxmod_reader *reader, struct file *file,
 			    poll_table *wait);
 
+/* A descriptor of the device is being closed. If it is the last one nobody will
+ * come for what nobody waits for: that lets go of its mounts in a moment. */
+void splxmod_queue_left(void);
+
 /* For status and /proc/splx/queue. */
 unsigned int splxmod_queue_readers(void);
 unsigned int splxmod_queue_pending(void);

@@ -402,6 +402,26 @@ static void racer_run(void *arg)
 	}
 }
 
+/* Nobody holds the device any more: nobody will ever come for it. */
+static void a_closing_that_nobody_wants_pins_nothing(void)
+{
+	long began;
+
+	conf.classes = SPLXMOD_CLOSE;
+	configure();
+	file_make(path_of("f"), "f");
+	equal(status().closes, 1);
+	check(umount(DIR) && errno == EBUSY);
+	began = now_ms();
+	close(control);
+	eventually(!umount(DIR));
+	check(now_ms() - began < 5000);
+	control = open(DEVICE, O_RDWR | O_CLOEXEC);
+	check(control >= 0);
+	equal(counter(CLOSES_LOST), 1);
+	check(!mount("asked", DIR, "tmpfs", 0, NULL));
+}
+
 static void nothing_stale(void)
 {
 	conf.flags = SPLXMOD_CACHE;
@@ -502,6 +522,7 @@ static const struct test_case cases[] = {
 	CASE(closings_have_a_limit),
 	CASE(sleepers_are_let_go),
 	CASE(mounts_are_let_go),
+	CASE(a_closing_that_nobody_wants_pins_nothing),
 	CASE(nothing_stale),
 	CASE(a_sleeper_freezes),
 	CASE(the_machine_freezes),
