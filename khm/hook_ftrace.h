@@ -2,12 +2,16 @@
 #ifndef SPLXMOD_HOOK_FTRACE_H
 #define SPLXMOD_HOOK_FTRACE_H
 
-#include "site.h"
-
+/* With PREEMPT_RT locks sleep that the callbacks take, and beside another tracer
+ * these run with preemption off. NO_FTRACE: to try how it is built elsewhere. */
 #if defined(CONFIG_X86_64) && defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS) &&      \
-	defined(CONFIG_KPROBES)
+	defined(CONFIG_KPROBES) && !defined(CONFIG_PREEMPT_RT) &&              \
+	!defined(SPLXMOD_NO_FTRACE)
 #define SPLXMOD_FTRACE 1
 #endif
+
+#ifndef __ASSEMBLER__
+#include "site.h"
 
 /* The functions it hooks, for rivals.c. */
 #define SPLXMOD_FTRACE_SITES 2
@@ -21,4 +25,5 @@ const struct splxmod_site *splxmod_ftrace_site(unsigned int i,
 /* For thunk.S: where an open that is allowed goes on. */
 extern unsigned long splxmod_ftrace_resume;
 
+#endif /* __ASSEMBLER__ */
 #endif

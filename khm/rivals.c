@@ -77,6 +77,8 @@ static struct list_head *modules_head(void)
 	return (struct list_head *)splxmod_symbol("modules");
 }
 
+#ifdef SPLXMOD_FTRACE
+
 /* Also of data, which has no symbol. "" for the kernel's own. */
 static void module_of(char name_r[MODULE_NAME_LEN], unsigned long address)
 {
@@ -96,8 +98,6 @@ static void module_of(char name_r[MODULE_NAME_LEN], unsigned long address)
 	}
 	preempt_enable();
 }
-
-#ifdef SPLXMOD_FTRACE
 
 /* ---- ftrace ---- */
 

@@ -10,7 +10,7 @@
 #include "splxmod.h"
 #include "symbols.h"
 
-#ifdef CONFIG_X86_64
+#if defined(CONFIG_X86_64) && defined(CONFIG_KPROBES)
 
 static unsigned long lookup;
 
@@ -51,7 +51,7 @@ unsigned long splxmod_symbol(const char *name)
 	return splxmod_icall(lookup, (unsigned long)name, 0, 0, 0);
 }
 
-#else /* the thunk and all who need it are x86-64's */
+#else /* nobody who could find them */
 
 int splxmod_symbols_init(void)
 {
@@ -63,6 +63,9 @@ unsigned long splxmod_symbol(const char *name)
 	return 0;
 }
 
+#endif
+
+#ifndef CONFIG_X86_64 /* the thunk is */
 unsigned long splxmod_icall(unsigned long fn, unsigned long a, unsigned long b,
 			    unsigned long c, unsigned long d)
 {

@@ -6,6 +6,8 @@
  */
 #include <linux/linkage.h>
 #include <asm/unwind_hints.h>
+
+#include "hook_ftrace.h"
 #ifdef CONFIG_X86_KERNEL_IBT
 #include <asm/ibt.h>
 #endif
@@ -32,6 +34,8 @@ SYM_FUNC_START(splxmod_icall)
 	UNWIND_HINT_FUNC
 	RET
 SYM_FUNC_END(splxmod_icall)
+
+#ifdef SPLXMOD_FTRACE
 
 /*
  * Where an open goes that needs a question, instead of into
@@ -70,3 +74,5 @@ SYM_FUNC_START(splxmod_stub)
 	UNWIND_HINT_FUNC
 	RET
 SYM_FUNC_END(splxmod_stub)
+
+#endif

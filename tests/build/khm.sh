@@ -57,6 +57,12 @@ elif ! sh khm/build.sh "$kdir" "$OUT" >"$OUT.log" 2>&1; then
 	grep -E 'error|warning' "$OUT.log" || tail -n 5 "$OUT.log"
 	bad=1
 else
+	# Where there is no ftrace, or none to be used.
+	: >"$OUT.found"
+	sh khm/build.sh "$kdir" "$OUT.plain" KCFLAGS=-DSPLXMOD_NO_FTRACE \
+		KAFLAGS=-DSPLXMOD_NO_FTRACE >"$OUT.log" 2>&1 ||
+		grep -E 'error|undefined' "$OUT.log" >"$OUT.found" || :
+	found 'built without ftrace' "$OUT.found"
 	# What others could mistake for theirs.
 	nm -g --defined-only "$OUT/splxmod.o" |
 		awk '$3 !~ /^(__)?splxmod_|^(init|cleanup)_module$|^__/ \
