@@ -97,6 +97,10 @@ bool splxmod_cache_suits(const struct inode *inode)
 
 	if (!S_ISREG(inode->i_mode) || !splxmod_cache_local(sb))
 		return false;
+	/* Memory files (memfd and the like): their maker can write to them and
+	 * counts as no writer. */
+	if (sb->s_flags & SB_KERNMOUNT)
+		return false;
 	switch (sb->s_magic) {
 	/* Several trees with inode numbers of their own on one device: two
 	 * files made at one time may look the same. */

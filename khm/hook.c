@@ -176,9 +176,10 @@ static int disarm_locked(bool passive, struct splxmod_report *r)
 		WRITE_ONCE(asks, false);
 		ret = current_hook->disarm(r, let_go);
 	}
-	if (!ret) {
-		/* Closes are not seen from now on. */
+	/* The hook is out: closes are not seen from now on. */
+	if (!ret || ret == -EUCLEAN)
 		splxmod_cache_flush();
+	if (!ret) {
 		pr_info("%s: disarmed\n", SPLXMOD_NAME);
 		WRITE_ONCE(state, SPLXMOD_IDLE);
 		WRITE_ONCE(current_hook, NULL);

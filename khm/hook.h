@@ -2,7 +2,15 @@
 #ifndef SPLXMOD_HOOK_H
 #define SPLXMOD_HOOK_H
 
+#include <linux/jiffies.h>
+
 #include "report.h"
+
+/*
+ * So long disarming waits for those inside, in jiffies. Who is let go is gone at
+ * once, but not who waits for the holder of a lease, or is frozen.
+ */
+#define SPLXMOD_HOOK_DRAIN (5 * HZ)
 
 /*
  * One way to see every open. All four functions are called with hook.c's
@@ -25,9 +33,10 @@ struct splxmod_hook {
 	/*
 	 * When it returns 0 nothing of the module is on the way of an open
 	 * any more, and nobody is inside it. On -EBUSY the hook is where it
-	 * was; on -EUCLEAN it is out, but something still points here: the
-	 * module must stay, and disarm() looks again. `release` is called once
-	 * nobody new can come, and lets go who waits.
+	 * was; on -EUCLEAN it is out, but something still points here, or
+	 * somebody is inside: the module must stay, and disarm() looks again.
+	 * `release` is called once nobody new can come, and lets go who waits.
+	 * No wait is longer than SPLXMOD_HOOK_DRAIN and a scan of file systems.
 	 */
 	int (*disarm)(struct splxmod_report *r, void (*release)(void));
 	/* How many file systems it sees; 0: it does not count. */

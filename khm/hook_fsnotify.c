@@ -350,7 +350,7 @@ static struct listener *listener_new(u32 classes)
 }
 
 /* Takes all marks out. From then on no new event comes; those that are under
- * way end before wait_for_marks() returns. */
+ * way end before marks_leave() is true. */
 static void listener_free(struct listener *l)
 {
 	struct sb_mark *m, *next;
@@ -364,15 +364,23 @@ static void listener_free(struct listener *l)
 	kfree(l);
 }
 
-static void wait_for_marks(void)
+static bool marks_leave(struct splxmod_report *r)
 {
-	while (atomic_read(&marks_alive)) {
-		fsnotify_wait_marks_destroyed();
+	unsigned long until = jiffies + SPLXMOD_HOOK_DRAIN;
+	int left;
+
+	while ((left = atomic_read(&marks_alive))) {
+		if (time_after(jiffies, until)) {
+			splxmod_report_line(r, "fsnotify: %d marks are in use",
+					    left);
+			return false;
+		}
 		schedule_timeout_idle(1);
 	}
 	/* The last of them may still be on its way out of mark_free(). */
 	synchronize_rcu_tasks();
 	synchronize_rcu();
+	return true;
 }
 
 /* ---- the hook ---- */
@@ -446,7 +454,7 @@ static int fsnotify_can_disarm(struct splxmod_report *r)
 	return splxmod_rivals_disarm(r) ? -EBUSY : 0;
 }
 
-static int fsnotify_disarm(struct splxmod_report *r, void (*release)(void))
+static int listener_leave(struct splxmod_report *r)
 {
 	struct listener *l;
 
@@ -468,9 +476,18 @@ static int fsnotify_disarm(struct splxmod_report *r, void (*release)(void))
 	if (first_root)
 		module_put(first_root->owner);
 	first_root = NULL;
-	release();
-	wait_for_marks();
 	return 0;
+}
+
+static int fsnotify_disarm(struct splxmod_report *r, void (*release)(void))
+{
+	/* None any more, when it only looks again. */
+	int ret = listener ? listener_leave(r) : 0;
+
+	if (ret)
+		return ret;
+	release();
+	return marks_leave(r) ? 0 : -EUCLEAN;
 }
 
 static unsigned int fsnotify_marked(void)

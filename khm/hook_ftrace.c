@@ -254,9 +254,24 @@ static int places_leave(struct splxmod_report *r)
 	return 0;
 }
 
+static bool openers_leave(struct splxmod_report *r)
+{
+	unsigned long until = jiffies + SPLXMOD_HOOK_DRAIN;
+	int left;
+
+	while ((left = atomic_read(&inside))) {
+		if (time_after(jiffies, until)) {
+			splxmod_report_line(r, "ftrace: %d openers are inside",
+					    left);
+			return false;
+		}
+		schedule_timeout_idle(1);
+	}
+	return true;
+}
+
 static int ftrace_disarm(struct splxmod_report *r, void (*release)(void))
 {
-	unsigned long warn = jiffies + 10 * HZ;
 	unsigned int i;
 	int ret;
 
@@ -264,14 +279,8 @@ static int ftrace_disarm(struct splxmod_report *r, void (*release)(void))
 	if (ret)
 		return ret;
 	release();
-	while (atomic_read(&inside)) {
-		if (time_after(jiffies, warn)) {
-			pr_warn("%s: %d openers are still waiting\n",
-				SPLXMOD_NAME, atomic_read(&inside));
-			warn = jiffies + 60 * HZ;
-		}
-		schedule_timeout_idle(1);
-	}
+	if (!openers_leave(r))
+		return -EUCLEAN;
 	/* They are counted out, but may still stand in the last instructions
 	 * of the stub. */
 	synchronize_rcu_tasks();

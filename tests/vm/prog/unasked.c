@@ -202,6 +202,33 @@ static void of_memory_nothing_is_known_from_before(void)
 	equal(counter(KNOWN), 0);
 }
 
+/* Who makes one can write to it and map it, and does not count as a writer; and
+ * a write through a mapping changes no ctime. */
+static void a_memory_file_is_asked_each_time(void)
+{
+	struct splxmod_rule one = {.kind = SPLXMOD_RULE_ONLY_DEV};
+	char path[64], *map;
+	struct stat st;
+	int fd = memfd_create("f", MFD_CLOEXEC);
+
+	check(fd >= 0);
+	check(!ftruncate(fd, 4096) && !fstat(fd, &st));
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	check(map != MAP_FAILED);
+	memcpy(map, "clean", 5);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	remember();
+	one.dev = st.st_dev;
+	rule(one);
+	sleep_ms(SETTLE);
+	equal(open_once(path), 0);
+	equal(open_once(path), 0);
+	memcpy(map, "Dirty", 5);
+	equal(open_once(path), EPERM);
+	munmap(map, 4096);
+	only_dir();
+}
+
 #define DISK "/mnt/disk"
 
 static void disk(void)
@@ -560,6 +587,50 @@ static void a_lease_is_broken_by_the_opener(void)
 	close(fd);
 }
 
+/*
+ * He who waits for the holder of a lease is inside for as long as that one
+ * likes. Meanwhile nobody sees what is written; so nothing is known any more
+ * when it goes on.
+ */
+static void a_lease_does_not_hold_up_disarming(void)
+{
+	const char *path, *held = path_of("held");
+	pid_t opener;
+	long began;
+	char *map;
+	int fd, writer;
+
+	file_make(held, "clean");
+	signal(SIGIO, SIG_IGN);
+	fd = open(held, O_RDWR | O_CLOEXEC);
+	check(fd >= 0);
+	remember();
+	path = known_file("f");
+	equal(fcntl(fd, F_SETLEASE, F_WRLCK), 0);
+	opener = opener_start(held);
+	sleep_ms(300);
+	began = now_ms();
+	equal(arming(SPLXMOD_IOC_DISARM), -1);
+	equal(errno, EBUSY);
+	check(now_ms() - began < 20000);
+	equal(status().state, SPLXMOD_PASSIVE);
+
+	writer = open(path, O_RDWR | O_CLOEXEC);
+	check(writer >= 0);
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, writer, 0);
+	check(map != MAP_FAILED);
+	memcpy(map, "Dirty", 5);
+	munmap(map, 4096);
+	close(writer);
+	equal(arming(SPLXMOD_IOC_ARM), 0);
+	equal(status().state, SPLXMOD_ARMED);
+	equal(open_once(path), EPERM);
+
+	equal(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
+	equal(child_wait(opener), 0);
+	close(fd);
+}
+
 /* ---- overlays ---- */
 
 #define OVER "/mnt/over"
@@ -697,6 +768,7 @@ static const struct test_case cases[] = {
 	CASE(what_was_written_is_asked),
 	CASE(another_file_is_asked),
 	CASE(of_memory_nothing_is_known_from_before),
+	CASE(a_memory_file_is_asked_each_time),
 	CASE(what_is_told_to_be_known_is),
 	CASE(an_empty_file_is_not_asked),
 	CASE(what_the_kernel_makes_up_is_not_asked),
@@ -709,6 +781,7 @@ static const struct test_case cases[] = {
 	CASE(a_program_is_excluded_by_its_file),
 	CASE(a_file_system_is_excluded),
 	CASE(a_lease_is_broken_by_the_opener),
+	CASE(a_lease_does_not_hold_up_disarming),
 	CASE(below_an_overlay_it_is_asked_once),
 	CASE(what_an_overlay_shows_is_known),
 	CASE(classes_that_are_off_pass),
