@@ -150,6 +150,19 @@ class Sampler(threading.Thread):
         self.join()
 
 
+def clamd_conf(root, patterns, watched):
+    """For clamd and clamonacc, as they are compared with us."""
+    return (
+        f"LocalSocket {root}/clamd.sock\nUser root\nForeground yes\n"
+        f"DatabaseDirectory {patterns}\nMaxThreads 4\nSelfCheck 0\n"
+        f"TemporaryDirectory {root}\nLogFile {root}/clamd.log\n"
+        "MaxFileSize 256M\nMaxScanSize 512M\n"
+        f"OnAccessIncludePath {watched}\nOnAccessPrevention yes\n"
+        "OnAccessExcludeUname clamav\nOnAccessExcludeRootUID no\n"
+        "OnAccessMaxFileSize 5M\nOnAccessMaxThreads 5\n"
+        "OnAccessRetryAttempts 0\nOnAccessDenyOnError no\n")
+
+
 class Clam:
     """clamd, and clamonacc on a tmpfs of its own."""
 
@@ -160,15 +173,7 @@ class Clam:
         self.dir.mkdir()
         mount("clam-bench", self.dir, "tmpfs", 0, "size=512M,mode=1777")
         self.conf = self.root / "clamd.conf"
-        self.conf.write_text(
-            f"LocalSocket {self.root}/clamd.sock\nUser root\nForeground yes\n"
-            f"DatabaseDirectory {patterns}\nMaxThreads 4\nSelfCheck 0\n"
-            f"TemporaryDirectory {self.root}\nLogFile {self.root}/clamd.log\n"
-            "MaxFileSize 256M\nMaxScanSize 512M\n"
-            f"OnAccessIncludePath {self.dir}\nOnAccessPrevention yes\n"
-            "OnAccessExcludeUname clamav\nOnAccessExcludeRootUID no\n"
-            "OnAccessMaxFileSize 5M\nOnAccessMaxThreads 5\n"
-            "OnAccessRetryAttempts 0\nOnAccessDenyOnError no\n")
+        self.conf.write_text(clamd_conf(self.root, patterns, self.dir))
         self.procs = []
 
     def _spawn(self, *args):

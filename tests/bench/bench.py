@@ -3,8 +3,10 @@
 
 Every figure is the median of the rounds. What counts is the ratio of a
 round's figure to the bare one of the same round, so that a machine that gets
-slower meanwhile does not show; judge() says when a target is met. Writes build/bench/table.md and results.json,
-and with --publish puts the table between the marker lines of a document.
+slower meanwhile does not show; judge() says when a target is met. Writes
+build/bench/table.md and results.json, and with --publish puts the table between
+the marker lines of a document. The kernel module's rows are measured last, in
+virtual machines (module_rows.py), into module.md.
 
 Ours runs with RealtimeScan=6 (open and exec) in the rows about time, so that
 a file that was just written is still unknown when it is opened; each measured
@@ -27,13 +29,15 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import module_rows  # noqa: E402 (its folder has the next one)
+from cache import Unavailable  # noqa: E402
 from bed import (REPO, Clam, Sampler, answered, cpu_seconds,  # noqa: E402
                  database, fresh_files, memory_kib, opens, run_ns, scandesc,
                  settle, tmpfs)
+from figures import at_most, judge, publish, ratio_cell  # noqa: E402
 from suite import EICAR, Suite, wait_for  # noqa: E402
 
 OUT = REPO / "build/bench"
-BEGIN, END = "<!-- table: make bench -->", "<!-- end of table -->"
 COLUMNS = ["bare", "ours", "clamonacc"]
 
 
@@ -63,44 +67,6 @@ class Bench:
         return render(self.rounds, self.loads, self.raw)
 
 
-def judge(unit, target, met, figures, load):
-    """A target is met, or missed, when the median and three quarters of the
-    rounds say so; else the machine was too unquiet to tell."""
-    def ratios(a, b):
-        if not figures.get(a) or not figures.get(b):
-            return None
-        return [x / y for x, y in zip(figures[a], figures[b])]
-
-    def spread(v):
-        return v and [statistics.median(v), min(v), max(v)]
-    ours, peer = ratios("ours", "bare"), ratios("ours", "clamonacc")
-    verdict = "–"
-    if met:
-        mine = ours or figures["ours"]
-        each = [met(o, p) for o, p in zip(mine, peer or [None] * len(mine))]
-        middle = met(statistics.median(mine),
-                     peer and statistics.median(peer))
-        share = sum(each) / len(each)
-        verdict = ("yes" if middle and share >= 0.75 else
-                   "**no**" if not middle and share <= 0.25 else "unclear")
-    return {"unit": unit, "target": target, "met": verdict, "load": load,
-            "median": {k: statistics.median(v) for k, v in figures.items()
-                       if v},
-            "ours/bare": spread(ours), "ours/clamonacc": spread(peer),
-            "figures": figures}
-
-
-def short(x):
-    return f"{x:.2g}" if x < 0.1 else f"{x:.2f}"
-
-
-def ratio_cell(r):
-    if not r:
-        return "–"
-    mid, low, high = map(short, r)
-    return mid if low == high else f"{mid} ({low} to {high})"
-
-
 def render(rounds, loads, raw):
     lines = ["| | unit | bare | ours | clamonacc | ours / bare | "
              "ours / clamonacc | target | met |", "|---|" + "---|" * 8]
@@ -115,10 +81,6 @@ def render(rounds, loads, raw):
             f"{os.uname().release.split('-')[0]}; load average meanwhile "
             f"{min(loads)} to {max(loads)}. Ratios: the median of the rounds' "
             "own (the least to the most).\n\n" + "\n".join(lines) + "\n")
-
-
-def at_most(bare, clamonacc=None):
-    return lambda o, p: o <= bare and (clamonacc is None or p <= clamonacc)
 
 
 def turns(b, figures, passes, n):
@@ -392,13 +354,6 @@ def on_demand(b, s, clam, tree):
           bare=known_peer, ours=known)
 
 
-def publish(path, table):
-    text = path.read_text()
-    head, rest = text.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
-    path.write_text(f"{head}{BEGIN}\n{table}{END}{tail}")
-
-
 def measure(b, args):
     with contextlib.ExitStack() as stack:
         db = stack.enter_context(database(args.signatures))
@@ -430,6 +385,25 @@ def measure(b, args):
         memory_and_reload(b, args.large)
 
 
+def in_virtual_machines(args):
+    """The module's rows; returns them for results.json, and the table. What
+    is missing for them is told in their place."""
+    try:
+        raw = module_rows.measure(args.rounds, args.kernels.split(), OUT)
+    except Unavailable as e:
+        print(f"the kernel module is not measured: {e}", flush=True)
+        return {"not measured": str(e)}, None
+    return raw, module_rows.render(raw)
+
+
+def save(raw, only):
+    """All figures; those of a part beside what was there of others."""
+    path = OUT / "results.json"
+    if only and path.exists():
+        raw = {**json.loads(path.read_text()), **raw}
+    path.write_text(json.dumps(raw, indent=1))
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--rounds", type=int, default=7)
@@ -438,18 +412,29 @@ def main():
     ap.add_argument("--large", type=int, default=1000000,
                     help="signatures for memory and reload")
     ap.add_argument("--tree", default="/usr/bin")
+    ap.add_argument("--kernels", default="5.10 6.1 6.12 new",
+                    help="for the kernel module, in virtual machines")
     ap.add_argument("--only", action="append",
-                    help="known read spawn first four load scan memory")
+                    help="known read spawn first four load scan memory module")
     ap.add_argument("--publish", type=pathlib.Path)
     args = ap.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     b = Bench(args.rounds)
-    measure(b, args)
-    (OUT / "results.json").write_text(json.dumps(b.raw, indent=1))
-    (OUT / "table.md").write_text(b.table())
-    if args.publish and not args.only:
-        publish(args.publish, b.table())
-    print(f"\n{b.table()}\nwritten to {OUT}/table.md")
+    if set(args.only or [""]) != {"module"}:
+        measure(b, args)
+        save(b.raw, args.only)
+        (OUT / "table.md").write_text(b.table())
+        if args.publish and not args.only:
+            publish(args.publish, "table", b.table())
+        print(f"\n{b.table()}\nwritten to {OUT}/table.md")
+    if not args.only or "module" in args.only:
+        raw, table = in_virtual_machines(args)
+        save({"module": raw}, True)
+        if table:
+            (OUT / "module.md").write_text(table)
+            if args.publish:
+                publish(args.publish, "module", table)
+            print(f"\n{table}\nwritten to {OUT}/module.md")
 
 
 if __name__ == "__main__":
