@@ -164,14 +164,14 @@ static bool cache_same_file(const struct splxmod_key *a,
 	return a->ino == b->ino && a->dev == b->dev;
 }
 
-static bool cache_matches(const struct cache_entry *e,
-			  const struct splxmod_key *key, u64 epoch)
+/* Of the same file: does what was found of it hold? */
+static bool cache_holds(const struct cache_entry *e,
+			const struct splxmod_key *key, u64 epoch)
 {
-	struct splxmod_key known = e->key;
-
-	if (e->preset)
-		known.generation = key->generation;
-	return e->epoch == epoch && splxmod_key_equal(&known, key);
+	return e->epoch == epoch && e->key.size == key->size &&
+	       e->key.ctime_sec == key->ctime_sec &&
+	       e->key.ctime_nsec == key->ctime_nsec &&
+	       (e->key.generation == key->generation || e->preset);
 }
 
 /* Writers of a bucket come in here, and out below. */
@@ -256,7 +256,7 @@ bool splxmod_cache_has(struct inode *inode, u64 epoch)
 	if (seq & 1)
 		return false;
 	i = bucket_find(b, tag, &key);
-	if (i == CACHE_WAYS || !cache_matches(&b->ways[i], &key, epoch))
+	if (i == CACHE_WAYS || !cache_holds(&b->ways[i], &key, epoch))
 		return false;
 	preset = b->ways[i].preset;
 	if (read_seqcount_retry(&b->seq, seq))

