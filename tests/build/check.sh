@@ -5,8 +5,8 @@
 #   fuzz DIR     every DIR/NAME_replay over tests/fuzz/corpus/NAME
 #   system       tests/system by pytest; PYTEST_ARGS, CHECK_SYSTEM (which
 #                files) narrow it
-#   vm           tests/vm by pytest, in virtual machines; CHECK_VM (which
-#                files), KERNELS and SMOKE narrow it
+#   vm           tests/vm by pytest, in virtual machines, two at a time;
+#                CHECK_VM (which files), KERNELS and SMOKE narrow it
 #   sanitized    some of them with the suite as built in build/san
 # Each failure and each skip is told with its reason. The last line is
 # "N passed, N failed, N skipped"; the status is 1 when anything failed or
@@ -161,7 +161,7 @@ while [ $# -gt 0 ]; do
 		;;
 	vm)
 		# shellcheck disable=SC2086 # a list of files
-		run_pytest tests/vm ${CHECK_VM:-tests/vm}
+		run_pytest tests/vm -n 2 --dist loadfile ${CHECK_VM:-tests/vm}
 		;;
 	sanitized)
 		# shellcheck disable=SC2086 # a list of files

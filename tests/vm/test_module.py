@@ -12,8 +12,9 @@ METHODS = ["ftrace", "fsnotify"]
 # Always allowed: no access to data, or nothing in the file yet.
 HARMLESS = {"path", "create"}
 # The fsnotify method is told of mounts in the first mount namespace; these are
-# made by the case itself, in another one. (What overlayfs opens below for itself is not asked about
-# by either method: it is the overlay's own open that is.)
+# made by the case itself, in another one. (What overlayfs opens below for
+# itself is not asked about by either method: it is the overlay's own open that
+# is.)
 LATER = {"new_mount", "detached", "overlay", "overlay_exec"}
 
 
