@@ -2,8 +2,9 @@
 #ifndef SPLXMOD_HOOK_FTRACE_H
 #define SPLXMOD_HOOK_FTRACE_H
 
-/* With PREEMPT_RT locks sleep that the callbacks take, and beside another tracer
- * these run with preemption off. NO_FTRACE: to try how it is built elsewhere. */
+/* With PREEMPT_RT locks sleep that the callbacks take, and beside another
+ * tracer these run with preemption off. NO_FTRACE: to try how it is built
+ * elsewhere. */
 #if defined(CONFIG_X86_64) && defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS) &&      \
 	defined(CONFIG_KPROBES) && !defined(CONFIG_PREEMPT_RT) &&              \
 	!defined(SPLXMOD_NO_FTRACE)
