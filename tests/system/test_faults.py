@@ -2,6 +2,7 @@
 """Each process is killed and stopped in turn while files are opened: nobody
 hangs, health tells, protection returns."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -127,15 +128,28 @@ def test_a_stopped_process_is_bounded_and_told(suite, part):
                          for _ in range(20)), 20)
 
 
+@contextlib.contextmanager
+def stopped_vsapiapp(suite):
+    """All its processes, those too that are just being started."""
+    stopped = set()
+    try:
+        while more := {p for p, t in suite.titles().items()
+                       if "vsapiapp" in t} - stopped:
+            for p in more:
+                os.kill(p, signal.SIGSTOP)
+            stopped |= more
+        yield
+    finally:
+        for p in stopped:
+            os.kill(p, signal.SIGCONT)
+
+
 def test_all_of_vsapiapp_stopped_is_answered_by_policy(make_suite):
     s = make_suite(FirstAction="deny", VerdictTimeout="1s", OnTimeout="allow",
                    BreakerRetry="10s")
     s.start()
     bad = s.infected("bad.com")
-    stopped = [p for p, t in s.titles().items() if "vsapiapp" in t]
-    for p in stopped:
-        os.kill(p, signal.SIGSTOP)
-    try:
+    with stopped_vsapiapp(s):
         start = time.monotonic()
         assert opens(bad) == 0  # the policy: allow
         assert time.monotonic() - start < 2.5
@@ -146,9 +160,6 @@ def test_all_of_vsapiapp_stopped_is_answered_by_policy(make_suite):
         opens(bad)
         assert time.monotonic() - start < 0.5
         assert s.health()["overall"] == "Unprotected"
-    finally:
-        for p in stopped:
-            os.kill(p, signal.SIGCONT)
     wait_for(lambda: denied(bad), 20)
     wait_for(lambda: s.health()["overall"] != "Unprotected", 20)
 
@@ -160,14 +171,8 @@ def test_all_of_vsapiapp_stopped_denies_where_the_policy_says_so(make_suite):
     clean = s.clean("clean.txt")
     # while somebody can write it nobody may know it to be clean
     with open(clean, "r+b"):
-        stopped = [p for p, t in s.titles().items() if "vsapiapp" in t]
-        for p in stopped:
-            os.kill(p, signal.SIGSTOP)
-        try:
+        with stopped_vsapiapp(s):
             assert denied(clean)
-        finally:
-            for p in stopped:
-                os.kill(p, signal.SIGCONT)
         wait_for(lambda: opens(clean) == 0, 20)
 
 
