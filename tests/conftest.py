@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
-"""Every test gets an end: one that hangs is ended by the alarm."""
+"""Every test gets an end: one that hangs is ended by the alarm. On a slow
+machine (a virtual one) SPLX_PATIENCE says how many times as long it may take."""
 
+import os
 import signal
 
 import pytest
@@ -15,7 +17,8 @@ def limit():
 @pytest.fixture(autouse=True)
 def alarm(request, limit):
     marker = request.node.get_closest_marker("seconds")
-    seconds = marker.args[0] if marker else limit
+    patience = float(os.environ.get("SPLX_PATIENCE", 1))
+    seconds = int((marker.args[0] if marker else limit) * patience)
 
     def ring(*_):
         raise TimeoutError(f"the test took longer than {seconds} s")

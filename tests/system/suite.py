@@ -24,6 +24,7 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("SPLX_BUILD", "build")
 SCAN_USER = 61184
 # With "khm" the same tests try the kernel module (tests/vm); it is loaded.
+PATIENCE = float(os.environ.get("SPLX_PATIENCE", 1))  # see tests/conftest.py
 INTERCEPTOR = os.environ.get("SPLX_INTERCEPTOR", "fanotify")
 
 # Never whole in a file of ours: put together when a test runs.
@@ -80,6 +81,7 @@ def without_module(text):
 
 def wait_for(what, seconds=10.0, step=0.05):
     """Waits until what() is true and returns its value."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         value = what()
@@ -146,7 +148,7 @@ class Suite:
         script = (
             "import os, signal, sys, time, pathlib\n"
             f"root = {str(self.root)!r}\n"
-            f"end = time.monotonic() + {self.life}\n"
+            f"end = time.monotonic() + {self.life * PATIENCE}\n"
             f"parent = {os.getpid()}\n"
             "while time.monotonic() < end and os.path.exists(root) \\\n"
             "        and os.path.exists(f'/proc/{parent}'):\n"

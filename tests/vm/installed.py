@@ -49,5 +49,6 @@ def run_tests(system, *words, seconds=900):
     """A part of tests/system in the machine, by its pytest."""
     return system.run(f"""
         cd {SOURCES}
-        PYTHONDONTWRITEBYTECODE=1 SPLX_BUILD=build python3 -m pytest \
+        PYTHONDONTWRITEBYTECODE=1 SPLX_PATIENCE=4 \
+        SPLX_BUILD=build python3 -m pytest \
             -p no:cacheprovider -q --tb=short {' '.join(words)}""", seconds)

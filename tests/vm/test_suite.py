@@ -21,6 +21,7 @@ here=$PWD
 [ -d /sys/module/splxmod ] || insmod ./splxmod.ko || exit 9
 cd {installed.SOURCES}
 SPLX_BUILD=build SPLX_INTERCEPTOR=khm SPLX_MODULE=$here/splxmod.ko \
+	SPLX_PATIENCE=4 \
 	PYTHONDONTWRITEBYTECODE=1 python3 -m pytest -q --tb=short \
 	-p no:cacheprovider WHAT || exit
 cat /proc/splx/status
