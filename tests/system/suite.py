@@ -23,8 +23,8 @@ import time
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("SPLX_BUILD", "build")
 SCAN_USER = 61184
-# With "khm" the same tests try the kernel module (tests/vm); it is loaded.
 PATIENCE = float(os.environ.get("SPLX_PATIENCE", 1))  # see tests/conftest.py
+# With "khm" the same tests try the kernel module (tests/vm); it is loaded.
 INTERCEPTOR = os.environ.get("SPLX_INTERCEPTOR", "fanotify")
 
 # Never whole in a file of ours: put together when a test runs.
