@@ -58,6 +58,25 @@ static bool is_local(const struct file *f)
 	return false;
 }
 
+/*
+ * The module knows files by what we cannot see: in memory a write through a
+ * mapping moves no time, and a mapping of an overlay's file is a writer of the
+ * file below alone. What it asks about there is not known.
+ */
+static bool module_knows_better(const struct worker *w, const struct file *f)
+{
+	if (w->s.khm < 0)
+		return false;
+	switch (f->fs_magic) {
+	case 0x01021994: /* tmpfs */
+	case 0x858458f6: /* ramfs */
+	case 0x794c7630: /* overlay */
+		return true;
+	default:
+		return false;
+	}
+}
+
 void memory_begin(struct worker *w)
 {
 	w->memories = xcalloc(1, sizeof(*w->memories));
@@ -97,7 +116,7 @@ static bool is_current(struct worker *w)
 
 bool file_is_known(struct worker *w, struct file *f)
 {
-	if (!w->s.known)
+	if (!w->s.known || module_knows_better(w, f))
 		return false;
 	return (known_has(w->s.known, &f->key, w->s.epoch) ||
 		(is_current(w) && is_in_memory(w, &f->key))) &&
@@ -234,7 +253,7 @@ bool file_is_steady(const struct file *f)
 
 void file_keep(struct worker *w, struct file *f)
 {
-	if (w->s.known)
+	if (w->s.known && !module_knows_better(w, f))
 		keep(w, &f->key);
 }
 
