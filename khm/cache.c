@@ -30,7 +30,7 @@
 
 struct cache_entry {
 	struct splxmod_key key;
-	u32 preset; /* 1: key.generation is not known */
+	u32 preset; /* 1: key.generation and .medium are not known */
 	u64 epoch;
 };
 struct cache_bucket {
@@ -171,7 +171,8 @@ static bool cache_holds(const struct cache_entry *e,
 	return e->epoch == epoch && e->key.size == key->size &&
 	       e->key.ctime_sec == key->ctime_sec &&
 	       e->key.ctime_nsec == key->ctime_nsec &&
-	       (e->key.generation == key->generation || e->preset);
+	       (e->preset || (e->key.generation == key->generation &&
+			      e->key.medium == key->medium));
 }
 
 /* Writers of a bucket come in here, and out below. */

@@ -41,7 +41,7 @@ bool splxmod_cache_steady(const struct splxmod_cache_mark *mark,
 /* Puts it in if that holds (counts REMEMBERED, else NOT_REMEMBERED). */
 void splxmod_cache_put(const struct splxmod_cache_mark *mark,
 		       struct inode *inode, u64 epoch);
-/* From an earlier run; its generation is not known. */
+/* From an earlier run; neither generation nor medium are known. */
 void splxmod_cache_preset(const struct splxmod_known *known, u64 epoch);
 /* A writer closes it: atomic. */
 void splxmod_cache_written(struct inode *inode);

@@ -10,6 +10,7 @@
  */
 #include <linux/version.h>
 
+#include <linux/blkdev.h>
 #include <linux/fs.h>
 #include <linux/fsnotify_backend.h>
 #include <linux/ftrace.h>
@@ -41,6 +42,17 @@ static inline void compat_inode_set_ctime(struct inode *inode,
 	inode_set_ctime_to_ts(inode, ctime);
 #else
 	inode->i_ctime = ctime;
+#endif
+}
+
+/* Which medium is in the drive: another image under a loop device, for one, has
+ * another number. 0 where there is none, or it is not known (before 5.15). */
+static inline u32 compat_medium(const struct super_block *sb)
+{
+#if SPLXMOD_HAS_DISKSEQ
+	return sb->s_bdev ? (u32)sb->s_bdev->bd_disk->diskseq : 0;
+#else
+	return 0;
 #endif
 }
 

@@ -7,8 +7,8 @@
 #include "report.h"
 
 /*
- * So long disarming waits for those inside, in jiffies. Who is let go is gone at
- * once, but not who waits for the holder of a lease, or is frozen.
+ * So long disarming waits for those inside, in jiffies. Who is let go is gone
+ * at once, but not who waits for the holder of a lease, or is frozen.
  */
 #define SPLXMOD_HOOK_DRAIN (5 * HZ)
 
@@ -57,7 +57,7 @@ int splxmod_hook_arm(struct splxmod_report *r);
 /*
  * Asks nothing any more, takes the hook out, drains, checks, unpins. -EBUSY
  * with the rivals' names: then it goes on as before, or with `passive` stays
- * and lets all pass.
+ * and lets all pass. So it does too when the hook is out, but not all is done.
  */
 int splxmod_hook_disarm(bool passive, struct splxmod_report *r);
 /* The configured classes have changed. */

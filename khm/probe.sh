@@ -44,6 +44,8 @@ probe FILELOCK_H 'filelock.h' '' "$@"
 # 6.6
 probe INODE_GET_CTIME fs.h \
 	'struct timespec64 t = inode_get_ctime((struct inode *)0); (void)t' "$@"
+# 5.15
+probe DISKSEQ blkdev.h 'u64 n = ((struct gendisk *)0)->diskseq; (void)n' "$@"
 # 6.0, and 5.10.220
 probe FSNOTIFY_ALLOC_GROUP_FLAGS fsnotify_backend.h \
 	'(void)fsnotify_alloc_group((const struct fsnotify_ops *)0, 0)' "$@"

@@ -71,6 +71,7 @@ struct splxmod_key {
 	u64 size;
 	s64 ctime_sec;
 	u32 ctime_nsec;
+	u32 medium; /* see compat_medium() */
 };
 /* A device's number as user space has it in st_dev, and back. */
 static inline u64 splxmod_dev_out(dev_t dev)
@@ -91,11 +92,12 @@ static inline void splxmod_key_of(struct splxmod_key *key, struct inode *inode)
 	key->size = i_size_read(inode);
 	key->ctime_sec = ctime.tv_sec;
 	key->ctime_nsec = ctime.tv_nsec;
+	key->medium = compat_medium(inode->i_sb);
 }
 static inline bool splxmod_key_equal(const struct splxmod_key *a,
 				     const struct splxmod_key *b)
 {
-	return a->ino == b->ino && a->dev == b->dev &&
+	return a->ino == b->ino && a->dev == b->dev && a->medium == b->medium &&
 	       a->generation == b->generation && a->size == b->size &&
 	       a->ctime_sec == b->ctime_sec && a->ctime_nsec == b->ctime_nsec;
 }

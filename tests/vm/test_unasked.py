@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 """What the kernel module lets pass without a question, and what it does not:
-each case of prog/unasked.c by both of its hooks, on a module loaded for it;
-and what can be tried of it without any file."""
+each case of prog/unasked.c and prog/cached.c by both of its hooks, on a module
+loaded for it; and what can be tried of it without any file."""
 
 import pathlib
 import re
@@ -10,8 +10,10 @@ import pytest
 from test_questions import run
 
 HERE = pathlib.Path(__file__).parent
-CASES = re.findall(r"^\tCASE\((\w+)\),$",
-                   (HERE / "prog/unasked.c").read_text(), re.M)
+CASES = [f"{program} {case}" for program in ("cached", "unasked")
+         for case in re.findall(r"^\tCASE\((\w+)\),$",
+                                (HERE / f"prog/{program}.c").read_text(),
+                                re.M)]
 SMOKE = {"known_is_not_asked", "a_write_through_a_mapping_is_seen",
          "an_empty_file_is_not_asked", "an_exempt_process_is_not_asked",
          "a_directory_is_excluded_where_it_was",
@@ -22,10 +24,10 @@ SMOKE = {"known_is_not_asked", "a_write_through_a_mapping_is_seen",
 
 @pytest.mark.parametrize("method", ["ftrace", "fsnotify"])
 @pytest.mark.parametrize(
-    "case", [pytest.param(c, marks=pytest.mark.smoke) if c in SMOKE else c
-             for c in CASES])
+    "case", [pytest.param(c, marks=pytest.mark.smoke)
+             if c.split()[1] in SMOKE else c for c in CASES])
 def test_unasked(vm, case, method):
-    run(vm, f"/src/build/tests/vm/unasked {case} {method}")
+    run(vm, f"/src/build/tests/vm/{case} {method}")
 
 
 @pytest.mark.smoke

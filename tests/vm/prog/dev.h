@@ -398,6 +398,52 @@ UNUSED static void check_sum(void)
 	equal(s.pending, 0);
 }
 
+/* ---- what is known, or a rule ---- */
+
+/* Files made less than a tick ago are not remembered. */
+#define SETTLE 100
+
+UNUSED static void remember(void)
+{
+	conf.flags = SPLXMOD_CACHE;
+	configure();
+	reader_start((struct serving){0});
+}
+
+/* A file that readers allow, and that is known from now on. */
+UNUSED static const char *known_file(const char *name)
+{
+	const char *path = path_of(name);
+
+	file_make(path, "clean");
+	sleep_ms(SETTLE);
+	equal(open_once(path), 0);
+	eventually(status().cached == 1);
+	return path;
+}
+
+UNUSED static void file_write(int fd, const char *content)
+{
+	equal(pwrite(fd, content, strlen(content), 0), strlen(content));
+}
+
+UNUSED static void rule(struct splxmod_rule one)
+{
+	struct splxmod_rules rules = {
+		.count = 1,
+		.rules = (unsigned long)&one,
+	};
+
+	equal(ioctl(control, SPLXMOD_IOC_RULES, &rules), 0);
+}
+
+UNUSED static int exempt(pid_t pid, __u32 flags)
+{
+	struct splxmod_exempt_setup setup = {.pid = pid, .flags = flags};
+
+	return ioctl(control, SPLXMOD_IOC_EXEMPT, &setup) ? errno : 0;
+}
+
 /* ---- cases ---- */
 
 struct test_case {
