@@ -94,6 +94,28 @@ static inline bool compat_kernel_thread(const struct task_struct *task)
 #define compat_ftrace_regs(fregs) ftrace_get_regs(fregs)
 #endif
 
+/*
+ * Where ftrace saves the arguments for every callback, and goes on where that
+ * says, not all registers need to be saved, which costs twice as much.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0) ||                           \
+	!defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS)
+#define COMPAT_FTRACE_OPS_SAVE FTRACE_OPS_FL_SAVE_REGS
+#define compat_ftrace_first(fregs) ((void *)compat_ftrace_regs(fregs)->di)
+#define compat_ftrace_go_on(fregs, at)                                         \
+	instruction_pointer_set(compat_ftrace_regs(fregs), (at))
+#else
+#define COMPAT_FTRACE_OPS_SAVE 0
+#ifdef ftrace_regs_get_argument
+#define compat_ftrace_first(fregs) ((void *)ftrace_regs_get_argument(fregs, 0))
+#define compat_ftrace_go_on(fregs, at)                                         \
+	ftrace_regs_set_instruction_pointer(fregs, (at))
+#else
+#define compat_ftrace_first(fregs) ((void *)(fregs)->regs.di)
+#define compat_ftrace_go_on(fregs, at) ((fregs)->regs.ip = (at))
+#endif
+#endif
+
 /* ---- fsnotify ---- */
 
 #if SPLXMOD_HAS_FSNOTIFY_PRIO_CONTENT

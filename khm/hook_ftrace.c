@@ -42,12 +42,10 @@ static atomic_t inside = ATOMIC_INIT(0);
 static void notrace saw_open(unsigned long ip, unsigned long parent_ip,
 			     struct ftrace_ops *ops, COMPAT_FTRACE_REGS *fregs)
 {
-	struct pt_regs *regs = compat_ftrace_regs(fregs);
-
-	if (!regs || !splxmod_judge_fast((struct file *)regs->di))
+	if (!splxmod_judge_fast(compat_ftrace_first(fregs)))
 		return;
 	atomic_inc(&inside);
-	instruction_pointer_set(regs, (unsigned long)splxmod_stub);
+	compat_ftrace_go_on(fregs, (unsigned long)splxmod_stub);
 }
 
 asmlinkage int splxmod_ftrace_slow(struct file *file)
@@ -61,12 +59,8 @@ asmlinkage int splxmod_ftrace_slow(struct file *file)
 static void notrace saw_close(unsigned long ip, unsigned long parent_ip,
 			      struct ftrace_ops *ops, COMPAT_FTRACE_REGS *fregs)
 {
-	struct pt_regs *regs = compat_ftrace_regs(fregs);
-	struct file *file;
+	struct file *file = compat_ftrace_first(fregs);
 
-	if (!regs)
-		return;
-	file = (struct file *)regs->di;
 	if ((file->f_mode & FMODE_WRITE) && (file->f_mode & FMODE_OPENED) &&
 	    S_ISREG(file_inode(file)->i_mode))
 		splxmod_judge_close(file);
@@ -75,12 +69,12 @@ static void notrace saw_close(unsigned long ip, unsigned long parent_ip,
 /* PERMANENT: nobody turns ftrace off below us without being told. */
 static struct ftrace_ops open_ops = {
 	.func = saw_open,
-	.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY |
+	.flags = COMPAT_FTRACE_OPS_SAVE | FTRACE_OPS_FL_IPMODIFY |
 		 FTRACE_OPS_FL_PERMANENT | COMPAT_FTRACE_OPS_SAFE,
 };
 static struct ftrace_ops close_ops = {
 	.func = saw_close,
-	.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_PERMANENT |
+	.flags = COMPAT_FTRACE_OPS_SAVE | FTRACE_OPS_FL_PERMANENT |
 		 COMPAT_FTRACE_OPS_SAFE,
 };
 
