@@ -21,8 +21,8 @@ struct memories {
 
 /*
  * File systems on which a file changes only through this kernel, by the magic
- * numbers of statfs(2): the table of known files trusts no other. (In its
- * jail a worker sees no mount table.)
+ * numbers of statfs(2): nothing is remembered of any other. (In its jail a
+ * worker sees no mount table.)
  */
 static const uint32_t local_magic[] = {
 	0x0000ef53, /* ext2, ext3, ext4 */
@@ -59,21 +59,22 @@ static bool is_local(const struct file *f)
 }
 
 /*
- * The module knows files by what we cannot see: in memory a write through a
- * mapping moves no time, and a mapping of an overlay's file is a writer of the
- * file below alone. What it asks about there is not known.
+ * Where a file can change and tell nothing: in memory a write through a mapping
+ * moves none of its times (ZFS: not before it goes to the disk), and a mapping
+ * of an overlay's file is a writer of the file below alone. So its key is no
+ * evidence, and each open is looked into. (The kernel module sees both, and
+ * has a table of its own.)
  */
-static bool module_knows_better(const struct worker *w, const struct file *f)
+static bool key_tells(const struct file *f)
 {
-	if (w->s.khm < 0)
-		return false;
 	switch (f->fs_magic) {
 	case 0x01021994: /* tmpfs */
 	case 0x858458f6: /* ramfs */
 	case 0x794c7630: /* overlay */
-		return true;
-	default:
+	case 0x2fc12fc1: /* zfs */
 		return false;
+	default:
+		return true;
 	}
 }
 
@@ -116,7 +117,7 @@ static bool is_current(struct worker *w)
 
 bool file_is_known(struct worker *w, struct file *f)
 {
-	if (!w->s.known || module_knows_better(w, f))
+	if (!w->s.known || !key_tells(f))
 		return false;
 	return (known_has(w->s.known, &f->key, w->s.epoch) ||
 		(is_current(w) && is_in_memory(w, &f->key))) &&
@@ -253,7 +254,7 @@ bool file_is_steady(const struct file *f)
 
 void file_keep(struct worker *w, struct file *f)
 {
-	if (w->s.known && !module_knows_better(w, f))
+	if (w->s.known && key_tells(f))
 		keep(w, &f->key);
 }
 

@@ -19,7 +19,8 @@
  *  - nobody has the file open for writing now (known_has_writer());
  *  - when it was scanned its ctime was already older than a clock tick
  *    (known_settled()), else a later write could carry the same ctime;
- *  - its file system is local (mounts_kind());
+ *  - its file system is local (mounts_kind()), and a write shows in these times
+ *    or in a writer whom we can see: not so in memory (tmpfs) or on overlays;
  *  - it has been mounted all the time: what was unmounted may have been
  *    changed without this kernel, and device and inode numbers are given
  *    again (known_forget()).

@@ -5,8 +5,6 @@ machine of tests/vm alone: SPLX_INTERCEPTOR=khm, SPLX_MODULE its .ko, and the
 rivals' beside it."""
 
 import contextlib
-import ctypes
-import mmap
 import os
 import pathlib
 import re
@@ -182,67 +180,6 @@ def test_a_restart_knows_the_clean_files(make_suite, tmp_path):
     s.start()
     assert re.search(r"kernel module knows files=\d", s.output())
     wait_for(lambda: int(module_status()["cached"]) > 0, 10)
-
-
-# -- writes that leave no trace
-
-
-def opened_often(path):
-    """Until all know it who would."""
-    time.sleep(2.5)
-    for _ in range(3):
-        assert opens(path) == 0
-        time.sleep(1)
-
-
-def test_a_write_through_a_mapping_voids_what_was_known(make_suite):
-    """In memory it moves none of the file's times: only the module sees it."""
-    s = make_suite(FirstAction="deny", RealtimeScan="2")
-    s.start()
-    p = s.clean("mapped.txt", b"x" * 4096)
-    opened_often(p)
-    fd = os.open(p, os.O_RDWR)
-    with mmap.mmap(fd, 4096) as m:
-        os.close(fd)
-        assert m[0:1] == b"x"  # what was read first is not told of, written
-        m[:len(MARKER)] = MARKER
-    assert denied(p)
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.mmap.restype = ctypes.c_void_p
-_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int,
-                       ctypes.c_int, ctypes.c_int, ctypes.c_long]
-_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-
-
-def map_alone(path):
-    """A page of it, to be written; mmap.mmap() would keep it open too."""
-    fd = os.open(path, os.O_RDWR)
-    at = _libc.mmap(None, 4096, mmap.PROT_READ | mmap.PROT_WRITE,
-                    mmap.MAP_SHARED, fd, 0)
-    os.close(fd)
-    return at
-
-
-def test_a_mapping_of_an_overlays_file_is_a_writer(make_suite):
-    """It holds the file below alone, which only the module looks at."""
-    s = make_suite(FirstAction="deny", RealtimeScan="2")
-    for name in ("low", "up", "work", "merged"):
-        (s.dir / name).mkdir()
-    mount("ovl", s.dir / "merged", "overlay", 0,
-          f"lowerdir={s.dir}/low,upperdir={s.dir}/up,workdir={s.dir}/work")
-    try:
-        p = s.clean("merged/mapped.txt", b"x" * 4096)
-        s.start()
-        at = map_alone(p)
-        ctypes.memmove(at, b"y", 1)
-        opened_often(p)
-        ctypes.memmove(at, MARKER, len(MARKER))
-        assert denied(p)
-        _libc.munmap(at, 4096)
-    finally:
-        umount(s.dir / "merged")
 
 
 # -- exclusions and limits

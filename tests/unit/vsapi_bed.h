@@ -44,6 +44,8 @@
 #include "lib/log.h"
 #include "vsapiapp/poison.h"
 
+#include "diskbed.h"
+
 #define SCAN_UID "61184"
 #define LIMIT_S 110
 
@@ -244,7 +246,9 @@ static void make_root(void)
 	assert_int_equal(fd_mkdirs(paths()->builtin_dir, 0755, &err), 0);
 	copy_patterns();
 	assert_int_equal(mkdir(prot, 0755), 0);
-	assert_int_equal(mount("prot", prot, "tmpfs", 0, "size=256M"), 0);
+	if (!disk_mount(prot, in(root, "disk")))
+		assert_int_equal(mount("prot", prot, "tmpfs", 0, "size=256M"),
+				 0);
 }
 
 static int setup_group(void **state)
@@ -255,7 +259,7 @@ static int setup_group(void **state)
 	 * what is marked in its place is this and not the machine's. */
 	strcpy(root, "/tmp/splx-master-XXXXXX");
 	assert_non_null(mkdtemp(root));
-	assert_int_equal(mount("outer", root, "tmpfs", 0, "size=300M"), 0);
+	assert_int_equal(mount("outer", root, "tmpfs", 0, "size=600M"), 0);
 	assert_int_equal(mount(NULL, root, NULL, MS_PRIVATE, NULL), 0);
 	chmod(root, 0755);
 	snprintf(prot, sizeof(prot), "%s/prot", root);

@@ -8,6 +8,7 @@ static void written_files_are_examined_when_closed(void **state)
 	struct work_msg msg;
 	int slot = start_worker(SLOT_BACK);
 
+	need_disk();
 	run("head -c 2000000 /dev/zero >%s", in_fs("good"));
 	/* A large one is scanned when its time is settled, hence remembered. */
 	assert_true(message_of(slot, &msg, NULL));
@@ -145,6 +146,7 @@ static void jobs_use_what_is_known_unless_told_not_to(void **state)
 	int slot = start_worker(SLOT_BACK), sock = connect_job(slot, 1);
 	struct scanjob_reply r;
 
+	need_disk();
 	put_text(in_fs("f"), "a text");
 	settle();
 	request_file(sock, 1, in_fs("f"), 0);
@@ -303,5 +305,6 @@ int main(void)
 		BACK(the_master_finds_whose_request_a_worker_died_on),
 	};
 
+	fs_on_disk = true;
 	return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
 }

@@ -31,6 +31,7 @@ static void clean_files_are_told_of_together(void **state)
 	uint64_t told = 0, records = 0;
 	char name[16];
 
+	need_disk();
 	set("IgnoreMarks", "off");
 	slot = start_worker(SLOT_FRONT);
 	for (int i = 0; i < 100; i++) {
@@ -62,6 +63,7 @@ static void known_files_are_trusted_while_they_cannot_change(void **state)
 	uint64_t scans;
 	int slot, w;
 
+	need_disk();
 	set("IgnoreMarks", "off");
 	slot = start_worker(SLOT_FRONT);
 	put_text(in_fs("f"), "known text");
@@ -189,5 +191,6 @@ int main(void)
 		FRONT(no_mark_outlives_its_generation),
 	};
 
+	fs_on_disk = true;
 	return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
 }

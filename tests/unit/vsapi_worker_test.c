@@ -235,6 +235,48 @@ static void an_opener_does_not_wait_for_the_statistics(void **state)
 	assert_int_equal(hist_count(&s->scan), 1);
 }
 
+/* What a master does with what it is told. */
+static void keep_what_is_told(int slot)
+{
+	struct work_msg msg;
+
+	settle();
+	while (poll(&(struct pollfd){.fd = workers[slot].sock,
+				     .events = POLLIN},
+		    1, 0) > 0 &&
+	       message_of(slot, &msg, NULL))
+		if (msg.kind == WORK_REMEMBER)
+			known_put(known, &msg.key, msg.epoch);
+}
+
+/* There a write through a mapping moves none of the file's times. */
+static void what_is_in_memory_is_scanned_at_each_open(void **state)
+{
+	const char *path = in_fs("mapped");
+	uint64_t scans;
+	char *at;
+	int fd, slot = start_worker(SLOT_FRONT);
+
+	put_text(path, "This is fine, and long enough for what comes later.");
+	settle();
+	scans = count(COUNTER_SCANS);
+	assert_int_equal(try_open(path), 0);
+	keep_what_is_told(slot);
+	assert_int_equal(try_open(path), 0);
+	expect_count(COUNTER_SCANS, scans + 2);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	settle();
+	assert_int_equal(try_open(path), 0);
+	keep_what_is_told(slot);
+	memcpy(at, marker(), strlen(marker()));
+	munmap(at, 4096);
+	assert_int_equal(try_open(path), EPERM);
+}
+
 /* The master ends a worker that shows none for seconds and scans nothing. */
 static void a_worker_shows_life_between_two_scans(void **state)
 {
@@ -505,6 +547,7 @@ int main(void)
 		FRONT(a_finding_after_the_timeout_is_late),
 		FRONT(policies_decide_where_no_verdict_is),
 		FRONT(an_opener_does_not_wait_for_the_statistics),
+		FRONT(what_is_in_memory_is_scanned_at_each_open),
 		FRONT(a_worker_shows_life_between_two_scans),
 		FRONT(pass_allows_and_reports),
 		FRONT(a_restored_file_passes_without_a_word),

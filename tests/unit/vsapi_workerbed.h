@@ -43,6 +43,8 @@
 #include "vsapiapp/worker.h"
 #include "vsapiapp/worker_in.h"
 
+#include "diskbed.h"
+
 /*
  * Real workers behind their walls, on a real fanotify group that marks a
  * tmpfs made here and nothing else. The test that includes this plays the
@@ -53,7 +55,8 @@
 #define TESTFILES "/usr/share/clamav-testfiles"
 
 static char root[] = "/tmp/splx-worker-XXXXXX";
-static char fs[64]; /* the protected tmpfs */
+static char fs[64];	/* the protected file system */
+static bool fs_on_disk; /* asked for by the program; else a tmpfs */
 static struct conf *conf;
 static struct engine *engine;
 static struct scoreboard *sb;
@@ -433,13 +436,18 @@ static inline void publish_mounts(void)
 
 static inline int set_up(void **state)
 {
+	char image[80];
 	int ends[2];
 	struct err err;
 
 	conf_free(&conf);
 	conf = conf_new();
 	set("IgnoreMarks", "off");
-	assert_int_equal(mount("tmpfs", fs, "tmpfs", 0, "size=256m"), 0);
+	snprintf(image, sizeof(image), "%s/disk", root);
+	/* Never without a mount: the machine's own would be marked. */
+	if (!fs_on_disk || !disk_mount(fs, image))
+		assert_int_equal(mount("tmpfs", fs, "tmpfs", 0, "size=256m"),
+				 0);
 	fresh_scoreboard();
 	publish_mounts();
 	assert_int_equal(

@@ -73,6 +73,27 @@ def test_the_machine_goes_on_working(system):
         runlevel | grep -qx 'N 2'""", 400)
 
 
+def test_what_was_clean_is_known_after_a_restart(system):
+    armed(system)
+    system.check("""
+        known() { splxctl statistics --output json |
+            sed -n 's/.*"allowedKnown": *\\([0-9]*\\).*/\\1/p' | head -n 1; }
+        echo fine >/home/kept && chown nobody /home/kept
+        sleep 3
+        cat /home/kept
+        service splx restart || exit 2
+        grep 'known files loaded count=[1-9]' /var/log/splx/splx.log || exit 3
+        for _ in $(seq 100); do
+            splxctl health --field overall | grep -i protected && break
+            sleep 1
+        done
+        before=$(known)
+        cat /home/kept
+        sleep 1
+        echo "$before, then $(known)"
+        [ "$(known)" -gt "$before" ] || exit 4""", 400)
+
+
 def test_stopped_it_leaves_nothing(system):
     armed(system)
     system.check(BAD + """
