@@ -450,7 +450,7 @@ static void measure(const struct state *state, const struct load *load,
 	unsigned int n = state->slow ? load->n_slow : load->n;
 	static uint64_t took[MOST];
 	unsigned long before;
-	uint64_t begin, total;
+	uint64_t begin, middle, total;
 	char path[256];
 
 	if (!n)
@@ -473,10 +473,11 @@ static void measure(const struct state *state, const struct load *load,
 	check(sh->questions - before ==
 	      (state->asks && (load->forgets || !load->file) ? n : 0));
 	qsort(took, n, sizeof(took[0]), compare);
+	middle = took[n / 2];
 	printf("{\"round\": %u, \"state\": \"%s\", \"load\": \"%s\", "
 	       "\"n\": %u, \"each\": %.1f, \"p50\": %.0f}\n",
 	       round, state->name, load->name, n, (double)total * per_tick / n,
-	       (double)took[n / 2] * per_tick);
+	       (double)middle * per_tick);
 	fflush(stdout);
 }
 
