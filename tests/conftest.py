@@ -9,16 +9,17 @@ import pytest
 
 
 @pytest.fixture
-def limit():
+def usual_seconds():
     """Seconds for a test that does not ask for others: seconds(n)."""
     return 150
 
 
 @pytest.fixture(autouse=True)
-def alarm(request, limit):
+def alarm(request, usual_seconds):
     marker = request.node.get_closest_marker("seconds")
     patience = float(os.environ.get("SPLX_PATIENCE", 1))
-    seconds = int((marker.args[0] if marker else limit) * patience)
+    seconds = marker.args[0] if marker else usual_seconds
+    seconds = int(seconds * patience)
 
     def ring(*_):
         raise TimeoutError(f"the test took longer than {seconds} s")

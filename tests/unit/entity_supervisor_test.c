@@ -154,6 +154,7 @@ static void ask_until_gone(pid_t pid, bool child, int *status_r)
 			return;
 		if (clock_mono_ns() - begun > 15 * CLOCK_NS_PER_S)
 			fail_msg("%d does not end", pid);
+		usleep(100); /* or it gets to nothing else */
 	}
 }
 

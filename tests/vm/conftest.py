@@ -72,7 +72,7 @@ def machine(series, kind):
 
 
 @pytest.fixture
-def limit():
+def usual_seconds():
     return 400  # a cold start may be in it
 
 
