@@ -261,7 +261,8 @@ def test_an_action_that_fails_leaves_the_file_denied_and_told(make_suite):
     s.ctl("config", "set", "FirstAction", "quarantine")
     assert denied(bad)
     # those of before, told together, have no detail
-    ev = wait_for(lambda: [e for e in s.events() if e["detail"]], 10)[0]
+    ev = wait_for(lambda: [e for e in s.events()
+                           if e["path"] == str(bad) and e["detail"]], 10)[0]
     assert ev["action"] == "deny" and "read-only" in ev["detail"].lower()
     assert denied(bad)
     assert str(bad) not in [i["path"] for i in
