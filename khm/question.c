@@ -409,6 +409,13 @@ bool splxmod_question_return(struct splxmod_question *q, bool died)
 }
 
 /* It has been ended, and not yet retired: the inode is still ours. */
+static enum splxmod_way question_way(const struct splxmod_verdict *v)
+{
+	if (v->verdict == SPLXMOD_DENY)
+		return SPLXMOD_WAY_DENY;
+	return v->flags == SPLXMOD_ONE ? SPLXMOD_WAY_ONE : SPLXMOD_WAY_ALLOW;
+}
+
 static void question_remember(struct splxmod_question *q,
 			      const struct splxmod_verdict *v)
 {
@@ -452,9 +459,7 @@ int splxmod_question_answer(struct splxmod_question *q,
 
 	if (ends) {
 		question_remember(q, v);
-		question_retire(q, v->verdict == SPLXMOD_DENY
-					   ? SPLXMOD_WAY_DENY
-					   : SPLXMOD_WAY_ALLOW);
+		question_retire(q, question_way(v));
 	}
 	if (!stale) {
 		splxmod_breaker_verdict();

@@ -33,6 +33,7 @@
 enum splxmod_way {
 	SPLXMOD_WAY_NONE,
 	SPLXMOD_WAY_ALLOW, /* by verdict */
+	SPLXMOD_WAY_ONE,   /* likewise, but only who opened the question */
 	SPLXMOD_WAY_DENY,
 	SPLXMOD_WAY_AGAIN, /* the verdict is not about what he opens */
 	SPLXMOD_WAY_KILLED,

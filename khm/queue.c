@@ -31,6 +31,7 @@ struct opener {
 	unsigned int again;
 	bool counted; /* as ASKED or JOINED: once */
 	bool late;    /* joined what had been taken already */
+	bool asker;   /* opened the question that he waits for */
 };
 
 static bool accepting; /* who looks here only saves himself the way */
@@ -82,6 +83,8 @@ static long opener_pause(const struct opener *o, const struct pause *p)
 static enum splxmod_way opener_verdict(const struct opener *o,
 				       const struct splxmod_question *q)
 {
+	if (q->way == SPLXMOD_WAY_ONE)
+		return o->asker ? SPLXMOD_WAY_ALLOW : SPLXMOD_WAY_AGAIN;
 	/* What was found before he came holds for him only if nobody can have
 	 * written since. */
 	if (q->way == SPLXMOD_WAY_ALLOW && o->late &&
@@ -160,6 +163,7 @@ static enum splxmod_way opener_ask(struct opener *o)
 					  &o->late);
 	if (IS_ERR(q))
 		return opener_refused(PTR_ERR(q));
+	o->asker = opened;
 	opener_count(o, !opened);
 	if (opened)
 		splxmod_reader_give(q, true);

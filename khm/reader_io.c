@@ -181,7 +181,7 @@ static int verdict_take(struct splxmod_reader *r,
 	struct splxmod_question *q;
 	int err;
 
-	if (v->verdict > SPLXMOD_DENY || (v->flags & ~SPLXMOD_REMEMBER) ||
+	if (v->verdict > SPLXMOD_DENY || v->flags > SPLXMOD_ONE ||
 	    (v->verdict == SPLXMOD_DENY && v->flags))
 		return -EINVAL;
 	q = splxmod_reader_find(r, v->id);

@@ -57,11 +57,11 @@ static uint64_t waited_ns(void)
 
 /* True when those who asked got it. */
 static bool write_verdict(struct worker *w, uint64_t id, bool allow,
-			  bool remember)
+			  uint32_t flags)
 {
 	static struct log_limit limit;
 
-	switch (khm_answer(w->s.khm, id, w->s.epoch, allow, remember)) {
+	switch (khm_answer(w->s.khm, id, w->s.epoch, allow, flags)) {
 	case KHM_TAKEN:
 		return true;
 	case KHM_LATE:
@@ -84,13 +84,13 @@ static bool write_verdict(struct worker *w, uint64_t id, bool allow,
  * not meet us on it, where we stand in the way of umount.
  */
 static bool answer(struct worker *w, enum counter_id counter, bool allow,
-		   bool remember, bool stay_open)
+		   uint32_t flags, bool stay_open)
 {
 	uint64_t wait = waited_ns();
 
 	if (!stay_open)
 		fd_close(&current.fd);
-	if (!write_verdict(w, asked.id, allow, remember))
+	if (!write_verdict(w, asked.id, allow, flags))
 		return false;
 	worker_count(w, counter);
 	hist_add(&w->slot->wait, wait);
@@ -107,7 +107,8 @@ static void conclude(struct worker *w, struct file *f)
 	remember = counter == COUNTER_ALLOWED_CLEAN && file_is_steady(f);
 	if (remember)
 		file_keep(w, f); /* as long as the file is open */
-	in_time = answer(w, counter, allow, remember, report);
+	in_time = answer(w, counter, allow, remember ? SPLXMOD_REMEMBER : 0,
+			 report);
 	file_account(w, f, wait);
 	if (report)
 		report_finding(w, f, !allow && in_time, !in_time, wait,
@@ -120,12 +121,12 @@ static void look_at(struct worker *w, struct file *f)
 	enum counter_id counter;
 
 	if (scoreboard_is_exempt(w->sb, f->pid)) {
-		answer(w, COUNTER_ALLOWED_EXEMPT, true, false, false);
+		answer(w, COUNTER_ALLOWED_EXEMPT, true, SPLXMOD_ONE, false);
 		return;
 	}
 	if (f->fd < 0 || file_look(f) < 0) {
 		counter = COUNTER_POLICY_ERROR;
-		answer(w, counter, file_policy(w, counter), false, false);
+		answer(w, counter, file_policy(w, counter), 0, false);
 		return;
 	}
 	if (!file_judge(w, f, &counter)) {
@@ -141,11 +142,14 @@ static void look_at(struct worker *w, struct file *f)
 	switch (counter) {
 	case COUNTER_POLICY_OVERSIZE:
 	case COUNTER_POLICY_POISON:
-		answer(w, counter, file_policy(w, counter), false, false);
+		answer(w, counter, file_policy(w, counter), 0, false);
 		break;
 	default:
-		/* What is allowed by its path may have others. */
-		answer(w, counter, true, counter == COUNTER_ALLOWED_KNOWN,
+		/* What is allowed by its path may have others, and others
+		 * than the excluded program may wait for it. */
+		answer(w, counter, true,
+		       counter == COUNTER_ALLOWED_KNOWN ? SPLXMOD_REMEMBER
+							: SPLXMOD_ONE,
 		       false);
 	}
 }
@@ -195,6 +199,7 @@ void khm_close_done(struct worker *w, uint64_t id, bool remember)
 	/* Nobody waits, and who opens the file is asked about anew: what is
 	 * said is that it is done. */
 	if (w->s.khm >= 0 &&
-	    khm_answer(w->s.khm, id, w->s.epoch, true, remember) == KHM_FAILED)
+	    khm_answer(w->s.khm, id, w->s.epoch, true,
+		       remember ? SPLXMOD_REMEMBER : 0) == KHM_FAILED)
 		lose_reader(w, "verdict write");
 }

@@ -83,11 +83,14 @@ struct splxmod_verdict {
 	__u64 id;
 	__u64 epoch;   /* under which it was found; see splxmod_config */
 	__u32 verdict; /* SPLXMOD_ALLOW or SPLXMOD_DENY */
-	__u32 flags;   /* SPLXMOD_REMEMBER */
+	__u32 flags;   /* with SPLXMOD_ALLOW: none or one of these */
 };
 #define SPLXMOD_ALLOW 0u
 #define SPLXMOD_DENY 1u
 #define SPLXMOD_REMEMBER 1u /* clean: need not be asked again */
+/* Not for the file but for who asked, or by the path he took: others who wait
+ * for this verdict are asked about anew. */
+#define SPLXMOD_ONE 2u
 
 /* SPLXMOD_IOC_CONFIG: taken as a whole, armed or not. */
 struct splxmod_config {

@@ -90,13 +90,13 @@ int khm_read(int reader, struct splxmod_event *ev_r)
 }
 
 enum khm_answered khm_answer(int reader, uint64_t id, uint64_t epoch,
-			     bool allow, bool remember)
+			     bool allow, uint32_t flags)
 {
 	struct splxmod_verdict v = {
 		.id = id,
 		.epoch = epoch,
 		.verdict = allow ? SPLXMOD_ALLOW : SPLXMOD_DENY,
-		.flags = remember ? SPLXMOD_REMEMBER : 0,
+		.flags = flags,
 	};
 	ssize_t n;
 

@@ -52,8 +52,9 @@ enum khm_answered {
 	KHM_UNKNOWN, /* it is no question of this reader */
 	KHM_FAILED,  /* errno */
 };
+/* flags: 0, or with `allow` one of SPLXMOD_REMEMBER, SPLXMOD_ONE. */
 enum khm_answered khm_answer(int reader, uint64_t id, uint64_t epoch,
-			     bool allow, bool remember);
+			     bool allow, uint32_t flags);
 
 /* Each 0, or -1 and *err with the system call's code. */
 int khm_configure(int fd, const struct splxmod_config *config, struct err *err);

@@ -258,7 +258,7 @@ static void call_read(int fd)
 						    .epoch = random_below(4),
 						    .verdict = one_in(8)};
 
-			v.flags = !v.verdict && one_in(2);
+			v.flags = v.verdict ? 0 : random_below(3);
 			if (verdict_write(fd, &v) == 0)
 				atomic_fetch_add(&shared->verdicts, 1);
 		}

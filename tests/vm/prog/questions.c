@@ -518,6 +518,34 @@ static void joining_a_scan(void)
 	close(fd);
 }
 
+static void what_is_for_one_is_not_for_others(void)
+{
+	struct splxmod_verdict v;
+	struct splxmod_event ev;
+	pid_t first, second;
+	int fd;
+
+	file_make(path_of("f"), "Denied");
+	sleep_ms(100);
+	fd = reader_open(conf.classes);
+	first = opener_start(path_of("f"));
+	ev = event_read(fd);
+	second = opener_start(path_of("f"));
+	eventually(counter(JOINED) == 1);
+	v = event_judge(&ev);
+	v.verdict = SPLXMOD_ALLOW;
+	v.flags = SPLXMOD_ONE;
+	close(ev.fd);
+	equal(verdict_write(fd, &v), 0);
+	equal(child_wait(first), 0);
+	ev = event_read(fd);
+	equal(ev.pid, second);
+	equal(event_answer(fd, &ev), 0);
+	equal(child_wait(second), EPERM);
+	equal(counter(AGAIN), 1);
+	close(fd);
+}
+
 static void several_at_once(void)
 {
 	struct splxmod_event ev[16];
@@ -595,6 +623,7 @@ static const struct test_case cases[] = {
 	CASE(signals_end_or_do_not),
 	CASE(many_openers_ask_once),
 	CASE(joining_a_scan),
+	CASE(what_is_for_one_is_not_for_others),
 	CASE(several_at_once),
 	CASE(stale_in_the_middle),
 };
