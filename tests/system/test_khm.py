@@ -16,8 +16,8 @@ import time
 
 import pytest
 
-from suite import (EICAR, INTERCEPTOR, MARKER, Suite, denied, mount, opens,
-                   umount, wait_for)
+from suite import (EICAR, INTERCEPTOR, MARKER, Suite, denied, kill_all, mount,
+                   opens, umount, wait_for)
 from test_service import Service
 
 MODULE = pathlib.Path(os.environ.get("SPLX_MODULE", "/nonexistent"))
@@ -290,11 +290,7 @@ def test_stopped_workers_hold_nobody_for_long(make_suite):
 def test_all_killed_at_once_lets_everything_pass(suite):
     """A machine that nobody can log in to helps nobody."""
     p = suite.infected("bad.com")
-    pids = suite.processes()
-    for sig in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in pids:
-            os.kill(pid, sig)
-    wait_for(lambda: not suite.processes(), 20)
+    kill_all(suite.processes)
     assert opens(p) == 0
     suite.start()
     assert denied(p)
