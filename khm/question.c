@@ -408,7 +408,6 @@ bool splxmod_question_return(struct splxmod_question *q, bool died)
 	return open && !way;
 }
 
-/* It has been ended, and not yet retired: the inode is still ours. */
 static enum splxmod_way question_way(const struct splxmod_verdict *v)
 {
 	if (v->verdict == SPLXMOD_DENY)
@@ -416,6 +415,7 @@ static enum splxmod_way question_way(const struct splxmod_verdict *v)
 	return v->flags == SPLXMOD_ONE ? SPLXMOD_WAY_ONE : SPLXMOD_WAY_ALLOW;
 }
 
+/* It has been ended, and not yet retired: the inode is still ours. */
 static void question_remember(struct splxmod_question *q,
 			      const struct splxmod_verdict *v)
 {

@@ -61,7 +61,8 @@ else
 	: >"$OUT.found"
 	sh khm/build.sh "$kdir" "$OUT.plain" KCFLAGS=-DSPLXMOD_NO_FTRACE \
 		KAFLAGS=-DSPLXMOD_NO_FTRACE >"$OUT.log" 2>&1 ||
-		grep -E 'error|undefined' "$OUT.log" >"$OUT.found" || :
+		grep -E 'error|undefined' "$OUT.log" >"$OUT.found" ||
+		echo 'it does not build' >"$OUT.found"
 	found 'built without ftrace' "$OUT.found"
 	# What others could mistake for theirs.
 	nm -g --defined-only "$OUT/splxmod.o" |
