@@ -7,10 +7,14 @@ install::
 	install -d $(DESTDIR)$(sysconfdir)/logrotate.d
 	[ -e $(DESTDIR)$(sysconfdir)/splx/splx.conf ] || \
 		install -m 640 etc/splx.conf $(DESTDIR)$(sysconfdir)/splx
+	[ -e $(DESTDIR)$(sysconfdir)/splx/conflicts.conf ] || \
+		install -m 644 etc/conflicts.conf $(DESTDIR)$(sysconfdir)/splx
 	install -m 644 etc/logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/splx
 	install -d $(DESTDIR)$(datadir)/patterns
 	install -m 644 etc/patterns/* $(DESTDIR)$(datadir)/patterns
 	install -m 644 etc/splx.conf $(DESTDIR)$(datadir)/splx.conf.sample
+	install -m 644 etc/conflicts.conf \
+		$(DESTDIR)$(datadir)/conflicts.conf.sample
 	install -d -m 755 $(DESTDIR)$(localstatedir)/lib/splx/patterns
 	install -d -m 750 $(DESTDIR)$(localstatedir)/log/splx
 
@@ -18,7 +22,10 @@ uninstall::
 	rm -f $(DESTDIR)$(sysconfdir)/logrotate.d/splx
 	rm -rf $(DESTDIR)$(datadir)
 
+# The overrides are of splxctl's making (order apply).
 purge::
+	rm -f $(DESTDIR)$(sysconfdir)/insserv/overrides/splx \
+		$(DESTDIR)$(sysconfdir)/chkconfig.d/splx
 	rm -rf $(DESTDIR)$(sysconfdir)/splx $(DESTDIR)$(localstatedir)/lib/splx \
 		$(DESTDIR)$(localstatedir)/log/splx
 

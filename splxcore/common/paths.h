@@ -11,6 +11,7 @@ struct paths {
 	const char *root;	  /* "" when installed */
 	const char *conf;	  /* /etc/splx/splx.conf */
 	const char *conf_dir;	  /* /etc/splx */
+	const char *conflicts;	  /* /etc/splx/conflicts.conf */
 	const char *run_dir;	  /* /run/splx */
 	const char *entity_sock;  /* run/entity.sock: verbs, JSON lines */
 	const char *control_sock; /* run/control.sock: the supervisor, root */
