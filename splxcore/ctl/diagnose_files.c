@@ -189,6 +189,7 @@ void diagnose_files(struct diagnose *d)
 	add_conf(d, "splx.conf", paths()->conf);
 	add_conf(d, "active.conf", paths()->active_conf);
 	add_conf(d, "last-good.conf", paths()->last_good);
+	add_file(d, "conflicts.conf", paths()->conflicts);
 	add_file(d, "vsapiapp.json", paths()->state_file);
 	add_log(d);
 	add_listing(d);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/khm.h"
+#include "common/order.h"
 #include "common/paths.h"
 #include "common/scoreboard.h"
 #include "diagnose.h"
@@ -320,6 +321,23 @@ static void add_module(struct diagnose *d)
 	}
 }
 
+/* ---- conflicts and the start order ---- */
+
+static void add_order(struct diagnose *d)
+{
+	struct err err = {0};
+	json_t *data = conflicts_json(false);
+
+	add_json(d, "conflicts.json", data);
+	json_decref(data);
+	data = order_json(0, &err);
+	if (data)
+		add_json(d, "order.json", data);
+	else
+		diagnose_problem(d, "order", err.text);
+	json_decref(data);
+}
+
 void diagnose_live(struct diagnose *d)
 {
 	struct err err = {0};
@@ -329,6 +347,7 @@ void diagnose_live(struct diagnose *d)
 	add_verbs(d);
 	add_events(d);
 	add_module(d);
+	add_order(d);
 	processes = service_processes(CONTROL_MS, &err);
 	if (processes)
 		add_json(d, "service.json", processes);

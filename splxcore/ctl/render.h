@@ -61,6 +61,12 @@ void statistics_render(json_t *data);
 void pattern_show_render(json_t *data);
 void pattern_reload_render(json_t *data);
 
+/* conflicts.c, order.c */
+int conflicts_run(struct ctl *ctl);
+int order_show_run(struct ctl *ctl);
+int order_check_run(struct ctl *ctl);
+int order_apply_run(struct ctl *ctl);
+
 /* scan.c, diagnose.c, service.c, help.c, completion.c */
 int scan_run(struct ctl *ctl);
 int diagnose_run(struct ctl *ctl);

@@ -106,6 +106,8 @@ int dispatch_role(const struct core *core, const struct ipc_peer *peer);
  * [{"type","value","void","reason"}] pattern.show: generation, engine,
  * signatures, pattern_id, pattern_time, builtin_only, patterns as in
  * common/state.h pattern.reload: {"applied","note","generation"}
+ * conflicts: as conflicts_json() of common/conflicts.h; order.show,
+ * order.check: as order_json() of common/order.h.
  */
 
 #endif
