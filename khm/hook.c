@@ -60,6 +60,23 @@ static void set_asking(bool on)
 		splxmod_queue_accept(false);
 }
 
+bool splxmod_hook_drain(const atomic_t *left, const char *hook,
+			const char *what, struct splxmod_report *r)
+{
+	unsigned long until = jiffies + SPLXMOD_HOOK_DRAIN;
+	int n;
+
+	while ((n = atomic_read(left))) {
+		if (time_after(jiffies, until)) {
+			splxmod_report_line(r, "%s: %d %s are inside", hook, n,
+					    what);
+			return false;
+		}
+		schedule_timeout_idle(1);
+	}
+	return true;
+}
+
 /* ---- arming ---- */
 
 static int try_hook(const struct splxmod_hook *hook, u32 classes,

@@ -2,6 +2,7 @@
 #ifndef SPLXMOD_HOOK_H
 #define SPLXMOD_HOOK_H
 
+#include <linux/atomic.h>
 #include <linux/jiffies.h>
 
 #include "report.h"
@@ -46,6 +47,16 @@ struct splxmod_hook {
 };
 extern const struct splxmod_hook splxmod_hook_ftrace;
 extern const struct splxmod_hook splxmod_hook_fsnotify;
+
+/* ---- hook.c: what they share ---- */
+
+/*
+ * Waits until `left`, which no longer grows, is nought: true. After
+ * SPLXMOD_HOOK_DRAIN false, and the report names the hook and how many of
+ * `what` there still are.
+ */
+bool splxmod_hook_drain(const atomic_t *left, const char *hook,
+			const char *what, struct splxmod_report *r);
 
 /* ---- hook.c: which one, and its state ---- */
 

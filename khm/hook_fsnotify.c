@@ -366,17 +366,8 @@ static void listener_free(struct listener *l)
 
 static bool marks_leave(struct splxmod_report *r)
 {
-	unsigned long until = jiffies + SPLXMOD_HOOK_DRAIN;
-	int left;
-
-	while ((left = atomic_read(&marks_alive))) {
-		if (time_after(jiffies, until)) {
-			splxmod_report_line(r, "fsnotify: %d marks are in use",
-					    left);
-			return false;
-		}
-		schedule_timeout_idle(1);
-	}
+	if (!splxmod_hook_drain(&marks_alive, "fsnotify", "marks", r))
+		return false;
 	/* The last of them may still be on its way out of mark_free(). */
 	synchronize_rcu_tasks();
 	synchronize_rcu();

@@ -17,7 +17,6 @@
  * security_file_free() comes on some kernels when the path is gone, and
  * fsnotify's close event needs a mark on every file system beforehand.
  */
-#include <linux/delay.h>
 #include <linux/ftrace.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -248,22 +247,6 @@ static int places_leave(struct splxmod_report *r)
 	return 0;
 }
 
-static bool openers_leave(struct splxmod_report *r)
-{
-	unsigned long until = jiffies + SPLXMOD_HOOK_DRAIN;
-	int left;
-
-	while ((left = atomic_read(&inside))) {
-		if (time_after(jiffies, until)) {
-			splxmod_report_line(r, "ftrace: %d openers are inside",
-					    left);
-			return false;
-		}
-		schedule_timeout_idle(1);
-	}
-	return true;
-}
-
 static int ftrace_disarm(struct splxmod_report *r, void (*release)(void))
 {
 	unsigned int i;
@@ -273,7 +256,7 @@ static int ftrace_disarm(struct splxmod_report *r, void (*release)(void))
 	if (ret)
 		return ret;
 	release();
-	if (!openers_leave(r))
+	if (!splxmod_hook_drain(&inside, "ftrace", "openers", r))
 		return -EUCLEAN;
 	/* They are counted out, but may still stand in the last instructions
 	 * of the stub. */

@@ -8,9 +8,9 @@
 #   vm           tests/vm by pytest, in virtual machines, two at a time;
 #                CHECK_VM (which files), KERNELS and SMOKE narrow it
 #   sanitized    some of them with the suite as built in build/san
-# Each failure and each skip is told with its reason. The last line is
-# "N passed, N failed, N skipped"; the status is 1 when anything failed or
-# nothing passed.
+# Each failure and each skip is told with its reason, the failures once more
+# at the end. The last line is "N passed, N failed, N skipped"; the status is 1
+# when anything failed or nothing passed.
 set -eu
 
 LIMIT=${CHECK_LIMIT:-300} # seconds for one program
@@ -18,6 +18,7 @@ out=build/check
 mkdir -p $out
 rm -f $out/*.log
 : >$out/counts
+: >$out/failures
 
 # count NAME PASSED FAILED SKIPPED
 count() {
@@ -91,6 +92,7 @@ run_unit() {
 			echo "    the end of $log:"
 			tail -n 30 "$log" | sed 's/^/    | /'
 		}
+		grep '^ *FAILED' $out/said >>$out/failures || :
 	done
 }
 
@@ -105,6 +107,7 @@ run_fuzz() {
 		else
 			count "$program" 0 1 0
 			echo "    FAILED: the end of $log:"
+			echo "    FAILED: $name, see $log" >>$out/failures
 			tail -n 30 "$log" | sed 's/^/    | /'
 		fi
 	done
@@ -127,7 +130,7 @@ run_pytest() {
 		--junitxml=$out/pytest.xml ${PYTEST_ARGS:-} "$@" \
 		</dev/null || status=$?
 	numbers=$(/usr/bin/python3 tests/build/junit.py $out/pytest.xml \
-		$status 3>$out/said)
+		$status $out/failures 3>$out/said)
 	# shellcheck disable=SC2086 # three numbers
 	count "$name" $numbers
 	cat $out/said
@@ -173,6 +176,12 @@ while [ $# -gt 0 ]; do
 		;;
 	esac
 done
+
+# Far above is where it was said first.
+[ ! -s $out/failures ] || {
+	echo "what failed:"
+	cat $out/failures
+}
 
 awk '
 	{ p += $1; f += $2; s += $3 }

@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
-"""junit.py FILE STATUS: counts the cases of a pytest report as "PASSED FAILED
+"""junit.py FILE STATUS [ENDS]: counts the cases of a pytest report as "PASSED FAILED
 SKIPPED" and tells failures and skips with their reasons on descriptor 3. A
-run that ended otherwise than its report says is a failure of its own."""
+run that ended otherwise than its report says is a failure of its own. With
+ENDS, a file, the end of what each failure printed is added to it."""
 
 import os
 import sys
 import xml.etree.ElementTree as ET
+
+LINES = 40  # of a failure, in ENDS
 
 
 def first_line(text):
@@ -14,8 +17,17 @@ def first_line(text):
     return lines[0].strip() if lines else "no reason given"
 
 
+def end_of(case, bad):
+    """What is worth reading again when all is over."""
+    texts = [bad.text] + [case.findtext(t) for t in ("system-out",
+                                                     "system-err")]
+    lines = "\n".join(t.rstrip() for t in texts if t).splitlines()
+    return "\n".join("      | " + line[:200] for line in lines[-LINES:])
+
+
 def main():
     path, status = sys.argv[1], int(sys.argv[2])
+    ends = open(sys.argv[3] if len(sys.argv) > 3 else os.devnull, "a")
     passed = failed = skipped = 0
     with os.fdopen(3, "w") as say:
         try:
@@ -32,8 +44,9 @@ def main():
             skip = case.find("skipped")
             if bad is not None:
                 failed += 1
-                print(f"    FAILED: {name}: {first_line(bad.get('message'))}",
-                      file=say)
+                said = f"FAILED: {name}: {first_line(bad.get('message'))}"
+                print("    " + said, file=say)
+                print(f"    {said}\n{end_of(case, bad)}", file=ends)
             elif skip is not None:
                 skipped += 1
                 why = first_line(skip.get("message"))

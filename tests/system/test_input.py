@@ -26,7 +26,7 @@ def connect(path, kind=socket.SOCK_STREAM):
     b"{\"id\":1,\"verb\":\"events.list\",\"args\":{\"limit\":[]}}\n",
     b"{\"id\":1,\"verb\":\"events.list\",\"args\":{\"what\":\"x\"}}\n",
     b"{\"id\":1,\"verb\":\"quarantine.show\",\"args\":{}}\n",
-    b"\xff\xfe\x00\x01\n", b"[" * 5000 + b"\n",
+    b"\xff\xfe\x00\x01\n", pytest.param(b"[" * 5000 + b"\n", id="deep"),
 ])
 def test_nonsense_on_the_verb_socket_gets_an_error_not_a_crash(shared, line):
     with connect(shared.root / "run/splx/entity.sock") as s:
