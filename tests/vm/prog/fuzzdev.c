@@ -7,6 +7,7 @@
  * Here: in the end a plain question is asked and answered.
  */
 #include <pthread.h>
+#include <sys/prctl.h>
 
 #include "dev.h"
 
@@ -457,17 +458,34 @@ static void fuzz_tell(void)
 	       shared->opened);
 }
 
+/* A child with its own: one that it had stopped would stay for ever. */
+static pid_t family_start(void (*run)(void *arg), unsigned long seed)
+{
+	pid_t pid = child_start(run, (void *)seed);
+
+	check(!setpgid(pid, pid));
+	return pid;
+}
+
+static void family_kill(pid_t pid)
+{
+	kill(-pid, SIGKILL);
+	child_kill(pid);
+}
+
 /* Fuzzers end with all that they hold, too. */
 static void fuzz_all(unsigned long seed, long seconds)
 {
 	long until = now_ms() + seconds * 1000;
-	pid_t fuzzer[FUZZERS];
+	pid_t fuzzer[FUZZERS], killer;
 
+	/* who lost his parent is waited for here */
+	check(!prctl(PR_SET_CHILD_SUBREAPER, 1));
 	for (unsigned int i = 0; i < FUZZERS; i++)
-		fuzzer[i] = child_start(fuzz_run, (void *)(seed + i));
+		fuzzer[i] = family_start(fuzz_run, seed + i);
 	for (unsigned int i = 0; i < OPENERS; i++)
 		child_start(open_run, (void *)(seed + 100 + i));
-	child_start(killer_run, (void *)(seed + 200));
+	killer = family_start(killer_run, seed + 200);
 	while (now_ms() < until) {
 		unsigned int i = random_below(FUZZERS);
 
@@ -476,12 +494,16 @@ static void fuzz_all(unsigned long seed, long seconds)
 			arming(SPLXMOD_IOC_ARM);
 		}
 		fuzz_tell();
-		child_kill(fuzzer[i]);
-		fuzzer[i] = child_start(fuzz_run,
-					(void *)(seed + random_below(1000)));
+		family_kill(fuzzer[i]);
+		fuzzer[i] = family_start(fuzz_run, seed + random_below(1000));
 	}
+	for (unsigned int i = 0; i < FUZZERS; i++)
+		family_kill(fuzzer[i]);
+	family_kill(killer);
 	atomic_store(&shared->stop, true);
 	end_children();
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 }
 
 static void still_works(void)
