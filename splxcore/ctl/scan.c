@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "common/ipc.h"
 #include "common/paths.h"
 #include "common/scanjob.h"
+#include "inuse.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "render.h"
@@ -36,6 +38,7 @@ struct scan {
 	int second_action;
 	uint64_t answer_ns; /* when the last answer came */
 	bool failed;	    /* the service went away, or the output did */
+	bool in_use;	    /* what runs, not paths */
 	struct {
 		VEC(char *);
 	} paths; /* full */
@@ -206,15 +209,17 @@ static bool on_stop(void *arg)
 	return interrupted || s->failed;
 }
 
-static void walk_all(struct scan *s)
+static const struct walk_ops walk_ops = {
+	.skip = on_skip,
+	.cross = on_cross,
+	.file = on_file,
+	.error = on_error,
+	.stop = on_stop,
+};
+
+/* Non-zero when it was ended. */
+static int walk_paths(struct scan *s)
 {
-	static const struct walk_ops ops = {
-		.skip = on_skip,
-		.cross = on_cross,
-		.file = on_file,
-		.error = on_error,
-		.stop = on_stop,
-	};
 	struct err err = {0};
 	char **path;
 	int rc;
@@ -225,9 +230,27 @@ static void walk_all(struct scan *s)
 			ctl_complain("%s%s", err.text,
 				     rc > 0 ? " (see --no-exclusions)" : "");
 		s->tally.errors += rc < 0;
-		if (rc == 0 && walk_tree(*path, 0, &ops, s) != 0)
-			return;
+		if (rc == 0 && walk_tree(*path, 0, &walk_ops, s) != 0)
+			return 1;
 	}
+	return 0;
+}
+
+static int walk_in_use(struct scan *s)
+{
+	int rc = inuse_walk(s->conf, &walk_ops, s);
+
+	if (rc < 0)
+		on_error("/proc", errno, s);
+	return rc > 0;
+}
+
+static void walk_all(struct scan *s)
+{
+	struct err err = {0};
+
+	if (s->in_use ? walk_in_use(s) : walk_paths(s))
+		return;
 	while (scanclient_drain(s->client, &err) < 0) {
 		if (!may_go_on(s, &err))
 			return;
@@ -403,7 +426,7 @@ static int run_scan(struct scan *s)
 	s->tally.job = scanclient_job(s->client);
 	tell(s, "begun");
 	scan_filter_init(&s->filter, s->conf, exclusions, stay);
-	if (s->show.progress)
+	if (s->show.progress && !s->in_use)
 		s->count = scan_count_start(s->paths.items, s->paths.len,
 					    s->conf, exclusions, stay);
 	s->show.count = s->count;
@@ -420,12 +443,33 @@ static int run_scan(struct scan *s)
 	return s->tally.errors || s->tally.interrupted ? CTL_ERROR : CTL_OK;
 }
 
+/* Either paths, or what is in use. */
+static bool is_told_what(const struct scan *s)
+{
+	bool paths = json_object_get(s->ctl->args, "path");
+
+	if (s->in_use && geteuid() != 0)
+		ctl_complain("scan --in-use: only root may look into all "
+			     "processes");
+	else if (s->in_use && paths)
+		ctl_complain("scan --in-use takes no paths: what runs is "
+			     "scanned wherever it lies");
+	else if (!s->in_use && !paths)
+		ctl_complain("scan: a path is missing, or --in-use: splxctl "
+			     "scan PATH...");
+	else
+		return true;
+	return false;
+}
+
 int scan_run(struct ctl *ctl)
 {
-	struct scan s = {.ctl = ctl};
+	struct scan s = {.ctl = ctl, .in_use = ctl_flag(ctl, "in-use")};
 	int rc = CTL_ERROR;
 	char **path;
 
+	if (!is_told_what(&s))
+		return CTL_ERROR;
 	s.conf = settings(ctl);
 	if (ctl_flag(ctl, "all"))
 		s.flags |= SCANJOB_IGNORE_KNOWN;

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import pathlib
 import pty
 import select
 import shutil
@@ -79,6 +80,24 @@ def test_scan_follows_exclusions_unless_told_not_to(shared):
                           check=False).returncode == 1
     finally:
         shared.ctl("exclusion", "remove", "directory", d)
+
+
+def test_scan_of_what_is_in_use_finds_it_where_no_name_leads(make_suite,
+                                                             tmp_path):
+    """It ran before the suite did; its file is gone."""
+    s = make_suite()
+    program = tmp_path / "runs"
+    program.write_bytes(pathlib.Path("/bin/sleep").read_bytes() + MARKER)
+    program.chmod(0o755)
+    with subprocess.Popen([program, "60"]) as p:
+        program.unlink()
+        s.start()
+        r = s.ctl("scan", "--in-use", check=False)
+        p.kill()
+    assert r.returncode == 1, r.stdout + r.stderr
+    assert f"{program} (deleted)" in r.stdout
+    assert s.ctl("scan", "--in-use", "/tmp", check=False).returncode == 2
+    assert s.ctl("scan", check=False).returncode == 2
 
 
 def test_scan_prints_json_lines(shared):
