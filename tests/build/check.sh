@@ -113,42 +113,65 @@ run_fuzz() {
 	done
 }
 
-# run_pytest NAME FILE...: pytest's own output as it goes; the cases are
-# counted from its report.
-run_pytest() {
-	name=$1
-	shift
-	if [ "$(id -u)" -ne 0 ]; then
-		count "$name" 0 0 1
-		echo "    skipped: $name: needs root (fanotify, mounts)"
-		return
-	fi
-	status=0
-	rm -f $out/pytest.xml
-	# shellcheck disable=SC2086 # lists of words
-	/usr/bin/python3 -m pytest -p no:cacheprovider -v --tb=short \
-		--junitxml=$out/pytest.xml ${PYTEST_ARGS:-} "$@" \
-		</dev/null || status=$?
-	numbers=$(/usr/bin/python3 tests/build/junit.py $out/pytest.xml \
-		$status $out/failures 3>$out/said)
+PYTEST='-p no:cacheprovider -v --tb=short'
+
+is_root() {
+	[ "$(id -u)" -ne 0 ] || return 0
+	count "$1" 0 0 1
+	echo "    skipped: $1: needs root (fanotify, mounts)"
+	return 1
+}
+
+# count_report NAME XML STATUS
+count_report() {
+	numbers=$(/usr/bin/python3 tests/build/junit.py "$2" "$3" \
+		$out/failures 3>$out/said)
 	# shellcheck disable=SC2086 # three numbers
-	count "$name" $numbers
+	count "$1" $numbers
 	cat $out/said
 }
 
-# run_system BUILD FILE...
+# run_system BUILD FILE...: pytest's own output as it goes; the cases are
+# counted from its report.
 run_system() {
 	SPLX_BUILD=$1
 	export SPLX_BUILD
 	name=tests/system
 	[ "$SPLX_BUILD" = build ] || name="$name ($SPLX_BUILD)"
 	shift
-	run_pytest "$name" "$@"
+	is_root "$name" || return 0
+	status=0
+	rm -f $out/pytest.xml
+	# shellcheck disable=SC2086 # lists of words
+	/usr/bin/python3 -m pytest $PYTEST --junitxml=$out/pytest.xml \
+		${PYTEST_ARGS:-} "$@" </dev/null || status=$?
+	count_report "$name" $out/pytest.xml $status
+}
+
+# run_vm FILE...: two files at a time, each in a pytest of its own.
+run_vm() {
+	is_root tests/vm || return 0
+	rm -rf $out/vm
+	mkdir $out/vm
+	[ -z "${VM_MINUTES:-}" ] ||
+		export VM_END=$(($(date +%s) + VM_MINUTES * 60))
+	# shellcheck disable=SC2086 # lists of words
+	/usr/bin/python3 tests/build/each.py 2 $out/vm "$@" -- $PYTEST \
+		${PYTEST_ARGS:-} || :
+	for f in "$out"/vm/*.status; do
+		name=$(basename "$f" .status)
+		read -r status <"$f" || status=1
+		count_report "tests/vm/$name" "$out/vm/$name.xml" "$status"
+	done
 }
 
 # What is run again with the sanitizers in every process of the suite.
 SANITIZED='tests/system/test_blocking.py tests/system/test_policy.py
 	tests/system/test_input.py'
+
+# What takes long goes first, or one machine would run alone at the end.
+VM_FILES=$(printf '%s\n' tests/vm/test_suite.py tests/vm/test_questions.py
+	printf '%s\n' tests/vm/test_*.py | grep -v -e _suite -e _questions)
 
 while [ $# -gt 0 ]; do
 	part=$1
@@ -164,7 +187,7 @@ while [ $# -gt 0 ]; do
 		;;
 	vm)
 		# shellcheck disable=SC2086 # a list of files
-		run_pytest tests/vm -n 2 --dist loadfile ${CHECK_VM:-tests/vm}
+		run_vm ${CHECK_VM:-$VM_FILES}
 		;;
 	sanitized)
 		# shellcheck disable=SC2086 # a list of files

@@ -14,8 +14,7 @@ packages() {
 			libmnl-dev libnetfilter-queue-dev
 		;;
 	test)
-		echo libcmocka-dev python3-pytest \
-			python3-pytest-xdist clamav clamav-testfiles \
+		echo libcmocka-dev python3-pytest clamav clamav-testfiles \
 			shellcheck cppcheck clang clang-format clang-tidy \
 			universal-ctags sparse \
 			libclang-rt-14-dev mandoc e2fsprogs util-linux \
