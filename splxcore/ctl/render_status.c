@@ -6,6 +6,7 @@
 
 #include "common/codes.h"
 #include "common/jsontext.h"
+#include "common/khm_json.h"
 #include "common/paths.h"
 #include "common/version.h"
 #include "lib/clock.h"
@@ -37,8 +38,45 @@ struct silence {
 	const char *operational;
 	const char *action; /* what to do */
 	char message[256];
+	char module[256];  /* why the kernel module is still there; "" */
 	json_t *processes; /* or NULL */
 };
+
+/* "abc, xyz": the modules that keep ours from leaving, as root sees them. */
+static void add_holders(struct str *b)
+{
+	json_t *rivals = khm_rivals_json(), *r;
+	const char *between = "held by ";
+	size_t i;
+
+	json_array_foreach (rivals, i, r) {
+		if (strcmp(text_of(r, "effect"), "blocks-unload") != 0)
+			continue;
+		str_addf(b, "%s%s", between, text_of(r, "module"));
+		between = ", ";
+	}
+	if (!b->len)
+		str_add(b, geteuid() == 0 ? "nobody holds it any more"
+					  : "who holds it only root sees");
+	json_decref(rivals);
+}
+
+/* A module that could not be unloaded when the service stopped. */
+static void judge_module(struct silence *s)
+{
+	json_t *module = khm_status_json();
+	struct str b = {0};
+
+	if (strcmp(text_of(module, "status.state"), "passive") == 0) {
+		add_holders(&b);
+		s->operational = "Unload pending";
+		snprintf(s->module, sizeof(s->module),
+			 "the kernel module stays loaded and lets all pass, %s",
+			 str_get(&b));
+	}
+	str_free(&b);
+	json_decref(module);
+}
 
 static void judge_stopped(struct silence *s, pid_t pid)
 {
@@ -52,6 +90,7 @@ static void judge_stopped(struct silence *s, pid_t pid)
 			 (int)pid);
 	else
 		snprintf(s->message, sizeof(s->message), "splx is not running");
+	judge_module(s);
 }
 
 /* The supervisor told its processes. */
@@ -100,22 +139,38 @@ static void learn(struct silence *s)
 		 "splx runs (pid %d) but does not answer", (int)pid);
 }
 
+static json_t *issue_json(enum status_code code, const char *severity,
+			  const char *part, const char *text,
+			  const char *action)
+{
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "code", (int)code,
+			 "name", status_name(code), "severity", severity,
+			 "part", part, "text", text, "action", action);
+}
+
 json_t *status_without_entity(const char *why)
 {
 	char host[256] = "";
 	struct silence s;
-	json_t *o, *issue;
+	json_t *o, *issues = json_array();
 
 	learn(&s);
 	gethostname(host, sizeof(host) - 1);
-	issue = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "code", (int)s.code,
-			  "name", status_name(s.code), "severity", "critical",
-			  "part", "entity", "text", s.message, "action",
-			  s.action);
-	o = json_pack("{s:s, s:s, s:b, s:b, s:i, s:[o], s:o}", "overall",
+	json_array_append_new(issues, issue_json(s.code, "critical", "entity",
+						 s.message, s.action));
+	if (*s.module)
+		json_array_append_new(
+			issues,
+			issue_json(STATUS_MODULE_PASSIVE, "warning",
+				   "interceptor", s.module,
+				   "splxctl conflicts; when it is gone: "
+				   "splxctl module unload"));
+	o = json_pack("{s:s, s:s, s:b, s:b, s:i, s:i, s:o, s:o}", "overall",
 		      s.overall, "operational", s.operational, "healthy", 0,
 		      "reachable", 0, "generalStatus", (int)s.code,
-		      "health_issues", issue, "processes",
+		      "kernelStatus",
+		      (int)(*s.module ? STATUS_MODULE_PASSIVE : STATUS_OK),
+		      "health_issues", issues, "processes",
 		      s.processes ? s.processes : json_array());
 	json_object_set_new(o, "message", jsontext_new(why));
 	json_object_set_new(o, "version", json_string(SPLX_VERSION));

@@ -138,6 +138,10 @@ static bool on_skip(const char *path, bool directory, void *arg)
 {
 	struct scan *s = arg;
 
+	/* Who names a path means it; what runs is anywhere. */
+	if (s->in_use && s->filter.exclude &&
+	    !exclude_included(s->filter.exclude, path))
+		return true;
 	return scan_filter_skip(&s->filter, path);
 }
 

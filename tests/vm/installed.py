@@ -28,6 +28,11 @@ def archive():
     return path
 
 
+# Put together there, so that it is in no file before.
+MARKER = """
+bad() { printf 'SPLX-MARKER-%s' 7c1f09e3-d52b86a4-NOT-A-VIRUS >"$1"; }
+"""
+
 INSTALL = f"""
 set -e
 [ ! -e /usr/lib/splx/entity ] || exit 0

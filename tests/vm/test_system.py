@@ -19,9 +19,7 @@ VerdictTimeout = 60s
 BreakerTimeouts = 100
 END
 """
-# Put together here, so that it is in no file before.
-BAD = """
-bad() { printf 'SPLX-MARKER-%s' 7c1f09e3-d52b86a4-NOT-A-VIRUS >"$1"; }
+BAD = installed.MARKER + """
 denied() { ! cat "$1" >/dev/null 2>&1 && [ -e "$1" ]; }
 ours() {
 	for p in /proc/[0-9]*; do
