@@ -184,3 +184,15 @@ def test_the_scripts_work_in_any_posix_shell(bed):
             $shell /etc/init.d/splx status || fail "$shell status"
             protects
         done""", 500)
+
+
+def test_uninstalled_under_a_rival_it_says_what_is_left(bed):
+    out = bed.check(LIB + f"""
+        service abc start || fail rival
+        make -C {installed.SOURCES} uninstall 2>&1 || fail uninstall
+        cat /root/bad >/dev/null || fail 'it still blocks'
+        [ -d /sys/module/splxmod ] || fail 'no module'
+        [ ! -e /usr/sbin/splxctl ] || fail 'not removed'
+        service abc stop""", 300).out
+    assert "goes with the next boot" in out
+    assert "rv_inline" in out
