@@ -9,6 +9,8 @@ install::
 		install -m 640 etc/splx.conf $(DESTDIR)$(sysconfdir)/splx
 	[ -e $(DESTDIR)$(sysconfdir)/splx/conflicts.conf ] || \
 		install -m 644 etc/conflicts.conf $(DESTDIR)$(sysconfdir)/splx
+	$(if $(DESTDIR),,[ ! -e $(datadir)/splx.conf.sample ] || \
+		$(B)/splxctl config merge $(datadir)/splx.conf.sample || :)
 	install -m 644 etc/logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/splx
 	install -d $(DESTDIR)$(datadir)/patterns
 	install -m 644 etc/patterns/* $(DESTDIR)$(datadir)/patterns

@@ -56,6 +56,7 @@ static const struct handler {
 				   .judge = config_change_judge,
 				   .timeout_s = SLOW_S},
 	[VERB_ID_config_sample] = {.run = config_sample_run},
+	[VERB_ID_config_merge] = {.run = config_merge_run},
 	[VERB_ID_exclusion_add] = {.render = config_change_render,
 				   .judge = config_change_judge,
 				   .timeout_s = SLOW_S},

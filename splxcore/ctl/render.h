@@ -52,6 +52,7 @@ void config_change_render(json_t *data);
 int config_change_judge(json_t *data);
 int config_check_run(struct ctl *ctl);
 int config_sample_run(struct ctl *ctl);
+int config_merge_run(struct ctl *ctl);
 void exclusion_list_render(json_t *data);
 
 /* render_statistics.c */

@@ -205,6 +205,26 @@ def test_config_show_get_set_check(shared, tmp_path):
     assert r.returncode != 0 and ":2:" in r.stderr + r.stdout
 
 
+def test_new_defaults_come_and_own_changes_stay(make_suite):
+    s = make_suite()
+    sample = s.ctl("config", "sample").stdout
+    former = s.root / "former"
+    former.write_text(sample.replace("\nVerdictTimeout = 5s\n",
+                                     "\nVerdictTimeout = 9s\n"))
+    s.conf_file.write_text(
+        "# mine\n" + former.read_text().replace("\nScanTimeout = 1m\n",
+                                               "\nScanTimeout = 2m\n"))
+    out = s.ctl("config", "merge", former).stdout
+    assert out == "VerdictTimeout: 5s, before 9s\n"
+    assert s.conf_file.read_text() == "# mine\n" + sample.replace(
+        "\nScanTimeout = 1m\n", "\nScanTimeout = 2m\n")
+    assert s.ctl("config", "merge", former).stdout == ""
+    s.conf_file.write_text("Broken = yes\n")
+    r = s.ctl("config", "merge", former, check=False)
+    assert r.returncode == 2 and "stay as they are" in r.stderr
+    assert s.conf_file.read_text() == "Broken = yes\n"
+
+
 def test_changes_are_audited_and_viewers_change_nothing(shared):
     shared.ctl("config", "set", "ViewerUsers", str(SCAN_USER + 9))
     shared.ctl("config", "set", "ScanTimeout", "40s")
