@@ -131,23 +131,27 @@ def test_the_whole_life_of_an_installation(machine):
     m.make("purge")  # again: nothing is there, no error
 
 
-def test_installing_over_a_running_service_keeps_it_at_work(machine):
+def test_installing_over_a_running_service_replaces_it(machine):
     m = machine
     m.make("install")
-    settings(m)
+    settings(m, "ScanTimeout = 2m")
     m.check("service splx start")
     m.write("/srv/protected/bad.com", EICAR)
-    before = processes(m)
+    before = set(processes(m))
+    m.check("sed 's/^VerdictTimeout = .*/VerdictTimeout = 9s/' "
+            "-i /usr/share/splx/splx.conf.sample && "
+            f"echo 'VerdictTimeout = 9s' >>{CONF}")
     out = m.make("install")
-    assert "service splx restart" in out
-    assert set(before) == set(processes(m))
-    assert "/srv/protected" in m.check(f"cat {CONF}")
-    assert refused(m)
+    assert "Splx for Linux core started" in out
+    assert processes(m) and not before & set(processes(m))
     assert m.run("service splx status")[0] == 0
-    m.check("service splx restart")
     assert refused(m)
-    assert not set(processes(m)) & set(before)
+    # a default that was not touched is the new one, what was set stays
+    assert m.check("splxctl config get VerdictTimeout") == "5s\n"
+    assert m.check("splxctl config get ScanTimeout") == "2m\n"
     m.check("service splx stop")
+    m.make("install")
+    assert processes(m) == {}  # it is not started by that
 
 
 def test_the_words_of_the_service(machine):
