@@ -2,6 +2,7 @@
 #
 # make           everything           make run      a private suite, now
 # make check     all tests            make install  into the system
+# make deb       Debian packages
 # make help      the rest
 #
 # Each folder says in its module.mk what it is made of.
@@ -42,7 +43,7 @@ rundir      = /run/splx
 DESTDIR     =
 
 MODULES = splxcore/lib splxcore/common splxcore/entity splxcore/ctl vsapiapp \
-          khm init.d etc docs tests
+          khm init.d etc etc/deb docs tests
 PROGRAMS :=
 TESTS    :=
 FUZZERS  :=

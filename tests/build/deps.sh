@@ -16,10 +16,13 @@ packages() {
 	test)
 		echo libcmocka-dev python3-pytest clamav clamav-testfiles \
 			shellcheck cppcheck clang clang-format clang-tidy \
-			universal-ctags sparse \
+			universal-ctags sparse lintian \
 			libclang-rt-14-dev mandoc e2fsprogs util-linux \
 			fuse3 libfuse3-dev strace bzip2 xz-utils zip \
 			xfsprogs btrfs-progs logrotate
+		;;
+	deb)
+		echo dpkg-dev xz-utils
 		;;
 	bench)
 		echo clamav clamav-daemon clamdscan
