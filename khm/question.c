@@ -241,17 +241,26 @@ static void question_retire(struct splxmod_question *q, enum splxmod_way way)
 	wake_up_all(&q->wait);
 }
 
+/* Bucket's lock. One file that takes long is one timeout, whoever waited; one
+ * that nobody took while an opener waited from begin to end is one more. */
+static bool question_times_out(struct splxmod_question *q, unsigned long since)
+{
+	if (q->timed_out && (q->taken || time_before(since, q->timed_out_at)))
+		return false;
+	q->timed_out = true;
+	q->timed_out_at = jiffies;
+	return true;
+}
+
 bool splxmod_question_leave(struct splxmod_question *q, enum splxmod_way way,
-			    u32 max_late)
+			    unsigned long since, u32 max_late)
 {
 	struct bucket *bucket = bucket_of(q->inode);
-	bool first = false, retire = false, lives_on = false;
+	bool counts = false, retire = false, lives_on = false;
 
 	spin_lock(&bucket->lock);
-	if (way == SPLXMOD_WAY_TIMEOUT && !q->ended && !q->timed_out) {
-		q->timed_out = true;
-		first = true;
-	}
+	if (way == SPLXMOD_WAY_TIMEOUT && !q->ended)
+		counts = question_times_out(q, since);
 	if (!--q->waiters && !q->ended) {
 		lives_on = q->timed_out && accepting &&
 			   way != SPLXMOD_WAY_NO_READER &&
@@ -270,7 +279,7 @@ bool splxmod_question_leave(struct splxmod_question *q, enum splxmod_way way,
 	if (retire)
 		question_retire(q, way);
 	splxmod_question_put(q);
-	return first;
+	return counts;
 }
 
 /* Ends all that `doomed` says, with the lock of their bucket. */

@@ -68,6 +68,7 @@ struct splxmod_question {
 	unsigned int deaths;
 	bool taken;	/* by a reader; then the mark is valid */
 	bool timed_out; /* for one of its openers, at least */
+	unsigned long timed_out_at; /* in jiffies, when that last counted */
 	bool answered;	/* a verdict was written: one */
 	bool ended;	/* read without the lock too */
 	struct splxmod_cache_mark mark;
@@ -117,10 +118,13 @@ struct splxmod_question *splxmod_question_open(struct file *file,
 					       struct inode *inode, u32 kind,
 					       u32 max, bool alone,
 					       bool *opened_r, bool *late_r);
-/* A waiting opener leaves, and his reference is put. True: the first one for
- * whom it came too late. At most max_late questions live on without openers. */
+/*
+ * An opener who waited since then (jiffies) leaves, and his reference is put.
+ * True: it is a timeout that speaks against the readers. At most max_late
+ * questions live on without openers.
+ */
 bool splxmod_question_leave(struct splxmod_question *q, enum splxmod_way way,
-			    u32 max_late);
+			    unsigned long since, u32 max_late);
 /* A closing, atomic; NULL: another one stands for it, or there is no room.
  * Else to be given to a reader, and put. */
 struct splxmod_question *splxmod_question_closing(struct file *file,

@@ -25,7 +25,8 @@ struct opener {
 	u32 deny;
 	u32 max_pending;
 	u32 breaker_timeouts;
-	unsigned long deadline; /* jiffies */
+	unsigned long began; /* jiffies */
+	unsigned long deadline;
 	unsigned long grace;
 	unsigned long retry;
 	unsigned int again;
@@ -168,7 +169,7 @@ static enum splxmod_way opener_ask(struct opener *o)
 	if (opened)
 		splxmod_reader_give(q, true);
 	way = opener_wait(o, q);
-	if (splxmod_question_leave(q, way, o->max_pending))
+	if (splxmod_question_leave(q, way, o->began, o->max_pending))
 		splxmod_breaker_timeout(o->breaker_timeouts, o->retry);
 	if (way == SPLXMOD_WAY_AGAIN) {
 		o->again++;
@@ -259,7 +260,8 @@ int splxmod_queue_ask(struct file *file, struct inode *inode, u32 kind)
 	o.deny = conf->c.deny;
 	o.max_pending = conf->c.max_pending;
 	o.breaker_timeouts = conf->c.breaker_timeouts;
-	o.deadline = jiffies + conf->timeout;
+	o.began = jiffies;
+	o.deadline = o.began + conf->timeout;
 	o.grace = conf->grace;
 	o.retry = conf->retry;
 	rcu_read_unlock();

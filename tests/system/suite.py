@@ -79,6 +79,11 @@ def without_module(text):
                   flags=re.MULTILINE)
 
 
+def seconds(n):
+    """So many for a setting; of a slow machine's."""
+    return f"{round(n * PATIENCE * 1000)}ms"
+
+
 def wait_for(what, seconds=10.0, step=0.05):
     """Waits until what() is true and returns its value."""
     seconds *= PATIENCE
@@ -126,7 +131,7 @@ class Suite:
             "Include": [str(self.dir)],
             "ScanUser": str(SCAN_USER),
             "LogSyslog": "no",
-            "VerdictTimeout": "3s",
+            "VerdictTimeout": seconds(3),
         }
         if INTERCEPTOR != "fanotify":
             self.settings["Interceptor"] = INTERCEPTOR

@@ -255,6 +255,32 @@ static void one_slow_file_is_one_timeout(void)
 	equal(status().breaker, 0);
 }
 
+static void one_file_that_nobody_takes_is_many(void)
+{
+	pid_t reader, opener[8];
+
+	conf.verdict_timeout_ms = 300;
+	conf.breaker_timeouts = 3;
+	conf.breaker_retry_ms = 600000;
+	configure();
+	file_make(path_of("f"), "f");
+	reader = reader_start((struct serving){.delay_ms = 1});
+	kill(reader, SIGSTOP);
+	/* who waits at the same time waits for the same */
+	for (int i = 0; i < 8; i++)
+		opener[i] = opener_start(path_of("f"));
+	for (int i = 0; i < 8; i++)
+		equal(child_wait(opener[i]), 0);
+	equal(status().breaker, 0);
+	equal(open_once(path_of("f")), 0);
+	equal(status().breaker, 0);
+	equal(open_once(path_of("f")), 0);
+	equal(status().breaker, 1);
+	equal(counter(TIMEOUT), 10);
+	equal(open_once(path_of("f")), 0);
+	equal(counter(BREAKER), 1);
+}
+
 static void a_late_verdict_is_stale(void)
 {
 	struct splxmod_event ev, late;
@@ -615,6 +641,7 @@ static const struct test_case cases[] = {
 	CASE(a_stopped_reader_trips_the_breaker),
 	CASE(the_breaker_tries_again),
 	CASE(one_slow_file_is_one_timeout),
+	CASE(one_file_that_nobody_takes_is_many),
 	CASE(a_late_verdict_is_stale),
 	CASE(work_is_taken_from_who_does_not_come),
 	CASE(poll_tells),
