@@ -64,6 +64,24 @@ static size_t first_rung(const struct conf *conf)
 	return RUNGS;
 }
 
+/* The next rung; below a module that the load lock holds back the settings
+ * have their word. */
+static size_t next_rung(size_t i, enum status_code left,
+			const struct conf *conf)
+{
+	if (left != STATUS_LOCKED)
+		return i + 1;
+	switch ((enum conf_when_locked)conf->when_locked) {
+	case CONF_LOCKED_FANOTIFY:
+		return 1;
+	case CONF_LOCKED_ASYNC:
+		return 2;
+	case CONF_LOCKED_OFF:
+		break;
+	}
+	return RUNGS;
+}
+
 static void add_reason(struct interceptor *ic, enum status_code code,
 		       const struct err *err)
 {
@@ -79,13 +97,14 @@ static const struct interceptor_ops *descend(
 	struct interceptor *ic, const struct conf *conf,
 	const struct interceptor_want *want, long *covered_r)
 {
+	enum status_code code = STATUS_OK;
 	size_t i;
 
 	ic->nreasons = 0;
-	for (i = first_rung(conf); i < RUNGS; i++) {
+	for (i = first_rung(conf); i < RUNGS; i = next_rung(i, code, conf)) {
 		struct err err = {0};
-		enum status_code code = ladder[i]->probe(&ic->env, &err);
 
+		code = ladder[i]->probe(&ic->env, &err);
 		if (!code && want)
 			*covered_r =
 				ladder[i]->arm(&ic->env, want, &code, &err);
@@ -159,33 +178,50 @@ static void all_off(struct cover_list *plan, const char *why)
 	}
 }
 
+static bool is_held_back(const struct interceptor *ic)
+{
+	for (size_t i = 0; i < ic->nreasons; i++)
+		if (ic->reasons[i].code == STATUS_LOCKED)
+			return true;
+	return false;
+}
+
+/* Why nothing serves, as the settings want it; NULL: they want something. */
+static const char *why_off(const struct interceptor *ic,
+			   const struct conf *conf)
+{
+	if (conf->interceptor == CONF_INTERCEPTOR_OFF ||
+	    conf->realtime_scan == 0)
+		return "real-time scanning is off";
+	if (is_held_back(ic) && conf->when_locked == CONF_LOCKED_OFF)
+		return "the kernel module is held back, and WhenLocked is off";
+	return NULL;
+}
+
 int interceptor_arm(struct interceptor *ic, const struct interceptor_want *want,
 		    struct err *err)
 {
 	const struct conf *conf = want->conf;
 	struct cover_list *plan = want->plan;
-	const struct interceptor_ops *now;
+	const struct interceptor_ops *now = NULL;
 	long covered = 0;
+	const char *off;
 
-	ic->off = conf->interceptor == CONF_INTERCEPTOR_OFF ||
-		  conf->realtime_scan == 0;
-	if (ic->off) {
-		ic->nreasons = 0;
-		now = NULL;
-	} else {
+	ic->nreasons = 0;
+	if (!why_off(ic, conf))
 		now = descend(ic, conf, want, &covered);
-	}
+	off = now ? NULL : why_off(ic, conf);
+	ic->off = off != NULL;
 	if (!now)
-		all_off(plan, ic->off ? "real-time scanning is off"
-				      : "no interceptor works here");
+		all_off(plan, off ? off : "no interceptor works here");
 	cover_list_free(&ic->coverage);
 	ic->coverage = *plan;
 	memset(plan, 0, sizeof(*plan));
 	ic->covered = (size_t)covered;
 	entered(ic, now);
-	/* Where it is not wanted whoever wants to unload it may; where it only
-	 * does not go it is tried again. */
-	if (ic->off || first_rung(conf) > 0)
+	/* Where it is not wanted, or not let in, whoever wants to unload it
+	 * may; where it only does not go it is tried again. */
+	if (ic->off || first_rung(conf) > 0 || is_held_back(ic))
 		khm_side_detach(ic->env.khm);
 	if (!now && !ic->off)
 		return err_set(err, 0, "no interceptor works here: %s",

@@ -11,12 +11,25 @@ static enum status_code khm_probe(const struct interceptor_env *env,
 {
 	enum status_code code;
 
+	switch ((enum module_lock)atomic_load(&env->sb->module_lock)) {
+	case MODULE_LOCK_LOCKED:
+		return STATUS_LOCKED;
+	case MODULE_LOCK_OPEN:
+	case MODULE_LOCK_UNJUDGED:
+		break;
+	}
 	if (khm_side_device(env->khm, &code, err) < 0)
 		return code;
 	if (!khm_side_has_readers(env->khm)) {
 		err_set(err, 0,
 			"the module was loaded after the workers were "
 			"started");
+		return STATUS_MODULE_UNLOADED;
+	}
+	if (atomic_load(&env->sb->module_lock) != MODULE_LOCK_OPEN) {
+		err_set(err, 0,
+			"the module came a moment ago: the load lock has "
+			"not been asked yet");
 		return STATUS_MODULE_UNLOADED;
 	}
 	return STATUS_OK;

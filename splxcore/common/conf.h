@@ -57,6 +57,11 @@ enum conf_hook_method {
 };
 /* One numbering for all policies, OnError too (it has no default to take). */
 enum conf_policy { CONF_POLICY_ALLOW, CONF_POLICY_DENY, CONF_POLICY_DEFAULT };
+enum conf_when_locked {
+	CONF_LOCKED_ASYNC,
+	CONF_LOCKED_FANOTIFY,
+	CONF_LOCKED_OFF,
+};
 enum conf_log_level {
 	CONF_LOG_ERROR, /* as enum log_level */
 	CONF_LOG_WARN,

@@ -11,6 +11,7 @@
 #include "conf.h"
 #include "khm/uapi/splxmod.h"
 #include "known.h"
+#include "loadlock.h"
 #include "lib/err.h"
 #include "lib/mounts.h"
 #include "lib/vec.h"
@@ -137,10 +138,14 @@ void khm_report_method(const char *report, const char *method, char *out,
 /* --- into the kernel and out (khm_load.c) -------------------------------- */
 
 /*
- * Loads the module unless it is there. STATUS_OK, or the reason and *err in
- * detail; either way the reason is kept (on /run) for khm_why_not().
+ * Loads the module unless it is there, or the load lock holds it back
+ * (STATUS_LOCKED, also for one that is there). STATUS_OK, or the reason and
+ * *err in detail; either way the reason is kept (on /run) for khm_why_not().
  */
-enum status_code khm_load(struct err *err);
+enum status_code khm_load(const struct loadlock_policy *policy,
+			  struct err *err);
+/* The lock was opened: it is no reason any more. */
+void khm_unlocked(void);
 /*
  * Why there is no device, as far as it can be told without trying: what the
  * last try came to, or that there was none. STATUS_OK when it is there.

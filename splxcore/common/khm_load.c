@@ -17,6 +17,7 @@
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
+#include "lib/log.h"
 #include "lib/str.h"
 #include "paths.h"
 
@@ -271,14 +272,72 @@ static int await_device(struct err *err)
 	return 0;
 }
 
-static enum status_code load(struct err *err)
+/* In words, what the load lock says. */
+static enum status_code held_back(const struct loadlock_now *now,
+				  const struct loadlock_policy *policy,
+				  const struct loadlock_state *st,
+				  struct err *err)
+{
+	char text[400];
+
+	err_set(err, 0,
+		"the load lock holds it back: %s; splxctl module unlock lets "
+		"it in again",
+		loadlock_text(st, now, policy, text, sizeof(text)));
+	return STATUS_LOCKED;
+}
+
+/* One that is there already is not to be armed either while it is locked. */
+static enum status_code look_loaded(const struct loadlock_policy *policy,
+				    struct err *err)
+{
+	struct loadlock_state st;
+	struct loadlock_now now;
+
+	loadlock_now(&now);
+	loadlock_look(&now, policy, &st);
+	if (st.locked)
+		return held_back(&now, policy, &st, err);
+	return await_device(err) ? STATUS_MODULE_FAILED : STATUS_OK;
+}
+
+/*
+ * With an open start in the load lock, so that a machine that does not survive
+ * this remembers it. In the kernel it does nothing until it is armed, and who
+ * arms it writes a start of his own.
+ */
+static enum status_code insert_locked(const char *path, struct khm_refusal *r,
+				      const struct loadlock_policy *policy,
+				      struct err *err)
+{
+	struct loadlock_state st;
+	struct loadlock_now now;
+	enum status_code code;
+	struct err end;
+
+	loadlock_now(&now);
+	loadlock_begin(&now, policy, LOADLOCK_BY_LOAD, &st);
+	if (st.locked)
+		return held_back(&now, policy, &st, err);
+	r->code = insert(path, r);
+	code = khm_refusal_code(r, err);
+	if (loadlock_end(&now, LOADLOCK_BY_LOAD, &end))
+		log_warn("load lock: %s", end.text);
+	if (code != STATUS_OK)
+		err_add(err, "%s", path);
+	return code;
+}
+
+static enum status_code load(const struct loadlock_policy *policy,
+			     struct err *err)
 {
 	struct khm_refusal r = {0};
+	enum status_code code;
 	struct utsname uts;
 	char path[512], off[8];
 
 	if (is_loaded())
-		return await_device(err) ? STATUS_MODULE_FAILED : STATUS_OK;
+		return look_loaded(policy, err);
 	uname(&uts);
 	str_copy(r.release, sizeof(r.release), uts.release);
 	read_line("/proc/sys/kernel/modules_disabled", off, sizeof(off));
@@ -292,20 +351,16 @@ static enum status_code load(struct err *err)
 	}
 	if (!find_module(uts.release, path, sizeof(path)))
 		return none_built(uts.release, err);
-	r.code = insert(path, &r);
-	if (r.code) {
-		enum status_code code = khm_refusal_code(&r, err);
-
-		err_add(err, "%s", path);
+	code = insert_locked(path, &r, policy, err);
+	if (code != STATUS_OK)
 		return code;
-	}
 	return await_device(err) ? STATUS_MODULE_FAILED : STATUS_OK;
 }
 
-enum status_code khm_load(struct err *err)
+enum status_code khm_load(const struct loadlock_policy *policy, struct err *err)
 {
 	struct err why = {0};
-	enum status_code code = load(&why);
+	enum status_code code = load(policy, &why);
 
 	keep_reason(code, &why);
 	if (err)
@@ -333,6 +388,12 @@ enum status_code khm_why_not(struct err *err)
 		return none_built(uts.release, err);
 	err_set(err, 0, "the module is there (%s) but not loaded", path);
 	return STATUS_MODULE_UNLOADED;
+}
+
+void khm_unlocked(void)
+{
+	if (kept_reason(NULL) == STATUS_LOCKED)
+		unlink(paths()->module_why);
 }
 
 /* --- unloading ----------------------------------------------------------- */

@@ -48,6 +48,8 @@ static void fill(struct paths *p, char *root)
 	p->conf_dir = below(root, "etc/splx");
 	p->conf = below(p->conf_dir, "splx.conf");
 	p->conflicts = below(p->conf_dir, "conflicts.conf");
+	p->km_dir = below(p->conf_dir, "km");
+	p->load_lock = below(p->km_dir, ".load_lock");
 	p->run_dir = below(root, "run/splx");
 	p->entity_sock = below(p->run_dir, "entity.sock");
 	p->control_sock = below(p->run_dir, "control.sock");

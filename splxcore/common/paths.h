@@ -12,6 +12,8 @@ struct paths {
 	const char *conf;	  /* /etc/splx/splx.conf */
 	const char *conf_dir;	  /* /etc/splx */
 	const char *conflicts;	  /* /etc/splx/conflicts.conf */
+	const char *km_dir;	  /* /etc/splx/km (0700) */
+	const char *load_lock;	  /* km/.load_lock, see loadlock.h */
 	const char *run_dir;	  /* /run/splx */
 	const char *entity_sock;  /* run/entity.sock: verbs, JSON lines */
 	const char *control_sock; /* run/control.sock: the supervisor, root */

@@ -122,6 +122,13 @@ enum master_state {
 	MASTER_STOPPING,
 };
 
+/* Whether vsapiapp may arm the kernel module, by the load lock. */
+enum module_lock {
+	MODULE_LOCK_UNJUDGED, /* no: nobody has looked yet */
+	MODULE_LOCK_OPEN,     /* yes, and this boot's start is written */
+	MODULE_LOCK_LOCKED,   /* no */
+};
+
 enum interceptor_kind {
 	INTERCEPTOR_NONE,
 	INTERCEPTOR_KHM,
@@ -176,6 +183,8 @@ struct scoreboard {
 
 	/* By the supervisor: it has khm_lock(), the kernel module is ours. */
 	_Atomic uint32_t module_ours; /* bool */
+	/* By core, before vsapiapp is told to use it: enum module_lock. */
+	_Atomic uint32_t module_lock;
 	/* By the master: the kernel module's breaker, and how much of its
 	 * counters stands in ours already. */
 	_Atomic uint32_t module_breaker; /* bool */

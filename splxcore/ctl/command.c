@@ -81,6 +81,8 @@ static const struct handler {
 	[VERB_ID_order_show] = {.run = order_show_run},
 	[VERB_ID_order_check] = {.run = order_check_run},
 	[VERB_ID_order_apply] = {.run = order_apply_run},
+	[VERB_ID_module_unlock] = {.run = module_unlock_run,
+				   .timeout_s = SLOW_S},
 	[VERB_ID_diagnose] = {.run = diagnose_run, .timeout_s = 5},
 	[VERB_ID_version] = {.run = version_run, .timeout_s = 2},
 	[VERB_ID_help] = {.run = help_run},

@@ -78,6 +78,7 @@ int module_status_run(struct ctl *ctl);
 int module_rivals_run(struct ctl *ctl);
 int module_load_run(struct ctl *ctl);
 int module_unload_run(struct ctl *ctl);
+int module_unlock_run(struct ctl *ctl);
 int help_run(struct ctl *ctl);
 int completion_run(struct ctl *ctl);
 int version_run(struct ctl *ctl);

@@ -16,6 +16,7 @@ struct findings;
 struct health;
 struct ipc_server;
 struct logsink;
+struct modlock;
 struct quarantine;
 struct service;
 struct settings;
@@ -43,6 +44,7 @@ struct core {
 	struct quarantine *quarantine;
 	struct findings *findings;
 	struct statistics *statistics;
+	struct modlock *modlock;
 	struct service *service;
 	struct dispatch *dispatch;
 	struct ipc_server *ipc;

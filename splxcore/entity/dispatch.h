@@ -77,6 +77,7 @@ int dispatch_role(const struct core *core, const struct ipc_peer *peer);
  *                severity info, warning, critical; worst first
  *   conflicting_applications []
  *   interceptor  "khm", "fanotify", "async", "off", "none"
+ *   load_lock    as in common/loadlock_json.h, and state
  *   hook         as in common/state.h; null without the kernel module
  *   classes      {"incoming","outgoing","running"} booleans
  *   reasons      [{"code","text"}] rungs of the ladder left

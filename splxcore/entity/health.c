@@ -13,6 +13,8 @@
 #include "health_check.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
+#include "lib/log.h"
+#include "modlock.h"
 #include "service.h"
 #include "settings.h"
 
@@ -25,6 +27,7 @@ struct health {
 	struct {
 		VEC(struct fault);
 	} faults;
+	char *told; /* the codes that the log was told last */
 };
 
 int health_init(struct core *core, struct err *err)
@@ -43,6 +46,7 @@ void health_deinit(struct core *core)
 	vec_each (f, &core->health->faults)
 		free(f->text);
 	vec_free(&core->health->faults);
+	free(core->health->told);
 	xfree(&core->health);
 }
 
@@ -230,6 +234,7 @@ static void add_rest(struct core *core, json_t *data, const struct report *r)
 	json_object_set_new(data, "conflicting_applications", json_array());
 	json_object_set_new(data, "interceptor",
 			    json_string(health_interceptor(core)));
+	json_object_set_new(data, "load_lock", modlock_json(core));
 	json_object_set_new(data, "hook", member(state, "hook", json_null()));
 	json_object_set_new(data, "classes", classes_json(core));
 	json_object_set_new(data, "reasons",
@@ -263,6 +268,27 @@ json_t *health_json(struct core *core)
 	json_decref(r.issues);
 	vec_free(&r.levels);
 	return data;
+}
+
+/* ---- the log ---- */
+
+void health_watch(struct core *core)
+{
+	struct report r = {.issues = json_array()};
+	json_t *codes = json_object();
+	char *text;
+
+	health_check(core, &r);
+	add_fields(codes, &r);
+	text = json_dumps(codes, JSON_SORT_KEYS);
+	if (!core->health->told || strcmp(core->health->told, text) != 0)
+		log_info("status overall=\"%s\" operational=\"%s\" codes=%s",
+			 overall(&r), operational(&r), text);
+	free(core->health->told);
+	core->health->told = text;
+	json_decref(codes);
+	json_decref(r.issues);
+	vec_free(&r.levels);
 }
 
 /* ---- verbs ---- */

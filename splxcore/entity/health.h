@@ -23,6 +23,10 @@ void health_faults(const struct health *health,
 			      void *arg),
 		   void *arg);
 
+/* Looks at everything, and writes the codes into the log when they are others
+ * than before: a line with "status" and codes={"generalStatus": 0, ...}. */
+void health_watch(struct core *core);
+
 /* The whole answer of `status` and `health`, see dispatch.h. New reference. */
 json_t *health_json(struct core *core);
 

@@ -11,6 +11,7 @@
 #include "lib/clock.h"
 #include "lib/proc.h"
 #include "lib/str.h"
+#include "modlock.h"
 #include "service.h"
 #include "settings.h"
 
@@ -261,6 +262,9 @@ static void check_reasons(const struct core *core, struct report *r,
 			    reason) {
 		code = (int)json_integer_value(json_object_get(reason, "code"));
 		text = json_string_value(json_object_get(reason, "text"));
+		/* modlock_check() says it better */
+		if (code == STATUS_LOCKED && modlock_holds(core))
+			continue;
 		if (status_field(code) == STATUS_FIELD_KERNEL &&
 		    !r->field[STATUS_FIELD_KERNEL])
 			r->field[STATUS_FIELD_KERNEL] = code;
@@ -307,12 +311,25 @@ static void check_passive(struct report *r)
 	json_decref(module);
 }
 
+/*
+ * The load lock holds back what would hold openers. What serves instead is no
+ * fault of its own, but not as good.
+ */
+static void held_back(struct report *r, enum status_level level)
+{
+	r->field[STATUS_FIELD_ANTIMALWARE] = STATUS_LOCKED;
+	r->field_level[STATUS_FIELD_ANTIMALWARE] = level;
+	if (level > r->worst)
+		r->worst = level;
+}
+
 static void check_interceptor(const struct core *core, struct report *r,
 			      const struct workers *w)
 {
 	uint32_t kind = atomic_load(&core->sb->interceptor);
 	int asked = core_conf(core)->interceptor;
 
+	modlock_check(core, r);
 	switch (kind) {
 	case INTERCEPTOR_FANOTIFY:
 	case INTERCEPTOR_KHM:
@@ -321,14 +338,22 @@ static void check_interceptor(const struct core *core, struct report *r,
 		check_classes(core, r);
 		break;
 	case INTERCEPTOR_ASYNC:
-		health_issue(r, STATUS_ASYNC, "interceptor", "%s",
-			     status_text(STATUS_ASYNC));
+		if (modlock_holds(core))
+			held_back(r, STATUS_LEVEL_PARTIAL);
+		else
+			health_issue(r, STATUS_ASYNC, "interceptor", "%s",
+				     status_text(STATUS_ASYNC));
 		break;
 	default:
-		health_issue(r, STATUS_SWITCHED_OFF, "interceptor",
-			     asked == CONF_INTERCEPTOR_OFF
-				     ? "Interceptor is off"
-				     : "no way of interception works here");
+		if (modlock_holds(core) &&
+		    core_conf(core)->when_locked == CONF_LOCKED_OFF)
+			held_back(r, STATUS_LEVEL_NONE);
+		else
+			health_issue(r, STATUS_SWITCHED_OFF, "interceptor",
+				     asked == CONF_INTERCEPTOR_OFF
+					     ? "Interceptor is off"
+					     : "no way of interception works "
+					       "here");
 		break;
 	}
 	if (kind == INTERCEPTOR_KHM)

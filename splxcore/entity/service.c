@@ -9,20 +9,25 @@
 #include "common/control.h"
 #include "common/paths.h"
 #include "common/state.h"
+#include "health.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
 #include "lib/proc.h"
+#include "modlock.h"
 #include "part.h"
 #include "statistics.h"
 #include "store.h"
 
 #define RECENT_NS (60 * CLOCK_NS_PER_S)
 #define RECENT_MAX 16
+/* The codes are reckoned once a second. */
+#define WATCH_LOOKS (1000 / SERVICE_LOOK_MS)
 
 struct service {
 	struct loop_event *timer;
+	unsigned int looks;
 	/* As they were at the last look. */
 	struct proc_id supervisor;
 	struct proc_id master;
@@ -198,6 +203,7 @@ static void look_interceptor(struct core *core)
 	core_event(core, now == INTERCEPTOR_FANOTIFY ? "info" : "medium",
 		   "interceptor",
 		   now == INTERCEPTOR_OFF     ? STATUS_SWITCHED_OFF
+		   : modlock_holds(core)      ? STATUS_LOCKED
 		   : now == INTERCEPTOR_ASYNC ? STATUS_ASYNC
 					      : STATUS_OK,
 		   "interceptor: %s (was %s)", interceptor_name(now),
@@ -343,11 +349,16 @@ void service_look(struct core *core)
 	look_breaker(core);
 	look_patterns(core);
 	look_counters(core);
+	modlock_tick(core);
 }
 
 static void look(void *arg)
 {
-	service_look(arg);
+	struct core *core = arg;
+
+	service_look(core);
+	if (core->service->looks++ % WATCH_LOOKS == 0)
+		health_watch(core);
 }
 
 static void told_start(struct core *core)

@@ -442,9 +442,33 @@ static int adopt(struct supervisor *sup, struct err *err)
 	return 0;
 }
 
+/*
+ * The load lock's line for this boot: nothing is armed any more, and nothing
+ * of ours is held, so files may be opened.
+ */
+static void end_start(struct supervisor *sup)
+{
+	static const struct log_sinks sinks = {
+		.to_stderr = true, .to_syslog = true, .fd = -1, .file_fd = -1};
+	struct loadlock_now now;
+	struct err err;
+
+	if (sup->pid_fd < 0 || !sup->quitting || !supervisor_master_gone(sup))
+		return;
+	loadlock_now(&now);
+	if (!loadlock_end(&now, LOADLOCK_BY_ANY, &err))
+		return;
+	log_init("entity", &sinks, LOG_LVL_INFO); /* core is gone */
+	log_warn("load lock: %s: the next boot will take this one for "
+		 "a crash",
+		 err.text);
+}
+
 static void end(struct supervisor *sup)
 {
 	size_t i;
+
+	end_start(sup);
 
 	if (sup->sb)
 		atomic_store(&sup->sb->quit, 1);

@@ -10,6 +10,7 @@
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
+#include "modlock.h"
 
 #define LOOK_MS 30
 
@@ -142,6 +143,7 @@ struct takeover *takeover_new(struct core *core, enum takeover_what what,
 	t->arg = arg;
 	t->timeout_ms = timeout_ms;
 	t->begun_ns = clock_mono_ns();
+	modlock_judge(core);
 	t->next = core->takeovers;
 	core->takeovers = t;
 	tell(t);

@@ -23,7 +23,8 @@ typedef void (*takeover_fn)(enum takeover_result result, const char *note,
 			    void *arg);
 
 struct takeover;
-/* `fn` is called once, from the loop, never before this returns. */
+/* `fn` is called once, from the loop, never before this returns. Whether the
+ * kernel module may be armed by it is judged first (modlock.h). */
 struct takeover *takeover_new(struct core *core, enum takeover_what what,
 			      uint64_t timeout_ms, takeover_fn fn, void *arg);
 /* `fn` is not called any more. */

@@ -5,10 +5,14 @@
 
 #include "common/khm_json.h"
 #include "dispatch.h"
+#include "modlock.h"
 
 void verb_module_status(struct core *core, struct ipc_call *call, json_t *args)
 {
-	dispatch_reply(core, call, khm_status_json());
+	json_t *data = khm_status_json();
+
+	json_object_set_new(data, "load_lock", modlock_json(core));
+	dispatch_reply(core, call, data);
 }
 
 void verb_module_rivals(struct core *core, struct ipc_call *call, json_t *args)

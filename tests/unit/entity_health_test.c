@@ -4,6 +4,7 @@
 #include "common/codes.h"
 #include "entity/core.h"
 #include "entity/health.h"
+#include "entity/modlock.h"
 #include "entity/service.h"
 #include "entity/settings.h"
 #include "entity/store.h"
@@ -83,6 +84,7 @@ static int setup(void **state)
 	assert_int_equal(health_init(&w->core, &err), 0);
 	assert_int_equal(settings_init(&w->core, &err), 0);
 	w->core.store = store_new(paths()->store);
+	assert_int_equal(modlock_init(&w->core, &err), 0);
 	assert_int_equal(service_init(&w->core, &err), 0);
 	*state = w;
 	return 0;
@@ -93,6 +95,7 @@ static int teardown(void **state)
 	struct world *w = *state;
 
 	service_deinit(&w->core);
+	modlock_deinit(&w->core);
 	store_free(&w->core.store);
 	settings_deinit(&w->core);
 	health_deinit(&w->core);

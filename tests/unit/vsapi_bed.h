@@ -366,4 +366,70 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* ---- what tests do and look at ---- */
+
+#define BED __attribute__((unused)) static
+
+/* errno of an open, 0 when it works */
+BED int opens(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int e = fd < 0 ? errno : 0;
+
+	fd_close(&fd);
+	pump_log();
+	return e;
+}
+
+BED uint64_t old_number;
+BED bool policy_grew(void)
+{
+	return atomic_load(&sb->policy_generation) > old_number;
+}
+
+/* Takes settings over. */
+BED void hup(const char *settings)
+{
+	write_settings(settings);
+	old_number = atomic_load(&sb->policy_generation);
+	kill(master_pid, SIGHUP);
+	if (!wait_until(policy_grew, 10000))
+		fail_msg("the settings are not taken over");
+}
+
+/* Whether it tells of an error with that code. */
+BED bool told(int code)
+{
+	json_t *state = state_read(NULL), *e;
+	bool found = false;
+	size_t i;
+
+	json_array_foreach (json_object_get(state, "errors"), i, e)
+		if (json_integer_value(json_object_get(e, "code")) == code)
+			found = true;
+	json_decref(state);
+	return found;
+}
+
+BED void settle(int ms)
+{
+	struct timespec t = {.tv_sec = ms / 1000,
+			     .tv_nsec = ms % 1000 * 1000000l};
+
+	nanosleep(&t, NULL);
+	pump_log();
+}
+
+/* A test's name as the argument, and which program is tried. */
+BED void bed_args(int argc, char **argv)
+{
+	char self[PATH_MAX];
+
+	assert_non_null(realpath("/proc/self/exe", self));
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	snprintf(program, sizeof(program), "%s/../../libexec/vsapiapp",
+		 dirname(self));
+}
+
 #endif

@@ -7,16 +7,6 @@
 
 /* --- openers ------------------------------------------------------------- */
 
-static int opens(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int e = fd < 0 ? errno : 0;
-
-	fd_close(&fd);
-	pump_log();
-	return e;
-}
-
 /* A process that opens an infected file all the time. */
 static pid_t open_in_a_loop(const char *path)
 {
@@ -64,15 +54,9 @@ static void assert_nothing_through(void)
 				 sb, COUNTER_POLICY_GONE));
 }
 
-static uint64_t old_number;
 static bool generation_grew(void)
 {
 	return atomic_load(&sb->generation) > old_number;
-}
-
-static bool policy_grew(void)
-{
-	return atomic_load(&sb->policy_generation) > old_number;
 }
 
 static int32_t old_front[SCOREBOARD_SLOTS];
@@ -98,28 +82,6 @@ static bool old_workers_are_gone(void)
 			    old_front[i] == atomic_load(&sb->slots[j].pid))
 				return false;
 	return true;
-}
-
-static void hup(const char *settings)
-{
-	write_settings(settings);
-	old_number = atomic_load(&sb->policy_generation);
-	kill(master_pid, SIGHUP);
-	if (!wait_until(policy_grew, 10000))
-		fail_msg("the settings are not taken over");
-}
-
-static bool told(int code)
-{
-	json_t *state = state_read(NULL), *e;
-	bool found = false;
-	size_t i;
-
-	json_array_foreach (json_object_get(state, "errors"), i, e)
-		if (json_integer_value(json_object_get(e, "code")) == code)
-			found = true;
-	json_decref(state);
-	return found;
 }
 
 static bool told_patterns_broken(void)
@@ -285,15 +247,6 @@ static const char *make_slow(const char *name)
 	write_file(path, data, len);
 	free(data);
 	return path;
-}
-
-static void settle(int ms)
-{
-	struct timespec t = {.tv_sec = ms / 1000,
-			     .tv_nsec = ms % 1000 * 1000000l};
-
-	nanosleep(&t, NULL);
-	pump_log();
 }
 
 static uint64_t old_count;
@@ -516,37 +469,6 @@ static void test_an_included_mount_that_goes_does_not_mark_what_is_below(
 	rmdir(at);
 }
 
-static uint64_t old_findings;
-static bool findings_grew(void)
-{
-	return scoreboard_count(sb, COUNTER_FINDINGS) > old_findings;
-}
-
-static void test_the_interceptor_is_switched_at_run_time(void **state)
-{
-	const char *bad = put_eicar(prot, "bad.com");
-
-	assert_int_equal(opens(bad), EPERM);
-	hup("Interceptor = \"off\"\n");
-	assert_int_equal(opens(bad), 0);
-	assert_int_equal(atomic_load(&sb->interceptor), INTERCEPTOR_OFF);
-	hup("Interceptor = \"async\"\n");
-	assert_int_equal(atomic_load(&sb->interceptor), INTERCEPTOR_ASYNC);
-	settle(300);
-	old_findings = scoreboard_count(sb, COUNTER_FINDINGS);
-	assert_int_equal(opens(bad), 0);
-	assert_true(wait_until(findings_grew, 10000));
-	hup("RealtimeScan = 4\n");
-	assert_int_equal(opens(bad), 0); /* executions alone */
-	hup("RealtimeScan = 1\n");
-	settle(300);
-	old_findings = scoreboard_count(sb, COUNTER_FINDINGS);
-	put_eicar(prot, "closed.com");
-	assert_true(wait_until(findings_grew, 10000));
-	hup("Interceptor = \"khm\"\n");
-	assert_int_equal(opens(bad), EPERM);
-}
-
 /* The third request of the job. */
 static int slow_slot;
 static bool the_slow_one_is_scanned(void)
@@ -762,7 +684,6 @@ int main(int argc, char **argv)
 		T(test_a_new_mount_below_include_is_followed),
 		T(test_a_mount_in_another_namespace_is_followed),
 		T(test_an_included_mount_that_goes_does_not_mark_what_is_below),
-		T(test_the_interceptor_is_switched_at_run_time),
 		T(test_scan_jobs_are_served_and_a_dead_worker_is_answered_for),
 		T(test_a_worker_that_shows_no_life_is_replaced),
 		T(test_a_worker_that_hides_is_replaced),
@@ -770,12 +691,7 @@ int main(int argc, char **argv)
 		T(test_a_stop_that_is_asked_for_all_the_time_is_a_whole_one),
 		cmocka_unit_test(test_started_by_hand_it_says_so),
 	};
-	char self[PATH_MAX];
 
-	assert_non_null(realpath("/proc/self/exe", self));
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	snprintf(program, sizeof(program), "%s/../../libexec/vsapiapp",
-		 dirname(self));
+	bed_args(argc, argv);
 	return cmocka_run_group_tests(tests, setup_group, teardown_group);
 }
