@@ -69,12 +69,23 @@ static int check_single(const struct boot *b, const char *service,
 		first = boot_link(b, l->level, l->start, service);
 		if (first != l)
 			return err_set(err, 0,
-				       "%s has two links, %s and %s: remove "
-				       "the one that is wrong",
+				       "%s has two links in %s, %s and %s: "
+				       "remove the one that is wrong",
+				       service,
 				       boot_dir(b, l->level, dir, sizeof(dir)),
 				       first->file, l->file);
 	}
 	return 0;
+}
+
+/* The first number behind another service's; -1 when there is none. */
+static int behind(int number, const char *service)
+{
+	if (number < NUMBER_MAX)
+		return number + 1;
+	return runs_before(NUMBER_MAX, service, NUMBER_MAX, BOOT_SPLX)
+		       ? NUMBER_MAX
+		       : -1;
 }
 
 /* ---- late: splx behind the others ---- */
@@ -94,11 +105,8 @@ static int late_in(const struct work *w, char level, struct err *err)
 
 		if (!l || runs_before(l->number, *service, number, BOOT_SPLX))
 			continue;
-		number = l->number + 1;
-		if (number > NUMBER_MAX &&
-		    runs_before(NUMBER_MAX, *service, NUMBER_MAX, BOOT_SPLX))
-			number = NUMBER_MAX;
-		if (number > NUMBER_MAX)
+		number = behind(l->number, *service);
+		if (number < 0)
 			return err_set(err, 0,
 				       "%s starts last of all in runlevel %c "
 				       "(%s), so nothing can be put behind "
@@ -205,14 +213,13 @@ static void note_headerless(struct work *w, const struct target *t)
 		   t->service);
 }
 
-/* The number of the last other conflict that splx starts after now: it goes
- * on doing so. 0: none. */
-static int kept_before(struct work *w, const struct boot_link *own)
+/* The number behind the other conflicts that splx starts after now: it goes
+ * on doing so. -1: there is none. */
+static int kept_behind(struct work *w, const struct boot_link *own, int number)
 {
 	const struct boot_link *l;
 	const struct conflict *c;
 	char **service;
-	int number = 0;
 
 	vec_each (c, &w->view->found) {
 		bool meant = false;
@@ -222,10 +229,12 @@ static int kept_before(struct work *w, const struct boot_link *own)
 		vec_each (service, &w->plan->after)
 			meant = meant || strcmp(*service, c->service) == 0;
 		l = boot_link(w->boot, own->level, true, c->service);
-		if (meant || !l || l->number <= number ||
-		    !runs_before(l->number, c->service, own->number, BOOT_SPLX))
+		if (meant || !l ||
+		    !runs_before(l->number, c->service, own->number,
+				 BOOT_SPLX) ||
+		    runs_before(l->number, c->service, number, BOOT_SPLX))
 			continue;
-		number = l->number;
+		number = behind(l->number, c->service);
 		order_note(w->plan,
 			   "splx stays behind %s (%s) in runlevel %c; "
 			   "--after may name it too",
@@ -239,11 +248,11 @@ static int early_in(struct work *w, char level, struct err *err)
 {
 	struct bootdeps *deps = bootdeps_new(w->boot, level, NULL);
 	const struct boot_link *l, *own;
-	int last = 0, rc = 0, n;
+	int number = 0, n;
 	size_t i;
 
 	own = boot_link(w->boot, level, true, BOOT_SPLX);
-	for (i = 0; i < w->plan->after.len; i++) {
+	for (i = 0; i < w->plan->after.len && number >= 0; i++) {
 		struct target *t = &w->others[i];
 
 		l = boot_link(w->boot, level, true, t->service);
@@ -257,23 +266,25 @@ static int early_in(struct work *w, char level, struct err *err)
 			rename_link(w, l, n);
 		if (n > t->start)
 			t->start = n;
-		if (n > last)
-			last = n;
+		if (behind(n, t->service) > number || n == NUMBER_MAX)
+			number = behind(n, t->service);
 	}
-	n = kept_before(w, own);
-	if (n > last)
-		last = n;
 	bootdeps_free(&deps);
-	if (last >= NUMBER_MAX)
-		rc = err_set(err, 0,
-			     "what the services need is started so late in "
-			     "runlevel %c that nothing can be put behind them",
-			     level);
-	else if (last > 0 && w->boot->kind == BOOT_LINKS)
-		rename_link(w, own, last + 1);
-	if (last + 1 > w->own.start)
-		w->own.start = last + 1;
-	return rc;
+	if (number == 0)
+		return 0; /* none of them is started there */
+	if (number > 0)
+		number = kept_behind(w, own, number);
+	if (number < 0)
+		return err_set(err, 0,
+			       "what has to come before splx is started so "
+			       "late in runlevel %c that nothing can be put "
+			       "behind it",
+			       level);
+	if (w->boot->kind == BOOT_LINKS)
+		rename_link(w, own, number);
+	if (number > w->own.start)
+		w->own.start = number;
+	return 0;
 }
 
 static int plan_early(struct work *w, struct err *err)
