@@ -186,14 +186,17 @@ static int untangle(const struct conflict_view *view, struct order_plan *plan,
 static void drop_stop(const struct boot *b, const struct order_plan *plan,
 		      struct inithdr *now)
 {
-	char **service;
+	char **service, **word;
 
 	vec_each (service, &plan->after) {
 		const struct boot_script *s = boot_script(b, *service);
 
-		if (inithdr_lists(&s->hdr, INITHDR_REQUIRED_STOP, BOOT_SPLX) ||
-		    inithdr_lists(&s->hdr, INITHDR_SHOULD_STOP, BOOT_SPLX))
-			inithdr_remove(now, INITHDR_SHOULD_STOP, *service);
+		if (!inithdr_lists(&s->hdr, INITHDR_REQUIRED_STOP, BOOT_SPLX) &&
+		    !inithdr_lists(&s->hdr, INITHDR_SHOULD_STOP, BOOT_SPLX))
+			continue;
+		inithdr_remove(now, INITHDR_SHOULD_STOP, *service);
+		vec_each (word, &s->hdr.words[INITHDR_PROVIDES])
+			inithdr_remove(now, INITHDR_SHOULD_STOP, *word);
 	}
 }
 

@@ -258,6 +258,14 @@ static void the_service_itself_is_dropped_without_a_word(void **state)
 	assert_int_equal(plan.notes.len, 0);
 }
 
+static void a_service_that_stops_before_us_by_its_own_word_does(void **state)
+{
+	bed_script("abc", "$remote_fs", "# Should-Stop:       splx\n");
+	apply(NULL);
+	assert_true(has_line("# Should-Start:      abc\n"));
+	assert_false(has_line("Should-Stop"));
+}
+
 static void a_changed_header_makes_the_override_stale(void **state)
 {
 	struct boot *b;
@@ -422,6 +430,7 @@ int main(void)
 		T(who_has_to_come_before_the_service_is_no_longer_after_us),
 		T(over_another_service_it_is_the_same),
 		T(the_service_itself_is_dropped_without_a_word),
+		T(a_service_that_stops_before_us_by_its_own_word_does),
 		T(a_changed_header_makes_the_override_stale),
 		T(an_administrators_override_stays_his),
 		T(what_means_nothing_to_insserv_is_told),
