@@ -73,12 +73,18 @@ static void remedy_stop(json_t *list, const struct boot *b,
 	struct str command = {0};
 	char text[256];
 
-	if (c->service && boot_script(b, c->service)) {
-		str_addf(&command, "service %s stop; %s", c->service,
-			 c->effect == CONFLICT_ARM ? "splxctl config reload"
-						   : "service splx stop");
+	/* What a list of modules loads, no service takes out again. */
+	if (c->service && c->tie != CONFLICT_BY_FILE) {
+		bool unit =
+			b->kind == BOOT_SYSTEMD && !boot_script(b, c->service);
+
+		str_addf(&command, "%s %s%s%s",
+			 unit ? "systemctl stop" : "service", c->service,
+			 unit ? "" : " stop",
+			 c->effect == CONFLICT_ARM ? "; splxctl config reload"
+						   : "");
 		add_remedy(list, 1, when, str_get(&command));
-	} else if (strcmp(c->module, "-") != 0) {
+	} else if (*c->module && strcmp(c->module, "-") != 0) {
 		snprintf(text, sizeof(text),
 			 "stop what uses the module %s, then unload it, "
 			 "before splx is stopped",

@@ -156,9 +156,8 @@ static void show_blocking(json_t *data)
 			str_addf(&line, " (module %s)", text_of(c, "module"));
 		str_add(&line, " keeps the kernel module");
 		r = json_array_get(json_object_get(c, "remedies"), 0);
-		if (*text_of(c, "service") && r)
-			str_addf(&line, ": stop it first: service %s stop",
-				 text_of(c, "service"));
+		if (*text_of(r, "command"))
+			str_addf(&line, ": first: %s", text_of(r, "command"));
 		else if (r)
 			str_addf(&line, ": %s", text_of(r, "text"));
 		say("", str_get(&line));

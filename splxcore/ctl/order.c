@@ -117,7 +117,8 @@ static void say_cost(json_t *data)
 		before += strcmp(text_of(s, "place"), "before") == 0;
 		with += strcmp(text_of(s, "place"), "with") == 0;
 	}
-	printf("\n%d services start before splx", before);
+	printf("\n%d service%s before splx", before,
+	       before == 1 ? " starts" : "s start");
 	if (with)
 		printf(", and %d more may", with);
 	puts(". What comes in by them until splx runs is not\nexamined at that "

@@ -178,6 +178,8 @@ static void lists_of_modules_are_read_too(void **state)
 	look("[" RIVAL("rv_one", "blocks-unload") "]");
 	assert_string_equal(text(row(0), "service"), "kmod");
 	assert_string_equal(text(row(0), "place"), "before");
+	/* whom stopping does not take it out */
+	assert_string_equal(command(row(0), 0), "modprobe -r rv_one");
 }
 
 static void the_list_ties_what_no_script_does(void **state)
@@ -192,8 +194,7 @@ static void the_list_ties_what_no_script_does(void **state)
 	assert_string_equal(text(row(0), "source"),
 			    "/etc/splx/conflicts.conf:1");
 	assert_string_equal(remedies(row(0)), "1 2");
-	assert_string_equal(command(row(0), 0),
-			    "service abc stop; service splx stop");
+	assert_string_equal(command(row(0), 0), "service abc stop");
 	assert_string_equal(command(row(0), 1),
 			    "splxctl order apply --after=abc");
 }
@@ -314,6 +315,12 @@ static void under_systemd_the_remedy_is_a_units(void **state)
 	look("[]");
 	assert_string_equal(remedies(row(0)), "1 2");
 	assert_non_null(strstr(command(row(0), 1), "After=named.service"));
+	assert_string_equal(command(row(0), 0), "service named stop");
+	/* one that has a unit alone */
+	assert_int_equal(unlink(bed_path("/etc/init.d/named")), 0);
+	bed_put("/lib/systemd/system/named.service", "", 0644);
+	look("[]");
+	assert_string_equal(command(row(0), 0), "systemctl stop named");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, bed_setup, teardown)

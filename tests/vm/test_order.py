@@ -251,8 +251,8 @@ def test_a_rival_is_tied_to_the_script_that_brings_it(system):
         sh /etc/init.d/rival start || fail rival
         exits 1 env -i /usr/sbin/splxctl conflicts --blocking
         [ "$(wc -l </tmp/said)" = 1 ] || fail "$(cat /tmp/said)"
-        said 'rival (module rv_inline) keeps the kernel module: stop it'
-        said 'service rival stop'
+        said '^rival (module rv_inline) keeps the kernel module: first: '
+        said 'service rival stop$'
         exits 1 splxctl conflicts
         cat /tmp/said
         sh /etc/init.d/rival stop
