@@ -383,14 +383,26 @@ static void take_overrides(const struct boot *b, struct boot_script *s)
 	}
 }
 
+/* Whatever is no executable file is no script of init's. By its mode, as
+ * insserv does: access(2) says no on a file system that is mounted noexec. */
+static bool is_program(const struct boot *b, const char *path)
+{
+	char *full = boot_below(b, path);
+	struct stat st;
+	bool is = stat(full, &st) == 0 && S_ISREG(st.st_mode) &&
+		  st.st_mode & S_IXUSR;
+
+	free(full);
+	return is;
+}
+
 static void add_script(struct boot *b, const char *name)
 {
 	char *path = xasprintf("%s/%s", b->initd, name);
 	struct boot_script s = {.name = NULL};
 	char *text;
 
-	/* Whatever is no executable file is no script of init's. */
-	text = there(b, path, X_OK) ? boot_text(b, path) : NULL;
+	text = is_program(b, path) ? boot_text(b, path) : NULL;
 	free(path);
 	if (!text)
 		return;

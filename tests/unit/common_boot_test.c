@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <utmpx.h>
 
 #include <cmocka.h>
@@ -144,6 +146,18 @@ static void leavings_of_packages_are_no_scripts(void **state)
 	assert_int_equal(boot->scripts.len, 2);
 	assert_non_null(boot_script(boot, "abc.sh"));
 	assert_non_null(boot_script(boot, "splx"));
+}
+
+static void scripts_count_on_a_file_system_without_execution(void **state)
+{
+	bed_script("abc", "", "");
+	assert_int_equal(mount("none", bed_path("/etc/init.d"), "tmpfs",
+			       MS_NOEXEC, "size=64k"),
+			 0);
+	bed_script("def", "", "");
+	look('3');
+	umount(bed_path("/etc/init.d"));
+	assert_non_null(boot_script(boot, "def"));
 }
 
 static void runlevels_are_known_from_utmp_and_inittab(void **state)
@@ -421,6 +435,7 @@ int main(void)
 		T(links_are_read_in_the_order_in_which_they_run),
 		T(red_hats_folders_are_found),
 		T(leavings_of_packages_are_no_scripts),
+		T(scripts_count_on_a_file_system_without_execution),
 		T(runlevels_are_known_from_utmp_and_inittab),
 		T(without_links_there_is_no_runlevel),
 		T(an_override_counts_as_it_does_for_insserv),
@@ -436,5 +451,11 @@ int main(void)
 		T(another_header_may_stand_for_our_own),
 	};
 
+	/* what is mounted for a tree is nobody else's */
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+		perror("common_boot_test");
+		return 1;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
