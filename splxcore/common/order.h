@@ -134,7 +134,8 @@ int order_rehearse(struct order_plan *plan, const char *header,
 int order_verify(const struct boot *was, const struct boot *now,
 		 const struct order_plan *plan, struct err *err);
 /* insserv for splx below a root; over the copy of its tree that lies there
- * when that is not NULL. -1 and *err with what it said. */
+ * when that is not NULL. -1 and *err with what it said; err->code is not 0
+ * when it could not be run at all. */
 int order_run_insserv(const struct boot *boot, const char *copy,
 		      struct err *err);
 

@@ -215,6 +215,9 @@ int order_rehearse(struct order_plan *plan, const char *header, struct err *err)
 	struct boot *now = rehearse(plan->boot, header, err), *same;
 	int rc;
 
+	if (!now && err->code)
+		return err_add(err, "the new order cannot be tried, nothing is "
+				    "changed");
 	if (!now) {
 		/* Is it our change, or was all of it wrong before? */
 		same = rehearse(plan->boot, NULL, &plain);

@@ -19,6 +19,7 @@
 
 #define RUN_MS 60000
 #define SAID_MAX 16384
+#define NOT_RUN 127   /* as a shell says it */
 #define END_STEPS 200 /* of 10 ms */
 
 /* ---- running ---- */
@@ -80,15 +81,15 @@ static void child(const struct boot *b, const char *copy, int out)
 	if (copy && cover(b, copy) < 0) {
 		dprintf(out, "it cannot be tried in a place aside: %s\n",
 			strerror(errno));
-		_exit(126);
+		_exit(NOT_RUN);
 	}
 	if ((*b->root && chroot(b->root) < 0) || chdir("/") < 0) {
 		dprintf(out, "%s: %s\n", b->root, strerror(errno));
-		_exit(126);
+		_exit(NOT_RUN);
 	}
 	execve(program, argv, env);
 	dprintf(out, "%s: %s\n", program, strerror(errno));
-	_exit(127);
+	_exit(NOT_RUN);
 }
 
 /* What it says, until it ends or its time is over. */
@@ -171,6 +172,8 @@ int order_run_insserv(const struct boot *boot, const char *copy,
 	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
 		add_said(err, &said);
 		err_add(err, "%s", boot->insserv);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_RUN)
+			err->code = ENOEXEC;
 	}
 	str_free(&said);
 	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0

@@ -356,6 +356,14 @@ static void a_machine_that_was_wrong_before_is_told_apart(void **state)
 	untouched();
 }
 
+static void where_it_cannot_be_tried_nothing_is_done(void **state)
+{
+	bed_put("/sbin/insserv", "\177ELF no program", 0755);
+	assert_int_equal(make(NULL, false, 0), -1);
+	refused("the new order cannot be tried, nothing is changed");
+	untouched();
+}
+
 static void an_order_that_would_cost_a_service_is_refused(void **state)
 {
 	bed_put("/told-1", "rm /etc/rc3.d/S02cron\n", 0644);
@@ -439,6 +447,7 @@ int main(void)
 		T(a_script_of_ours_without_a_header_is_refused),
 		T(what_insserv_refuses_never_gets_to_the_machine),
 		T(a_machine_that_was_wrong_before_is_told_apart),
+		T(where_it_cannot_be_tried_nothing_is_done),
 		T(an_order_that_would_cost_a_service_is_refused),
 		T(a_failure_is_undone),
 		T(a_success_that_is_none_is_undone),
