@@ -398,6 +398,53 @@ static void without_a_boot_id_nothing_is_written_and_nothing_unlocks(
 	free(after);
 }
 
+static void without_a_boot_id_a_start_is_nobodys_crash(void **state)
+{
+	(void)state;
+	policy.max = 1;
+	assert_true(begin());
+	now.boot[0] = '\0';
+	assert_false(is_locked());
+	assert_int_equal(loadlock_crashes(&st.lock), 0);
+}
+
+static void a_line_from_later_in_this_boot_was_just_now(void **state)
+{
+	struct loadlock lock;
+	char *text;
+
+	(void)state;
+	pass(500);
+	assert_true(begin());
+	text = text_of_file();
+	pass(-400);
+	loadlock_parse(&lock, text, &now);
+	assert_int_equal(lock.entries[0].at, now.up);
+	free(text);
+}
+
+static void of_a_file_with_too_many_lines_the_newest_count(void **state)
+{
+	struct loadlock lock = {0};
+	struct str text = {0};
+
+	(void)state;
+	for (int i = 0; i < LOADLOCK_MAX + 10; i++) {
+		lock.n = 1;
+		lock.entries[0].kind = LOADLOCK_CRASH;
+		snprintf(lock.entries[0].boot, LOADLOCK_BOOT,
+			 "%08x-1111-4222-8333-444455556666",
+			 0x1000u + (unsigned int)i);
+		lock.entries[0].at = i - 1000;
+		loadlock_format(&lock, &now, &text);
+	}
+	loadlock_parse(&lock, str_get(&text), &now);
+	str_free(&text);
+	assert_int_equal(lock.n, LOADLOCK_MAX);
+	for (int i = 0; i < LOADLOCK_MAX; i++)
+		assert_int_equal(lock.entries[i].at, i + 10 - 1000);
+}
+
 /* ---- against a model ---- */
 
 /*
@@ -466,6 +513,9 @@ int main(void)
 		T(an_earlier_boots_crash_is_at_least_as_old_as_this_boot),
 		T(a_clock_near_its_beginning_does_no_harm),
 		T(without_a_boot_id_nothing_is_written_and_nothing_unlocks),
+		T(without_a_boot_id_a_start_is_nobodys_crash),
+		T(a_line_from_later_in_this_boot_was_just_now),
+		T(of_a_file_with_too_many_lines_the_newest_count),
 		T(a_random_life_locks_just_when_it_should),
 	};
 

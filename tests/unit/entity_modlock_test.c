@@ -299,6 +299,19 @@ static void what_is_in_use_is_not_judged_again(void **state)
 	assert_int_equal(told(), MODULE_LOCK_OPEN);
 }
 
+static void a_core_that_comes_back_ends_what_another_began(void **state)
+{
+	(void)state;
+	start();
+	assert_true(has_start());
+	sight.wanted = false; /* changed in the file meanwhile */
+	modlock_deinit(&core);
+	modlock_begin(&core, &sight);
+	modlock_step(&core, &sight, false);
+	assert_false(has_start());
+	assert_int_equal(told(), MODULE_LOCK_UNJUDGED);
+}
+
 static void a_core_that_comes_back_goes_on_holding_it(void **state)
 {
 	(void)state;
@@ -498,6 +511,7 @@ int main(void)
 		T(it_is_held_also_when_nobody_could_load_it),
 		T(it_stays_held_while_time_goes_by_until_somebody_acts),
 		T(what_is_in_use_is_not_judged_again),
+		T(a_core_that_comes_back_ends_what_another_began),
 		T(a_core_that_comes_back_goes_on_holding_it),
 		T(a_clock_that_is_set_is_seen_and_the_file_keeps_ages),
 		T(a_clock_that_is_set_before_the_module_is_wanted_counts_too),
