@@ -13,7 +13,7 @@
 
 /*
  * Events of the notify group: files that were written and closed, and in
- * async mode files that are opened. Nobody waits.
+ * async mode files that are opened or executed. Nobody waits.
  *
  * A large file is kept back until its ctime is older than a clock tick: only
  * then can its clean verdict be remembered (common/known.h), so that the first
@@ -33,6 +33,8 @@ struct event {
 	int fd;
 	pid_t pid;
 	enum scan_source source;
+	enum finding_use use; /* SOURCE_ASYNC */
+	uint64_t seen_ns;
 	uint64_t due_ns;
 	dev_t dev;
 	ino_t ino;
@@ -101,6 +103,8 @@ static void examine(struct worker *w, struct event *ev)
 	f->pid = ev->pid;
 	f->source = ev->source;
 	f->job = 0;
+	f->use = ev->use;
+	f->seen_ns = ev->seen_ns;
 	if (file_look(f) == 0) {
 		if (!file_judge(w, f, &counter))
 			remember = scan(w, f);
@@ -131,13 +135,20 @@ static void defer(struct worker *w, struct event *ev)
 	*event_at(d, d->count++) = *ev;
 }
 
+/* Somebody uses it: there is no time to lose. */
+static bool is_used(const struct event *ev)
+{
+	return ev->use == USE_OPENED || ev->use == USE_EXECUTED;
+}
+
 /* The event's file is looked at now or a little later. */
 static void take_file(struct worker *w, struct event *ev, bool closed)
 {
 	struct stat st;
 
 	if (scoreboard_is_exempt(w->sb, ev->pid) || fstat(ev->fd, &st) < 0 ||
-	    !S_ISREG(st.st_mode) || is_deferred(w->deferred, &st)) {
+	    !S_ISREG(st.st_mode) ||
+	    (!is_used(ev) && is_deferred(w->deferred, &st))) {
 		dismiss(w, ev, false);
 		return;
 	}
@@ -145,7 +156,7 @@ static void take_file(struct worker *w, struct event *ev, bool closed)
 		worker_count(w, COUNTER_CLOSE_EVENTS);
 	ev->dev = st.st_dev;
 	ev->ino = st.st_ino;
-	if (st.st_size >= DEFER_SIZE)
+	if (st.st_size >= DEFER_SIZE && !is_used(ev))
 		defer(w, ev);
 	else
 		examine(w, ev);
@@ -153,17 +164,27 @@ static void take_file(struct worker *w, struct event *ev, bool closed)
 
 static void take_event(struct worker *w, const struct fangroup_event *fe)
 {
-	struct event ev = {.fd = fe->fd, .pid = fe->pid};
+	struct event ev = {
+		.fd = fe->fd,
+		.pid = fe->pid,
+		.source = SOURCE_CLOSE,
+		.seen_ns = clock_mono_ns(),
+	};
 
-	/* In async mode whoever wants may have it open by now. */
-	ev.source = w->s.async ? SOURCE_ASYNC : SOURCE_CLOSE;
+	/* Whoever wants may have it open by now. */
+	if (w->s.async) {
+		ev.source = SOURCE_ASYNC;
+		ev.use = fe->what & FANGROUP_EXEC   ? USE_EXECUTED
+			 : fe->what & FANGROUP_OPEN ? USE_OPENED
+						    : USE_WRITTEN;
+	}
 	take_file(w, &ev, (fe->what & FANGROUP_CLOSE) != 0);
 }
 
 static void take_closes(struct worker *w)
 {
 	for (int i = 0; i < TAKE_MAX; i++) {
-		struct event ev = {.source = SOURCE_CLOSE};
+		struct event ev = {.source = SOURCE_CLOSE, .use = USE_NONE};
 
 		if (!khm_take_close(w, &ev.fd, &ev.pid, &ev.id))
 			return;

@@ -70,6 +70,8 @@ struct file {
 	enum scan_source source;
 	pid_t pid;
 	uint64_t job;
+	enum finding_use use; /* of an event in async mode; and when it was */
+	uint64_t seen_ns;     /* taken from the kernel, monotonic */
 	struct file_key key;
 	struct stat st;
 	uint32_t fs_magic; /* f_type of statfs(2) */

@@ -143,7 +143,11 @@ void report_finding(struct worker *w, struct file *f, bool denied, bool late,
 		.wait_ns = wait_ns,
 		.scan_ns = f->scan_ns,
 		.generation = w->s.generation,
+		.use = f->use,
 	};
+
+	if (f->use != USE_NONE)
+		finding.exposed_ns = clock_mono_ns() - f->seen_ns;
 
 	str_copy(finding.virus, sizeof(finding.virus), f->result.name);
 	str_copy(finding.path, sizeof(finding.path), file_path(f));

@@ -62,6 +62,11 @@ enum conf_when_locked {
 	CONF_LOCKED_FANOTIFY,
 	CONF_LOCKED_OFF,
 };
+enum conf_end_processes {
+	CONF_END_RUNNING,
+	CONF_END_HOLDING,
+	CONF_END_NO,
+};
 enum conf_log_level {
 	CONF_LOG_ERROR, /* as enum log_level */
 	CONF_LOG_WARN,

@@ -40,6 +40,10 @@ static const char *what_is_wrong(const struct finding *f, ssize_t len)
 		return "verdict";
 	if (f->denied > 1 || f->late > 1)
 		return "flag";
+	if (f->use > USE_WRITTEN)
+		return "use";
+	if (f->exposed_ns > FINDING_EXPOSED_MAX)
+		return "exposure";
 	if (f->pid < 0)
 		return "pid";
 	if (f->first_action > ACTION_NONE || f->second_action > ACTION_NONE)

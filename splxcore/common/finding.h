@@ -15,7 +15,13 @@
  * socket; a worker keeps those for which it has no room and tries again.
  */
 #define FINDING_MAGIC 0x53504c46u /* "SPLF" */
-#define FINDING_VERSION 1
+#define FINDING_VERSION 2
+
+/* Nothing waits that long. */
+#define FINDING_EXPOSED_MAX (30ull * 86400 * 1000000000)
+
+/* How a file was used that nobody waited for. */
+enum finding_use { USE_NONE, USE_OPENED, USE_EXECUTED, USE_WRITTEN };
 
 struct finding {
 	uint32_t magic;
@@ -27,12 +33,13 @@ struct finding {
 	int32_t pid;		/* the opener, 0 unknown */
 	uint32_t first_action;	/* enum action */
 	uint32_t second_action; /* enum action */
-	uint32_t pad;
-	uint64_t job; /* manual and scheduled scans */
+	uint32_t use;		/* enum finding_use; async alone */
+	uint64_t job;		/* manual and scheduled scans */
 	struct file_key key;
 	int64_t when_ns; /* CLOCK_REALTIME */
 	uint64_t wait_ns;
 	uint64_t scan_ns;
+	uint64_t exposed_ns; /* async: from the use seen to the verdict */
 	uint64_t generation;
 	char virus[256];
 	char path[4096]; /* as the kernel tells it; for people */

@@ -61,7 +61,9 @@ struct job {
 	struct fold *fold; /* NULL when there was no room for one */
 	enum action first, second;
 	struct found_event ev;
-	bool reopen; /* by its path: a core before us had taken it */
+	uint64_t taken_ns;  /* when we took it, monotonic */
+	uint64_t before_ns; /* async: and how long it was exposed by then */
+	bool reopen;	    /* by its path: a core before us had taken it */
 	struct look *look;
 	struct holding_place place;
 	bool placed;
@@ -227,6 +229,23 @@ static bool is_async(const struct job *job)
 	       atomic_load(&sb->interceptor) == INTERCEPTOR_ASYNC;
 }
 
+static enum holders_whom whom_to_end(const struct job *job)
+{
+	const struct findings_setup *setup = &job->fs->setup;
+	const struct conf *conf = setup->conf ? setup->conf(setup->arg) : NULL;
+
+	switch (conf ? (enum conf_end_processes)conf->async_end_processes
+		     : CONF_END_HOLDING) {
+	case CONF_END_RUNNING:
+		return HOLDERS_RUNNING;
+	case CONF_END_NO:
+		return HOLDERS_NOBODY;
+	case CONF_END_HOLDING:
+		break;
+	}
+	return HOLDERS_HOLDING;
+}
+
 static void holders_run(void *arg, void *result)
 {
 	struct job *job = arg;
@@ -236,18 +255,48 @@ static void holders_run(void *arg, void *result)
 	/* In the child its parent is core. */
 	holders_spare(&spare, job->fs->setup.sb);
 	if (fstat(job->fd, &st) == 0)
-		holders_end(&st, &spare, result);
+		holders_end(&st, whom_to_end(job), &spare, result);
 }
 
-static void note_holders(struct job *job, const struct holders *h)
+/* `last`: nothing more is done, so whoever is left uses it on. */
+static void note_holders(struct job *job, const struct holders *h, bool last)
 {
 	if (!h) {
 		attrs_note(&job->notes, "who holds it could not be found out");
 		return;
 	}
-	if (h->ended)
-		attrs_note(&job->notes, "%d process%s ended: %s", h->ended,
-			   h->ended == 1 ? "" : "es", h->names);
+	if (h->ended.count)
+		attrs_note(&job->notes, "%d process%s ended: %s",
+			   h->ended.count, h->ended.count == 1 ? "" : "es",
+			   h->ended.text);
+	if (!last)
+		return;
+	if (h->stuck.count)
+		attrs_note(&job->notes, "told to end, but still there: %s",
+			   h->stuck.text);
+	if (h->spared.count)
+		attrs_note(&job->notes, "must not be ended, and holds it: %s",
+			   h->spared.text);
+	if (h->left.count)
+		attrs_note(&job->notes, "left alone %s, and holds it: %s",
+			   h->init_runs ? "as process 1 runs it"
+					: "by AsyncEndProcesses",
+			   h->left.text);
+}
+
+/* Async: how long it could be used, until now. */
+static void note_exposure(struct job *job)
+{
+	uint64_t ns = job->before_ns + clock_mono_ns() - job->taken_ns;
+
+	if (job->f.use == USE_NONE || job->ev.exposure_ms >= 0)
+		return;
+	job->ev.exposure_ms = (int64_t)(ns / CLOCK_NS_PER_MS);
+	attrs_note(&job->notes,
+		   "in use for %llu ms before the verdict, %llu ms until it "
+		   "was dealt with",
+		   (unsigned long long)(job->f.exposed_ns / CLOCK_NS_PER_MS),
+		   (unsigned long long)(ns / CLOCK_NS_PER_MS));
 }
 
 static bool start_child(struct job *job, void (*run)(void *arg, void *result),
@@ -276,7 +325,7 @@ static void on_holders_after(void *arg, const void *result)
 	struct job *job = arg;
 
 	job->child = NULL;
-	note_holders(job, result);
+	note_holders(job, result, true);
 	job_end(job);
 }
 
@@ -285,7 +334,7 @@ static void on_holders_before(void *arg, const void *result)
 	struct job *job = arg;
 
 	job->child = NULL;
-	note_holders(job, result);
+	note_holders(job, result, false);
 	job_act(job);
 }
 
@@ -307,6 +356,7 @@ static void on_action(const struct action_result *result, void *arg)
 			 result->sha256);
 	if (result->detail[0])
 		attrs_note(&job->notes, "%s", result->detail);
+	note_exposure(job);
 	if (is_async(job) && result->done != ACTION_PASS &&
 	    result->done != ACTION_NONE &&
 	    start_child(job, holders_run, on_holders_after,
@@ -337,7 +387,7 @@ static void job_act(struct job *job)
 static void job_confirmed(struct job *job)
 {
 	if (is_async(job) && job->first != ACTION_PASS &&
-	    job->first != ACTION_NONE &&
+	    job->first != ACTION_NONE && whom_to_end(job) != HOLDERS_NOBODY &&
 	    start_child(job, holders_run, on_holders_before,
 			sizeof(struct holders)))
 		return;
@@ -510,6 +560,18 @@ static void choose_actions(struct findings *fs, struct job *job)
 	}
 }
 
+/* How long the verdict was on its way; nothing where a clock was set, or the
+ * sender tells tales. */
+static uint64_t since_ns(int64_t when_ns)
+{
+	int64_t now = clock_real_ns();
+
+	if (when_ns <= 0 || when_ns > now ||
+	    (uint64_t)(now - when_ns) > FINDING_EXPOSED_MAX)
+		return 0;
+	return (uint64_t)(now - when_ns);
+}
+
 static void refuse(struct findings *fs, int fd, const char *why)
 {
 	fs->stats.refused++;
@@ -538,6 +600,9 @@ static void take(struct findings *fs, const struct finding *f, int fd,
 	job->spool = spool;
 	job->reopen = spool != 0;
 	job->place.h.dir = -1;
+	job->ev.exposure_ms = -1;
+	job->taken_ns = clock_mono_ns();
+	job->before_ns = f->exposed_ns + since_ns(f->when_ns);
 	choose_actions(fs, job);
 	fold = fold_find(fs, job);
 	if (fold) {
@@ -593,6 +658,7 @@ static void give_up(struct findings *fs, const struct finding *f)
 		.action = ACTION_NONE,
 		.failed = true,
 		.uid = -1,
+		.exposure_ms = -1,
 		.detail = "given up: entity ended each time it dealt with it",
 	};
 

@@ -24,8 +24,10 @@
  *   that comes after one that was killed goes on with it.
  * - A restored file that has not changed passes.
  * - Files of our own are never acted upon.
- * - In async mode processes that run, map or hold the file are ended (never
- *   init, never ours), before and after the action.
+ * - In async mode processes that run, map or hold the file are ended as
+ *   AsyncEndProcesses says (never init, never ours), before and after the
+ *   action; the event tells who, who was spared, and for how long the file
+ *   could be used.
  */
 #define FINDINGS_WINDOW_MS 1000
 

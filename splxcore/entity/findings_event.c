@@ -18,10 +18,27 @@ static const char *action_text(const struct finding *f,
 	case ACTION_NONE:
 		return ev->failed ? "nothing was done" : "reported";
 	default:
-		if (f->source == SOURCE_MANUAL || f->source == SOURCE_SCHEDULED)
+		/* Where nobody waited nobody was denied. */
+		if (f->source == SOURCE_MANUAL ||
+		    f->source == SOURCE_SCHEDULED || f->source == SOURCE_ASYNC)
 			return "left where it is";
 		return "access denied";
 	}
+}
+
+static const char *used_text(const struct finding *f)
+{
+	switch ((enum finding_use)f->use) {
+	case USE_EXECUTED:
+		return "allowed: asynchronous, executed";
+	case USE_OPENED:
+		return "allowed: asynchronous, opened";
+	case USE_WRITTEN:
+		return "allowed: asynchronous, written";
+	case USE_NONE:
+		break;
+	}
+	return "allowed: asynchronous";
 }
 
 /* denied, or allowed with the reason */
@@ -37,7 +54,7 @@ static const char *result_text(const struct finding *f,
 	case SOURCE_CLOSE:
 		return "found after it was written";
 	case SOURCE_ASYNC:
-		return "allowed: asynchronous";
+		return used_text(f);
 	default:
 		break;
 	}
@@ -101,6 +118,8 @@ void found_event(struct store *store, const struct finding *f,
 	set_text(o, "sha256", ev->sha256);
 	if (ev->uid >= 0)
 		set(o, "uid", json_integer(ev->uid));
+	if (ev->exposure_ms >= 0)
+		set(o, "exposure_ms", json_integer(ev->exposure_ms));
 	if (ev->item)
 		set(o, "quarantine_id", json_integer(ev->item));
 	log_warn("finding %s path=%s source=%s pid=%d action=%s%s%s", f->virus,
@@ -114,7 +133,8 @@ void found_event(struct store *store, const struct finding *f,
 void found_event_repeated(struct store *store, const struct finding *last,
 			  unsigned int more)
 {
-	struct found_event ev = {.action = ACTION_DENY, .detail = ""};
+	struct found_event ev = {
+		.action = ACTION_DENY, .exposure_ms = -1, .detail = ""};
 	json_t *o = columns_of(last);
 
 	set_text(o, "result", result_text(last, &ev));

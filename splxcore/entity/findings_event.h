@@ -11,11 +11,12 @@
 
 /* What became of a finding, in words and columns of a virus event. */
 struct found_event {
-	enum action action; /* what was done */
-	bool failed;	    /* and it was not what was asked for */
-	bool restored;	    /* it passes because it was restored */
-	int64_t item;	    /* in quarantine, or 0 */
-	int64_t uid;	    /* the opener's, -1 unknown */
+	enum action action;  /* what was done */
+	bool failed;	     /* and it was not what was asked for */
+	bool restored;	     /* it passes because it was restored */
+	int64_t item;	     /* in quarantine, or 0 */
+	int64_t uid;	     /* the opener's, -1 unknown */
+	int64_t exposure_ms; /* async: how long it could be used; -1 none */
 	char program[PATH_MAX];
 	char sha256[65];
 	const char *detail; /* borrowed; may be "" */

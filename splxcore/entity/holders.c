@@ -10,54 +10,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/paths.h"
+#include "holds.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/proc.h"
 #include "lib/str.h"
 
 #define ROUNDS 4
-#define END_WAIT_MS 200
+#define END_WAIT_MS 500
 #define OWN_MAX 4
-
-struct file_id {
-	dev_t dev;
-	ino_t ino;
-};
+#define PF_KTHREAD 0x00200000u /* of the kernel's sched.h */
 
 struct search {
 	struct file_id file;
+	enum holders_whom whom;
 	const struct holders_spare *spare;
 	struct file_id own[OWN_MAX]; /* our programs */
 	int owns;
 	struct holders *found;
-	size_t names_len;
 };
-
-/*
- * AT_STATX_DONT_SYNC: what others hold may lie on a file system whose server
- * does not answer; what the kernel knows is enough.
- */
-static bool identify(int dir, const char *name, struct file_id *id_r)
-{
-	struct statx sx;
-
-	if (statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO,
-		  &sx) < 0)
-		return false;
-	id_r->dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
-	id_r->ino = sx.stx_ino;
-	return true;
-}
-
-static bool same_id(const struct file_id *a, const struct file_id *b)
-{
-	return a->dev == b->dev && a->ino == b->ino;
-}
 
 /* ---- whom to spare ---- */
 
@@ -84,7 +59,8 @@ void holders_spare(struct holders_spare *spare, const struct scoreboard *sb)
 
 static void own_add(struct search *s, const char *path)
 {
-	if (s->owns < OWN_MAX && identify(AT_FDCWD, path, &s->own[s->owns]))
+	if (s->owns < OWN_MAX &&
+	    holds_identify(AT_FDCWD, path, &s->own[s->owns]))
 		s->owns++;
 }
 
@@ -101,108 +77,125 @@ static void own_programs(struct search *s)
 	str_free(&path);
 }
 
-static bool is_spared(const struct search *s, pid_t pid, int dir)
+static bool runs_ours(const struct search *s, int dir)
 {
 	struct file_id exe;
 
-	if (pid == 1 || pid == getpid())
-		return true;
-	for (int i = 0; i < s->spare->count; i++)
-		if (s->spare->pids[i] == pid)
-			return true;
-	if (!identify(dir, "exe", &exe))
+	if (!holds_identify(dir, "exe", &exe))
 		return false;
 	for (int i = 0; i < s->owns; i++)
-		if (same_id(&exe, &s->own[i]))
+		if (holds_same(&exe, &s->own[i]))
 			return true;
 	return false;
 }
 
-/* ---- who holds it ---- */
-
-static bool links_to(const struct search *s, int dir, const char *links)
+/* It has no program; what it holds it holds for somebody else. */
+static bool is_kernel_thread(int dir)
 {
-	int fd = openat(dir, links, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *de;
-	struct file_id id;
-	bool found = false;
+	int fd = openat(dir, "stat", O_RDONLY | O_CLOEXEC);
+	unsigned int flags = 0;
+	char text[512];
+	const char *end;
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
 
-	if (!d) {
-		fd_close(&fd);
-		return false;
-	}
-	while (!found && (de = readdir(d)))
-		found = de->d_name[0] != '.' &&
-			identify(dirfd(d), de->d_name, &id) &&
-			same_id(&id, &s->file);
-	closedir(d);
-	return found;
+	fd_close(&fd);
+	text[n > 0 ? n : 0] = '\0';
+	end = strrchr(text, ')'); /* a name may hold anything */
+	return end &&
+	       sscanf(end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+	       (flags & PF_KTHREAD);
 }
 
-static bool holds(const struct search *s, int dir)
+/* Why it must not be ended; NULL: it may be. */
+static const char *why_spared(const struct search *s, pid_t pid, int dir)
 {
-	struct file_id exe;
-
-	return (identify(dir, "exe", &exe) && same_id(&exe, &s->file)) ||
-	       links_to(s, dir, "fd") || links_to(s, dir, "map_files");
+	if (pid == 1)
+		return "init";
+	if (is_kernel_thread(dir))
+		return "the kernel's";
+	for (int i = 0; i < s->spare->count; i++)
+		if (s->spare->pids[i] == pid)
+			return "ours";
+	return NULL;
 }
 
-static void note_name(struct search *s, int dir, pid_t pid)
+/* ---- ending ---- */
+
+static void note(struct holders_names *names, int dir, pid_t pid,
+		 const char *more)
 {
-	struct holders *h = s->found;
-	char comm[32] = "?", entry[64];
+	char comm[32] = "?", entry[80];
 	int fd = openat(dir, "comm", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, comm, sizeof(comm) - 1);
+	size_t len = strlen(names->text);
 
 	fd_close(&fd);
 	if (n > 0) {
 		comm[n] = '\0';
 		comm[strcspn(comm, "\n")] = '\0';
 	}
-	snprintf(entry, sizeof(entry), "%s%s (%d)", h->ended > 1 ? ", " : "",
-		 comm, pid);
-	if (s->names_len + strlen(entry) + 5 < sizeof(h->names))
-		s->names_len += (size_t)snprintf(
-			h->names + s->names_len,
-			sizeof(h->names) - s->names_len, "%s", entry);
-	else if (!str_ends(h->names, "…"))
-		snprintf(h->names + s->names_len,
-			 sizeof(h->names) - s->names_len, "…");
+	snprintf(entry, sizeof(entry), "%s%s (%d%s%s)",
+		 names->count++ ? ", " : "", comm, pid, more ? ", " : "",
+		 more ? more : "");
+	if (str_ends(names->text, "…"))
+		return;
+	snprintf(names->text + len, sizeof(names->text) - len, "%s",
+		 len + strlen(entry) + 5 < sizeof(names->text) ? entry : "…");
 }
 
 /* So that the next round does not meet it again. */
-static void wait_for_end(int pidfd)
+static bool has_ended(int pidfd)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 
-	poll(&p, 1, END_WAIT_MS);
+	return poll(&p, 1, END_WAIT_MS) > 0;
 }
 
 /* True when one was ended: then another round looks for its children. */
-static bool end_if_holder(struct search *s, pid_t pid)
+static bool deal_with(struct search *s, pid_t pid, int pidfd, int dir)
 {
-	struct proc_id id;
+	enum holds how = holds_file(dir, pid, &s->file);
+	struct holders *h = s->found;
+	const char *why;
+
+	/* We hold it ourselves, to examine it and to do this. */
+	if (how == HOLDS_NOT || pid == getpid() || runs_ours(s, dir))
+		return false;
+	why = why_spared(s, pid, dir);
+	if (why) {
+		note(&h->spared, dir, pid, why);
+		return false;
+	}
+	if (s->whom == HOLDERS_NOBODY ||
+	    (s->whom == HOLDERS_RUNNING && how != HOLDS_RUNS)) {
+		note(&h->left, dir, pid, NULL);
+		return false;
+	}
+	if (proc_signal(pidfd, SIGKILL))
+		return false;
+	if (has_ended(pidfd)) {
+		note(&h->ended, dir, pid, NULL);
+		return true;
+	}
+	note(&h->stuck, dir, pid, NULL);
+	return false;
+}
+
+static bool look_at(struct search *s, pid_t pid)
+{
 	char path[32];
 	bool ended = false;
-	int pidfd, dir;
+	int dir, pidfd;
 
 	/* The pidfd first: what is looked at afterwards is that process, or
 	 * the signal finds it gone. */
-	if (proc_identify(pid, &id) < 0 || (pidfd = proc_pidfd(&id)) < 0)
+	pidfd = proc_pidfd_now(pid);
+	if (pidfd < 0)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir >= 0 && holds(s, dir)) {
-		if (is_spared(s, pid, dir)) {
-			s->found->spared++;
-		} else if (proc_signal(pidfd, SIGKILL) == 0) {
-			s->found->ended++;
-			note_name(s, dir, pid);
-			ended = true;
-			wait_for_end(pidfd);
-		}
-	}
+	if (dir >= 0)
+		ended = deal_with(s, pid, pidfd, dir);
 	fd_close(&dir);
 	fd_close(&pidfd);
 	return ended;
@@ -210,6 +203,7 @@ static bool end_if_holder(struct search *s, pid_t pid)
 
 static bool round_once(struct search *s)
 {
+	static const struct holders_names none;
 	DIR *proc = opendir("/proc");
 	struct dirent *de;
 	bool any = false;
@@ -217,27 +211,45 @@ static bool round_once(struct search *s)
 
 	if (!proc)
 		return false;
-	s->found->spared = 0;
+	/* Whoever is still there is met again. */
+	s->found->spared = s->found->left = s->found->stuck = none;
 	while ((de = readdir(proc))) {
 		pid = atoi(de->d_name);
-		if (pid > 0 && end_if_holder(s, pid))
+		if (pid > 0 && look_at(s, pid))
 			any = true;
 	}
 	closedir(proc);
 	return any;
 }
 
-void holders_end(const struct stat *file, const struct holders_spare *spare,
-		 struct holders *holders_r)
+/*
+ * What process 1 runs, or has mapped to run, is what the machine runs on: to
+ * end all that use the C library would be the end of the machine.
+ */
+static bool init_runs_it(const struct search *s)
+{
+	int dir = open("/proc/1", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool runs = dir >= 0 && holds_file(dir, 1, &s->file) == HOLDS_RUNS;
+
+	fd_close(&dir);
+	return runs;
+}
+
+void holders_end(const struct stat *file, enum holders_whom whom,
+		 const struct holders_spare *spare, struct holders *holders_r)
 {
 	struct search s = {
 		.file = {file->st_dev, file->st_ino},
+		.whom = whom,
 		.spare = spare,
 		.found = holders_r,
 	};
 
 	memset(holders_r, 0, sizeof(*holders_r));
 	own_programs(&s);
+	holders_r->init_runs = init_runs_it(&s);
+	if (holders_r->init_runs)
+		s.whom = HOLDERS_NOBODY;
 	for (int i = 0; i < ROUNDS && round_once(&s); i++)
 		;
 }
@@ -245,17 +257,16 @@ void holders_end(const struct stat *file, const struct holders_spare *spare,
 bool holders_is_ours(pid_t pid)
 {
 	struct search s = {0};
-	struct file_id exe;
 	char path[40];
+	bool ours;
+	int dir;
 
 	own_programs(&s);
-	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	if (!identify(AT_FDCWD, path, &exe))
-		return false;
-	for (int i = 0; i < s.owns; i++)
-		if (same_id(&exe, &s.own[i]))
-			return true;
-	return false;
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ours = dir >= 0 && runs_ours(&s, dir);
+	fd_close(&dir);
+	return ours;
 }
 
 /* ---- who opened it ---- */
@@ -300,7 +311,7 @@ bool holders_opener(pid_t pid, int64_t when_ns, char *program, size_t size,
 	*uid_r = -1;
 	/* A start is told in ticks: one of them is the slack. */
 	if (pid <= 0 || proc_identify(pid, &id) < 0 ||
-	    start_real_ns(id.start) > when_ns + 20 * 1000 * 1000)
+	    start_real_ns(id.start) - 20 * 1000 * 1000 > when_ns)
 		return false;
 	if (proc_exe(pid, program, size, &dev, &ino) < 0)
 		program[0] = '\0';

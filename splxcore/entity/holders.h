@@ -12,26 +12,39 @@
 /* Who has a file in use, and who opened it. */
 
 /*
- * Ends (SIGKILL, by pidfd) every process that runs the file, maps it or has
- * it open, known by device and inode through /proc. Never init, never one of
- * `spare`, never one that runs our own programs. Goes round again while it
- * finds new ones, a few times. It takes a while on a busy machine: call it in
- * a child. Opens nothing but /proc.
+ * Ends (SIGKILL, by pidfd) processes that use the file (holds.h), as `whom`
+ * says; nobody when init itself runs it. Never init, a thread of the kernel's,
+ * one of `spare`, or one that runs our own programs. Goes round again while it
+ * finds new ones, a few times. It takes a while on a busy machine: call it in a
+ * child. Opens nothing but /proc.
  */
+enum holders_whom {
+	HOLDERS_RUNNING, /* those that run it, or have it mapped to run */
+	HOLDERS_HOLDING, /* those that have it open or mapped, too */
+	HOLDERS_NOBODY,
+};
 #define HOLDERS_SPARE_MAX (SCOREBOARD_EXEMPT + 8)
 struct holders_spare {
 	pid_t pids[HOLDERS_SPARE_MAX];
 	int count;
 };
+struct holders_names {
+	int count;
+	char text[400]; /* "bash (123), sh (124)", … when there are more */
+};
 struct holders {
-	int ended;
-	int spared;	 /* hold it, and are ours or init */
-	char names[400]; /* "bash (123), sh (124)", … when there are more */
+	bool init_runs; /* so nobody is ended: all that hold it are `left` */
+	struct holders_names ended;
+	/* of the last round: */
+	struct holders_names stuck;  /* were told to end, and have not yet */
+	struct holders_names spared; /* must not be ended; with the reason.
+					Our own programs are not told */
+	struct holders_names left;   /* `whom` leaves them alone */
 };
 /* Core itself, its parent, what the scoreboard names (sb may be NULL). */
 void holders_spare(struct holders_spare *spare, const struct scoreboard *sb);
-void holders_end(const struct stat *file, const struct holders_spare *spare,
-		 struct holders *holders_r);
+void holders_end(const struct stat *file, enum holders_whom whom,
+		 const struct holders_spare *spare, struct holders *holders_r);
 
 /* Does it run one of our own programs (by the program's file)? */
 bool holders_is_ours(pid_t pid);

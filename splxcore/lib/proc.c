@@ -146,6 +146,11 @@ int proc_pidfd(const struct proc_id *id)
 	return fd;
 }
 
+int proc_pidfd_now(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0u);
+}
+
 int proc_signal(int pidfd, int sig)
 {
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0u);

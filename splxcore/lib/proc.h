@@ -31,6 +31,9 @@ bool proc_stopped(const struct proc_id *id);
 bool proc_runs(const struct proc_id *id, const char *program);
 /* pidfd_open(2) with close-on-exec for that very process; -1 when gone. */
 int proc_pidfd(const struct proc_id *id);
+/* The same for whoever has the pid now, also one whose first thread has ended
+ * while others go on. */
+int proc_pidfd_now(pid_t pid);
 /* pidfd_send_signal(2). */
 int proc_signal(int pidfd, int sig);
 

@@ -205,19 +205,6 @@ def test_interceptor_modes_are_switched_at_run_time(suite):
     wait_for(lambda: denied(bad), 10)
 
 
-def test_async_mode_holds_nobody_and_finds_what_is_used(make_suite):
-    s = make_suite(Interceptor="async", FirstAction="quarantine")
-    s.start(wait=False)
-    wait_for(lambda: s.ctl("status", check=False).returncode in (0, 1)
-             and s.health().get("interceptor") == "async", 20)
-    bad = s.infected("bad.com")
-    wait_for(lambda: not bad.exists(), 10)
-    ev = wait_for(lambda: [e for e in s.events()
-                           if e["path"] == str(bad)], 10)
-    assert ev[0]["severity"] == "high"
-    assert s.health()["overall"] == "Partially protected"
-
-
 @pytest.mark.parametrize("action,check", [
     ("quarantine", lambda p: not p.exists()),
     ("delete", lambda p: not p.exists()),

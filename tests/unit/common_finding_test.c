@@ -194,6 +194,8 @@ static void whatever_is_out_of_bounds_is_refused_and_nothing_leaks(void **state)
 	REFUSED(f.denied = 2);
 	REFUSED(f.late = 2);
 	REFUSED(f.pid = -1);
+	REFUSED(f.use = USE_WRITTEN + 1);
+	REFUSED(f.exposed_ns = FINDING_EXPOSED_MAX + 1);
 	REFUSED(f.first_action = ACTION_NONE + 1);
 	REFUSED(f.second_action = 99);
 	REFUSED(memset(f.virus, 'v', sizeof(f.virus)));

@@ -227,6 +227,8 @@ static inline void become_worker(struct worker_setup *s)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+static bool bed_async; /* workers to come are of async mode */
+
 static inline void setup_of(struct worker_setup *s, int slot,
 			    enum slot_role role)
 {
@@ -247,6 +249,7 @@ static inline void setup_of(struct worker_setup *s, int slot,
 		.finding_sock = finding_tx,
 		.master_sock = -1,
 		.log_sock = -1,
+		.async = bed_async,
 	};
 }
 
@@ -322,15 +325,20 @@ static inline bool message_of(int slot, struct work_msg *msg, int *fd_r)
 	return true;
 }
 
-static inline bool next_finding(struct finding *f, int *fd_r)
+static inline bool next_finding_within(struct finding *f, int *fd_r, int ms)
 {
 	struct pollfd p = {.fd = finding_rx, .events = POLLIN};
 	struct err err;
 
 	*fd_r = -1;
-	if (poll(&p, 1, 5000) <= 0)
+	if (poll(&p, 1, ms) <= 0)
 		return false;
 	return finding_recv(finding_rx, f, fd_r, &err) == 1;
+}
+
+static inline bool next_finding(struct finding *f, int *fd_r)
+{
+	return next_finding_within(f, fd_r, 5000);
 }
 
 static inline void expect_finding(struct finding *f)
