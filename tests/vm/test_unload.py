@@ -50,6 +50,7 @@ def test_disarming_lets_go_who_waits(bed, method):
     khm.check(bed, f"""
         serve {method} o readers 1 delay 60000 timeout 60000 \\
             only /wait || fail serve
+        rm -f /wait/f*
         for i in $(seq 16); do
             echo $i >/wait/f$i
             $C open /wait/f$i & waiting="$waiting $!"
@@ -72,7 +73,7 @@ def test_disarming_fails_closed_when_that_is_the_policy(bed, method):
         serve {method} o readers 1 delay 60000 timeout 60000 closed \\
             only /wait ||
             fail serve
-        echo 1 >/wait/f1
+        rm -f /wait/f*; echo 1 >/wait/f1
         $C open /wait/f1 & waiting=$!
         until_status pending 1
         $C disarm || fail disarm
@@ -151,7 +152,7 @@ def test_a_forced_rmmod_waits_and_then_succeeds(bed, method):
     khm.check(bed, f"""
         serve {method} oec readers 1 delay 3000 timeout 60000 \\
             only /wait || fail serve
-        echo 1 >/wait/f1
+        rm -f /wait/f*; echo 1 >/wait/f1
         $C open /wait/f1 & waiting=$!
         sleep 0.5
         rmmod -f splxmod & remover=$!
