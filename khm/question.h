@@ -66,11 +66,11 @@ struct splxmod_question {
 	atomic_t *counted; /* in which number it is counted now */
 	unsigned int waiters;
 	unsigned int deaths;
-	bool taken;	/* by a reader; then the mark is valid */
-	bool timed_out; /* for one of its openers, at least */
+	bool taken;		    /* by a reader; then the mark is valid */
+	bool timed_out;		    /* for one of its openers, at least */
 	unsigned long timed_out_at; /* in jiffies, when that last counted */
-	bool answered;	/* a verdict was written: one */
-	bool ended;	/* read without the lock too */
+	bool answered;		    /* a verdict was written: one */
+	bool ended;		    /* read without the lock too */
 	struct splxmod_cache_mark mark;
 
 	/* home's lock; home is read without it too */

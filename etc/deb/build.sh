@@ -60,7 +60,7 @@ stanza() { # PACKAGE ARCH DEPENDS
 # Scripts of maintainers: NAME.SCRIPT there is DEBIAN/SCRIPT here.
 control_files() { # FOLDER PACKAGE
 	mkdir "$1/DEBIAN"
-	for f in $here/"$2".*; do
+	for f in "$here/$2".*; do
 		script=${f##*.}
 		sed "s/@KHM_VERSION@/$khm/g" "$f" >"$1/DEBIAN/$script"
 		case $script in

@@ -52,6 +52,7 @@ class Machine:
         self.cpus = cpus
         self.disk = disk
         self.extra = list(extra)
+        self.rtc = "utc"  # what its clock begins with
 
     # One thread for all processors: with more, QEMU before 8.1 may go on
     # running the breakpoint that stood where code is changed in place (it
@@ -60,7 +61,7 @@ class Machine:
         return [PROGRAM, "-nodefaults", "-no-user-config", "-display", "none",
                 "-accel", "tcg,thread=single", "-cpu", "max", "-M", "pc",
                 "-m", str(self.memory), "-smp", str(self.cpus),
-                "-no-reboot", "-rtc", "base=utc",
+                "-no-reboot", "-rtc", f"base={self.rtc}",
                 "-kernel", str(self.kernel.image), "-initrd",
                 str(self.initrd), "-append", self.append, *self.extra]
 

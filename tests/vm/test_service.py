@@ -93,34 +93,35 @@ def test_a_rival_spoils_the_stop_and_no_harm_is_done(bed):
     out = bed.check(LIB + """
         service abc start || fail rival
         protects
-        service splx stop >out 2>err; [ $? = 1 ] || fail "status $?"
-        sed 's/^/> /' out; sed 's/^/! /' err
+        service splx stop >said 2>err; [ $? = 1 ] || fail "status $?"
+        sed 's/^/> /' said; sed 's/^/! /' err
         # opens run free at once
         time=$(date +%s%N)
         for _ in 1 2 3 4 5 6 7 8; do cat /root/bad >/dev/null || fail held; done
         [ $((($(date +%s%N) - time) / 1000000)) -lt 4000 ] || fail slow
         [ "$(status state)" = passive ] || fail 'not passive'
-        service splx status >out; [ $? = 3 ] || fail "status says $?"
-        grep -q 'Unload pending' out && grep -q rv_inline out || {
-            cat out; fail 'it does not say so'; }
+        service splx status >said; [ $? = 3 ] || fail "status says $?"
+        grep -q 'Unload pending' said && grep -q rv_inline said || {
+            cat said; fail 'it does not say so'; }
         splxctl health --field operational | grep -qx 'Unload pending' ||
             fail health
         # the very same module is armed again
         before=$(dmesg | grep -c 'splxmod.*loaded')
-        service splx start >out 2>&1 || { cat out; fail start; }
+        service splx start >said 2>&1 || { cat said; fail start; }
         protects
         [ "$(dmesg | grep -c 'splxmod.*loaded')" = $before ] || fail 'loaded anew'
         # when the rival is gone a stop is clean
         service abc stop || fail 'rival stop'
-        service splx stop >out 2>&1 || { cat out; fail stop; }
-        grep -q 'Unloading splx kernel module: *\\[  OK  \\]' out || {
-            cat out; fail 'not unloaded'; }
+        service splx stop >said 2>&1 || { cat said; fail stop; }
+        grep -q 'Unloading splx kernel module: *\\[  OK  \\]' said || {
+            cat said; fail 'not unloaded'; }
         [ ! -d /sys/module/splxmod ] || fail 'still there'""", 400).out
     said = "".join(line[2:] + "\n" for line in out.splitlines()
                    if line.startswith("> "))
     why = re.search(r"with errors\. (.*)", said)[1]
     assert plain(said) == SPOILT.replace("WHY", why)
     assert "rv_inline" in why and "splxctl conflicts" in why
+    assert "service abc stop" in why
     warning = [line for line in out.splitlines() if line.startswith("! ")]
     assert any("rv_inline" in w for w in warning), "no warning before"
 
@@ -143,10 +144,10 @@ def test_module_unload_finishes_what_a_stop_could_not(bed):
 def test_at_the_machines_end_the_module_stays_and_that_is_no_error(bed, level):
     out = bed.check(LIB + f"""
         time=$(date +%s)
-        env -i RUNLEVEL={level} PREVLEVEL=2 /etc/init.d/splx stop >out 2>&1 ||
-            {{ cat out; fail stop; }}
+        env -i RUNLEVEL={level} PREVLEVEL=2 /etc/init.d/splx stop >said 2>&1 ||
+            {{ cat said; fail stop; }}
         [ $(($(date +%s) - time)) -lt 30 ] || fail slow
-        cat out
+        cat said
         [ -d /sys/module/splxmod ] || fail 'unloaded'
         cat /root/bad >/dev/null || fail 'it still blocks'
         service splx start || fail start

@@ -69,9 +69,9 @@ printf 'ScanUser = "61184"\\nLogSyslog = no\\nInclude = {{"/srv"}}\\n' \
 	>/tmp/stage/etc/splx/splx.conf
 mount -t tmpfs t /srv
 export SPLX_ROOT=/tmp/stage
-sh /tmp/stage/etc/init.d/splxcore start >out 2>&1 || {{ cat out; exit 7; }}
-cat out
-grep -q '{words}' out || exit 6
+sh /tmp/stage/etc/init.d/splxcore start >said 2>&1 || {{ cat said; exit 7; }}
+cat said
+grep -q '{words}' said || exit 6
 /tmp/stage/bin/splxctl health --output json >health
 grep -q '"interceptor": "fanotify"' health && grep -q {code} health &&
 	grep -q '{words}' health || {{ cat health; exit 5; }}

@@ -25,6 +25,7 @@ Status: the script's own; 124 it took too long, 125 the kernel panicked, 126
 the machine did not answer in time, 127 it ended without a status."""
 
 import argparse
+import datetime
 import pathlib
 import shutil
 import sys
@@ -78,13 +79,16 @@ class Result:
 class VM:
     """kind "fast" is busybox in memory, "root" a Debian with SysV init.
     frozen: start from a state frozen after the boot. append: for the
-    kernel's command line."""
+    kernel's command line. keep: a disk of its own that lasts over boots,
+    each of them a cold one. ahead: seconds that its clock is before ours."""
 
     def __init__(self, kernel, kind="fast", frozen=True, append="",
-                 memory=None, runlevel=2):
+                 memory=None, runlevel=2, keep=False):
         self.kernel = kernel
         self.kind = kind
-        self.frozen = frozen
+        self.frozen = frozen and not keep
+        self.keep = keep
+        self.ahead = 0
         self._qemu = None
         self._files = {}
         self._runs = 0
@@ -159,9 +163,19 @@ class VM:
             machine.kill()
         shutil.rmtree(folder / "job")
 
+    def _own_disk(self):
+        path = self.folder / "disk.qcow2"
+        return path if path.exists() else self._overlay(path)
+
     def start(self):
         begin = time.monotonic()
-        if self.frozen:
+        now = datetime.datetime.fromtimestamp(time.time() + self.ahead,
+                                              datetime.timezone.utc)
+        self.machine.rtc = f"{now:%Y-%m-%dT%H:%M:%S}" if self.ahead else "utc"
+        if self.keep:
+            self._qemu = self._boot(self.folder, disk=self._own_disk(),
+                                    snapshot=False)
+        elif self.frozen:
             name = f"{self.kernel.version}-{self.kind}-" \
                 + digest(self.machine.identity())
             ice = made("frozen", name, self._freeze)
@@ -188,6 +202,20 @@ class VM:
             pass
         machine.kill()
         return judge.faults(machine.text()[self._judged:])
+
+    def shutdown(self, seconds=300):
+        """Ends it as an administrator does, with all that init scripts stop;
+        what the console says from then on."""
+        if not self._qemu:
+            self.start()
+        machine, self._qemu = self._qemu, None
+        machine.tell("shutdown")
+        ended = machine.wait(seconds)
+        machine.kill()
+        text = machine.text()[self._judged:]
+        assert ended, f"it does not shut down: {judge.excerpt(text)}"
+        assert not judge.faults(text), judge.excerpt(text)
+        return text
 
     def close(self):
         """Ends it and removes its folder, unless the console holds a fault
@@ -251,7 +279,8 @@ class VM:
 
     def _order(self, name, seconds):
         try:
-            self._qemu.tell(f"run {name} {seconds} {time.time():.0f}")
+            self._qemu.tell(f"run {name} {seconds} "
+                            f"{time.time() + self.ahead:.0f}")
             # The agent ends the script; a busy host may delay it.
             answer = self._qemu.hear(seconds * 1.5 + 60)
         except qemu.Gone:
