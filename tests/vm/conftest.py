@@ -63,10 +63,10 @@ def kernel_or_skip(series):
     return _got[series]
 
 
-def machine(series, kind):
+def machine(series, kind, **how):
     try:
         qemu.version()
-        return VM(kernel_or_skip(series), kind)
+        return VM(kernel_or_skip(series), kind, **how)
     except Unavailable as e:
         return skip(series, str(e))
 

@@ -3,7 +3,7 @@
 # in virtual machines; the named kernels in full. Else 6.1, and of the others a
 # smoke test. make check-kasan: the module's tests on a kernel with KASAN,
 # lockdep and leak checks, built when missing (long).
-# `make check` begins none after VM_MINUTES of them; make check-vm takes as
+# `make check` begins none after VM_MINUTES (told as skipped); make check-vm takes as
 # long as it needs.
 KERNELS    =
 SMOKE      =
