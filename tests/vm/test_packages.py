@@ -77,7 +77,10 @@ def test_installed_by_apt_it_protects_and_removed_it_is_gone(bed):
         bad /root/probe && sleep 1
         cat /root/probe >/dev/null || fail 'it still blocks'
         [ ! -e /usr/sbin/splxctl ] || fail 'still there'
-        ls /etc/rc?.d/*splx 2>/dev/null && fail 'links left'
+        # the script stays until a purge, and is no trouble
+        [ -z "$(/etc/init.d/splx start 2>&1)" ] || fail 'not quiet'
+        /etc/init.d/splx stop || fail stop
+        /etc/init.d/splx status; [ $? = 4 ] || fail status
         [ -e /var/lib/splx/splx.db ] && [ -e /etc/splx/splx.conf ] ||
             fail 'more than the programs is gone'
         apt install ./splx_[0-9]*.deb || fail 'install again'
@@ -115,6 +118,7 @@ def test_a_purge_takes_the_data_only_when_told_to(bed):
         apt purge splx 2>&1 || fail purge
         [ -e /var/lib/splx/splx.db ] || fail 'data gone unasked'
         [ ! -e /etc/splx ] || fail 'settings left'
+        ls /etc/rc?.d/*splx 2>/dev/null && fail 'links left'
         apt install ./splx_[0-9]*.deb || fail 'install again'
         echo splx splx/purge-data boolean true | debconf-set-selections
         apt purge splx || fail purge
