@@ -153,8 +153,9 @@ class TestOne:
                     ("HookMethod", "auto", "khm", "fsnotify"),
                     ("HookMethod", "ftrace", "khm", "ftrace")]:
                 one.ctl("config", "set", key, value, seconds=120)
-                h = served_by(one, name)
-                assert (h["hook"] or {}).get("method") == method
+                served_by(one, name)
+                wait_for(lambda: (one.health()["hook"] or {}).get("method")
+                         == method, 10)
         assert p.tries > 20 and p.passed == 0
 
     def test_fanotify_has_no_marks_while_the_module_serves(self, one):
