@@ -57,8 +57,12 @@ def reasons(suite):
 
 
 def served_by(suite, name, seconds=30):
-    wait_for(lambda: suite.health().get("interceptor") == name, seconds)
-    return suite.health()
+    with contextlib.suppress(AssertionError):
+        wait_for(lambda: suite.health().get("interceptor") == name, seconds)
+    h = suite.health()
+    assert h["interceptor"] == name, "; ".join(
+        i["text"] for i in h["health_issues"])
+    return h
 
 
 class Prober:
