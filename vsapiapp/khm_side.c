@@ -33,6 +33,7 @@ struct khm_side {
 	bool there; /* INHERIT_KHM is the device */
 	int lock;   /* khm_lock(), where the supervisor does not have it */
 	bool readers;
+	bool coming;
 	enum status_code code; /* why it is not there */
 	struct err why;
 	bool armed;
@@ -154,7 +155,7 @@ void khm_side_attach(struct khm_side *side)
 void khm_side_detach(struct khm_side *side)
 {
 	/* Something has to stand there, and nothing need be opened for it. */
-	if (!side->there || dup2(STDIN_FILENO, INHERIT_KHM) < 0)
+	if (!side->there || side->coming || dup2(STDIN_FILENO, INHERIT_KHM) < 0)
 		return;
 	side->there = false;
 	side->armed = false;
@@ -170,6 +171,11 @@ int khm_side_device(const struct khm_side *side, enum status_code *code_r,
 		return INHERIT_KHM;
 	*err = side->why;
 	return -1;
+}
+
+void khm_side_coming(struct khm_side *side, bool comes)
+{
+	side->coming = comes;
 }
 
 void khm_side_readers(struct khm_side *side, bool have)

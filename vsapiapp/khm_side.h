@@ -28,8 +28,11 @@ void khm_side_exempt(struct khm_side *side, pid_t pid);
 /* Before a new line of workers: looks again for a device that was not there. */
 void khm_side_attach(struct khm_side *side);
 /* Lets go of the device while another rung serves, so that the module can be
- * unloaded. */
+ * unloaded; not while a line comes that needs it. */
 void khm_side_detach(struct khm_side *side);
+/* A line to come has readers: until it serves or is given up the device is
+ * kept, whatever the settings want that are still in force. */
+void khm_side_coming(struct khm_side *side, bool comes);
 /* The device, -1: there is none, and why. */
 int khm_side_device(const struct khm_side *side, enum status_code *code_r,
 		    struct err *err);

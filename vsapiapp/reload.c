@@ -62,6 +62,7 @@ static void abandon(struct master *m)
 	struct gen *gen = m->next.gen;
 
 	m->next.gen = NULL;
+	khm_side_coming(m->khm, false);
 	settings_free(&m->incoming);
 	apply_limits(m, m->settings->conf, m->line.khm);
 	remember_configure(m->remember, m->settings->conf);
@@ -155,6 +156,7 @@ static void start_filling(struct master *m)
 	m->next.epoch = epoch_of(m, m->next.gen);
 	m->next.async = kind && kind->async;
 	m->next.khm = kind == &interceptor_khm;
+	khm_side_coming(m->khm, m->next.khm);
 	apply_limits(m, next_conf(m), m->next.khm);
 	enter(m, RELOAD_FILLING);
 	slots_fill(m->slots, &m->next);
@@ -304,6 +306,7 @@ static void switch_over(struct master *m)
 	/* The numbers tell whoever asked for the change that it holds: so what
 	 * it protects is marked by then, and nobody judges by the old. */
 	khm_side_readers(m->khm, m->line.khm);
+	khm_side_coming(m->khm, false);
 	armed = master_arm(m) == 0;
 	slots_drain_others(m->slots, &m->line);
 	atomic_store(&m->sb->pattern_id, gen_pattern_id(m->line.gen));

@@ -162,6 +162,31 @@ class TestOne:
                          == method, 10)
         assert p.tries > 20 and p.passed == 0
 
+    def test_mounts_meanwhile_keep_no_rung_from_being_taken(self, one,
+                                                            tmp_path):
+        """With each the settings in force are gone by once more, while those
+        to come are on their way."""
+        enough = threading.Event()
+
+        def mounts():
+            while not enough.is_set():
+                mount("t", tmp_path, "tmpfs", 0, "size=1M")
+                time.sleep(0.1)
+                umount(tmp_path)
+                time.sleep(0.1)
+        thread = threading.Thread(target=mounts)
+        thread.start()
+        try:
+            for _ in range(4):
+                one.ctl("config", "set", "Interceptor", "fanotify",
+                        seconds=120)
+                served_by(one, "fanotify")
+                one.ctl("config", "set", "Interceptor", "khm", seconds=120)
+                served_by(one, "khm", 5)
+        finally:
+            enough.set()
+            thread.join()
+
     def test_fanotify_has_no_marks_while_the_module_serves(self, one):
         one.ctl("config", "set", "Interceptor", "fanotify")
         served_by(one, "fanotify")
