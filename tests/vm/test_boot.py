@@ -84,6 +84,7 @@ def test_the_case_from_the_first_boot_to_the_last(own):
     names = order_of(own)
     assert names.index("abc") < names.index("splx")
     # down, where nobody unloads anything, and up again
+    own.check("service splx status && cat /run/splx/entity.pid", 60)
     said = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", " ", own.shutdown())
     down = said[said.index("Shutting down Splx"):]
     assert re.search(r"Shutting down entity: +\[ +OK +\]", down), down
