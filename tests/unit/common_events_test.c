@@ -30,7 +30,7 @@ static void columns_belong_to_the_kind_of_their_row(void **state)
 
 	assert_string_equal(virus->columns[0].name, "virus");
 	assert_string_equal(virus->columns[virus->column_count - 1].name,
-			    "job");
+			    "exposure_ms");
 	assert_string_equal(audit->columns[0].name, "uid");
 	assert_int_equal(audit->column_count, 4);
 	assert_int_equal(events_column_find(virus, "pid")->type,

@@ -77,14 +77,14 @@ static void a_grammar_is_split_into_its_arguments(void **state)
 {
 	struct verb_arg args[VERB_ARGS_MAX];
 
-	assert_int_equal(verbs_grammar(find("scan"), args, VERB_ARGS_MAX), 6);
+	assert_int_equal(verbs_grammar(find("scan"), args, VERB_ARGS_MAX), 7);
 	assert_string_equal(args[0].name, "path");
-	assert_true(args[0].required && args[0].repeats && !args[0].option);
-	assert_string_equal(args[1].name, "action");
-	assert_string_equal(args[1].value, "ACTION");
-	assert_true(args[1].option && !args[1].required);
-	assert_string_equal(args[3].name, "no-exclusions");
-	assert_string_equal(args[3].value, "");
+	assert_true(!args[0].required && args[0].repeats && !args[0].option);
+	assert_string_equal(args[2].name, "action");
+	assert_string_equal(args[2].value, "ACTION");
+	assert_true(args[2].option && !args[2].required);
+	assert_string_equal(args[4].name, "no-exclusions");
+	assert_string_equal(args[4].value, "");
 	assert_int_equal(verbs_grammar(find("diagnose"), args, 1), 1);
 	assert_string_equal(args[0].name, "file");
 	assert_false(args[0].required);
@@ -136,7 +136,7 @@ static void a_slip_is_told_the_nearest_command(void **state)
 	assert_string_equal(
 		verbs_nearest(2, WORDS("config", "xyzzy"), out, sizeof(out)),
 		"config show, get, set, reset, check, reload, "
-		"sample");
+		"sample, merge");
 	assert_null(verbs_nearest(1, WORDS("xyzzy"), out, sizeof(out)));
 	assert_null(verbs_nearest(0, NULL, out, sizeof(out)));
 }

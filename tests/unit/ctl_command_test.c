@@ -228,7 +228,7 @@ static void help_is_had_by_verb_by_noun_and_in_the_middle(void **state)
 	assert_non_null(strstr(out, "quarantine list [--virus=TEXT]"));
 	assert_null(strstr(out, "quarantine purge"));
 	assert_int_equal(run("scan -h /tmp"), 0);
-	assert_non_null(strstr(out, "splxctl scan PATH..."));
+	assert_non_null(strstr(out, "splxctl scan [PATH...]"));
 	assert_int_equal(run("help nonsense"), 2);
 }
 
