@@ -120,6 +120,11 @@ struct khm_side *khm_side_new(struct scoreboard *sb)
 		else
 			side->why = why;
 	}
+	/* That was the last try. Whether it holds now the scoreboard says. */
+	if (side->code == STATUS_LOCKED) {
+		side->code = STATUS_MODULE_UNLOADED;
+		err_set(&side->why, 0, "the module is not loaded");
+	}
 	return side;
 }
 

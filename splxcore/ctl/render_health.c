@@ -73,12 +73,21 @@ void health_render(json_t *data)
 		{"reason", "REASON", OUTPUT_TEXT},
 	};
 
+	static const struct output_column lock[] = {
+		{"kind", "KIND", OUTPUT_TEXT},
+		{"time", "TIME", OUTPUT_TIME},
+		{"age_s", "AGE", OUTPUT_S},
+		{"kernel", "KERNEL", OUTPUT_TEXT},
+	};
+
 	output_pairs(stdout, data, state, N(state), false);
 	section(data, "health_issues", "Issues", issues, N(issues));
 	section(data, "conflicting_applications", "Conflicting applications",
 		reasons, N(reasons));
 	section(data, "reasons", "Why no better interceptor", reasons,
 		N(reasons));
+	section(json_object_get(data, "load_lock"), "entries", "Load lock",
+		lock, N(lock));
 	section(data, "coverage", "File systems", coverage, N(coverage));
 	show_processes(data);
 }

@@ -196,7 +196,11 @@ static bool check_master(const struct core *core, struct report *r,
 		degraded(r, STATUS_SCANNER_STALLED, "vsapiapp",
 			 "vsapiapp (process %d) does not answer: %s",
 			 (int)p.id.pid, why_silent(&p));
-	if (state != MASTER_READY && w->front == 0)
+	/* Workers that are there before anything is armed protect nobody;
+	 * those of a master that was killed do. */
+	if (state != MASTER_READY &&
+	    (w->front == 0 ||
+	     atomic_load(&core->sb->interceptor) == INTERCEPTOR_NONE))
 		health_issue(r, STATUS_STARTING, "vsapiapp", "%s",
 			     status_text(STATUS_STARTING));
 	return state == MASTER_READY;

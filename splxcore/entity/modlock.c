@@ -125,14 +125,16 @@ static void enter(struct core *core, enum modlock_state state,
 	publish(core, told[state]);
 	if (state == before)
 		return;
-	if (state == MODLOCK_HOLDS)
+	if (state == MODLOCK_HOLDS) {
 		core_event(core, "high", "interceptor", STATUS_LOCKED,
 			   "the kernel module is held back: %s",
 			   loadlock_text(&ml->st, now, &policy, text,
 					 sizeof(text)));
-	else if (before == MODLOCK_HOLDS)
+	} else if (before == MODLOCK_HOLDS) {
+		khm_unlocked();
 		core_event(core, "info", "interceptor", STATUS_OK,
 			   "the kernel module is not held back any more");
+	}
 }
 
 /* ---- the file ---- */

@@ -173,6 +173,18 @@ static void a_dead_master_with_living_workers_is_degraded_only(void **state)
 		      STATUS_SCANNER_GONE);
 }
 
+static void workers_before_anything_is_armed_protect_nobody(void **state)
+{
+	struct world *w = *state;
+
+	atomic_store(&w->sb->master_state, MASTER_STARTING);
+	atomic_store(&w->sb->interceptor, INTERCEPTOR_NONE);
+	assert_health(w, "Unprotected", "Functional", STATUS_STARTING);
+	/* but those of a master before this one go on */
+	atomic_store(&w->sb->interceptor, INTERCEPTOR_FANOTIFY);
+	assert_health(w, "Protected", "Functional", 0);
+}
+
 static void a_dead_master_without_workers_is_unprotected(void **state)
 {
 	struct world *w = *state;
@@ -499,6 +511,7 @@ int main(void)
 		T(a_suite_in_order_is_protected_functional_and_healthy),
 		T(a_stopped_vsapiapp_is_unprotected_and_stopped),
 		T(a_dead_master_with_living_workers_is_degraded_only),
+		T(workers_before_anything_is_armed_protect_nobody),
 		T(a_dead_master_without_workers_is_unprotected),
 		T(a_master_without_beats_is_told_as_stalled),
 		T(a_supervisor_without_beats_is_told_and_costs_no_protection),
