@@ -2,6 +2,7 @@
 """The suites that a test starts; a test that hangs ends by the alarm, they by
 their own watchdog."""
 
+import contextlib
 import os
 import sys
 
@@ -9,7 +10,18 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+import contain  # noqa: E402
 from suite import INTERCEPTOR, Suite  # noqa: E402
+
+
+def pytest_cmdline_main(config):
+    """With the module the machine is a virtual one, and its pids are the
+    kernel's."""
+    if os.geteuid() == 0 and INTERCEPTOR != "khm" \
+            and not config.option.collectonly:
+        with contextlib.suppress(OSError):  # not allowed: some are skipped
+            contain.enter()
+
 
 def alone():
     """There is one kernel module in a machine, for one suite at a time."""

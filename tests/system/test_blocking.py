@@ -318,21 +318,19 @@ def test_a_thousand_openers_at_once_are_all_answered_rightly(shared):
     assert [p.wait(60) for p in procs] == [0] * 8
 
 
-def test_many_openers_of_one_unknown_file_cause_one_scan(shared):
-    big = shared.dir / "one-scan.bin"
+def test_many_openers_of_one_unknown_file_cause_one_scan(make_suite):
+    # opens alone: no scan of what was written is under way beside them
+    s = make_suite(FirstAction="deny", RealtimeScan="2").start()
+    big = s.dir / "one-scan.bin"
     big.write_bytes(os.urandom(8 << 20))
-    # its close-after-write scan must be over first, and forgotten
-    wait_for(lambda: shared.counters()["closeEvents"] > 0, 10)
-    time.sleep(2)
-    os.utime(big, (1, 1))
-    time.sleep(0.1)  # just changed it would be scanned for the later ones
-    before = shared.counters()["scans"]
+    time.sleep(1)  # just changed it would be scanned for each
+    before = s.counters()["scans"]
     procs = [subprocess.Popen(["cat", str(big)], stdout=subprocess.DEVNULL)
              for _ in range(12)]
     assert all(p.wait(60) == 0 for p in procs)
-    wait_for(lambda: shared.counters()["scans"] > before, 5)
-    time.sleep(0.1)  # counted behind the answer
-    assert shared.counters()["scans"] - before == 1
+    wait_for(lambda: s.counters()["scans"] > before, 10)
+    time.sleep(1)  # counted behind the answer
+    assert s.counters()["scans"] - before == 1
 
 
 def test_special_files_hang_nobody(shared):
