@@ -5,15 +5,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "lib/mounts.h"
+#include "lib/procmaps.h"
 #include "lib/str.h"
 #include "lib/vec.h"
 
@@ -177,26 +176,20 @@ static int take(struct inuse *u, const char *link)
 
 /* ---- one process ---- */
 
-/*
- * One line of /proc/PID/maps (proc(5)): "from-to perms offset major:minor
- * inode path". Non-zero ends the walk.
- */
+/* One line of its maps. Non-zero ends the walk. */
 static int take_mapping(struct inuse *u, const char *line)
 {
-	unsigned int major, minor;
-	char link[LINK_MAX], perms[8];
-	uint64_t from, to, ino;
+	char name[PROCMAP_NAME_MAX], link[LINK_MAX];
+	struct procmap m;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*x %x:%x %" SCNu64,
-		   &from, &to, perms, &major, &minor, &ino) != 6)
-		return 0;
-	if (!ino || !strchr(perms, 'x') || !is_wanted(u, makedev(major, minor)))
+	if (!procmap_parse(line, &m) || !m.exec || !is_wanted(u, m.dev))
 		return 0;
 	/* Most libraries were another process's before. */
-	if (!set_add(&u->mappings, makedev(major, minor), ino))
+	if (!set_add(&u->mappings, m.dev, m.ino))
 		return 0;
-	snprintf(link, sizeof(link), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64,
-		 (int)u->pid, from, to);
+	procmap_name(&m, name);
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%s", (int)u->pid,
+		 name);
 	return take(u, link);
 }
 
