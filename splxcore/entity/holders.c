@@ -151,6 +151,24 @@ static bool has_ended(int pidfd)
 	return poll(&p, 1, END_WAIT_MS) > 0;
 }
 
+static bool to_be_ended(const struct search *s, enum holds how)
+{
+	return (s->whom == HOLDERS_RUNNING && how == HOLDS_RUNS) ||
+	       (s->whom == HOLDERS_HOLDING && how >= HOLDS_OPEN);
+}
+
+/* How many there are, and would be ended; ends none. */
+static bool count(struct search *s, pid_t pid, int pidfd, int dir)
+{
+	(void)pidfd;
+	if (is_kernel_thread(dir) || runs_ours(s, dir))
+		return false;
+	s->found->processes++;
+	if (to_be_ended(s, holds_file(dir, pid, &s->file)))
+		s->found->users++;
+	return false;
+}
+
 /* True when one was ended: then another round looks for its children. */
 static bool deal_with(struct search *s, pid_t pid, int pidfd, int dir)
 {
@@ -161,13 +179,16 @@ static bool deal_with(struct search *s, pid_t pid, int pidfd, int dir)
 	/* We hold it ourselves, to examine it and to do this. */
 	if (how == HOLDS_NOT || pid == getpid() || runs_ours(s, dir))
 		return false;
+	if (how == HOLDS_UNKNOWN) {
+		note(&h->unseen, dir, pid, NULL);
+		return false;
+	}
 	why = why_spared(s, pid, dir);
 	if (why) {
 		note(&h->spared, dir, pid, why);
 		return false;
 	}
-	if (s->whom == HOLDERS_NOBODY ||
-	    (s->whom == HOLDERS_RUNNING && how != HOLDS_RUNS)) {
+	if (!to_be_ended(s, how)) {
 		note(&h->left, dir, pid, NULL);
 		return false;
 	}
@@ -181,7 +202,9 @@ static bool deal_with(struct search *s, pid_t pid, int pidfd, int dir)
 	return false;
 }
 
-static bool look_at(struct search *s, pid_t pid)
+typedef bool visit(struct search *s, pid_t pid, int pidfd, int dir);
+
+static bool look_at(struct search *s, pid_t pid, visit *verb)
 {
 	char path[32];
 	bool ended = false;
@@ -195,15 +218,14 @@ static bool look_at(struct search *s, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0)
-		ended = deal_with(s, pid, pidfd, dir);
+		ended = verb(s, pid, pidfd, dir);
 	fd_close(&dir);
 	fd_close(&pidfd);
 	return ended;
 }
 
-static bool round_once(struct search *s)
+static bool all_processes(struct search *s, visit *verb)
 {
-	static const struct holders_names none;
 	DIR *proc = opendir("/proc");
 	struct dirent *de;
 	bool any = false;
@@ -211,15 +233,23 @@ static bool round_once(struct search *s)
 
 	if (!proc)
 		return false;
-	/* Whoever is still there is met again. */
-	s->found->spared = s->found->left = s->found->stuck = none;
 	while ((de = readdir(proc))) {
 		pid = atoi(de->d_name);
-		if (pid > 0 && look_at(s, pid))
+		if (pid > 0 && look_at(s, pid, verb))
 			any = true;
 	}
 	closedir(proc);
 	return any;
+}
+
+static bool round_once(struct search *s)
+{
+	static const struct holders_names none;
+	struct holders *h = s->found;
+
+	/* Whoever is still there is met again. */
+	h->spared = h->left = h->stuck = h->unseen = none;
+	return all_processes(s, deal_with);
 }
 
 /*
@@ -248,7 +278,10 @@ void holders_end(const struct stat *file, enum holders_whom whom,
 	memset(holders_r, 0, sizeof(*holders_r));
 	own_programs(&s);
 	holders_r->init_runs = init_runs_it(&s);
-	if (holders_r->init_runs)
+	all_processes(&s, count);
+	holders_r->too_many = holders_r->users >= HOLDERS_FEW &&
+			      holders_r->users > holders_r->processes / 2;
+	if (holders_r->init_runs || holders_r->too_many)
 		s.whom = HOLDERS_NOBODY;
 	for (int i = 0; i < ROUNDS && round_once(&s); i++)
 		;

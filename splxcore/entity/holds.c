@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/fdutil.h"
+#include "lib/procmaps.h"
 
 bool holds_identify(int dir, const char *name, struct file_id *id_r)
 {
@@ -39,81 +40,67 @@ static bool is_at(int dir, const char *name, const struct file_id *file)
 	return holds_identify(dir, name, &id) && holds_same(&id, file);
 }
 
-static bool has_open(int task, const struct file_id *file)
+/* Of what could not be opened there. */
+static enum holds unseen(void)
+{
+	return errno == EACCES || errno == EPERM ? HOLDS_UNKNOWN : HOLDS_NOT;
+}
+
+static enum holds has_open(int task, const struct file_id *file)
 {
 	int fd = openat(task, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum holds how = fd < 0 ? unseen() : HOLDS_NOT;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *de;
-	bool found = false;
 
 	if (!d) {
 		fd_close(&fd);
-		return false;
+		return how;
 	}
-	while (!found && (de = readdir(d)))
-		found = de->d_name[0] != '.' &&
-			is_at(dirfd(d), de->d_name, file);
+	while (how == HOLDS_NOT && (de = readdir(d)))
+		if (de->d_name[0] != '.' && is_at(dirfd(d), de->d_name, file))
+			how = HOLDS_OPEN;
 	closedir(d);
-	return found;
+	return how;
 }
 
 /* ---- mappings ---- */
-
-struct mapping {
-	unsigned long from, to;
-	char perms[5];
-	struct file_id id; /* as the line tells it */
-};
-
-static bool read_mapping(const char *line, struct mapping *m)
-{
-	unsigned int major, minor;
-	unsigned long ino;
-
-	if (sscanf(line, "%lx-%lx %4s %*x %x:%x %lu", &m->from, &m->to,
-		   m->perms, &major, &minor, &ino) != 6 ||
-	    (!ino && !strchr(line, '/')))
-		return false;
-	m->id.dev = makedev(major, minor);
-	m->id.ino = ino;
-	return true;
-}
 
 /*
  * What stands in the line is the file system's number of the inode's, which
  * is not everywhere the one that stat(2) tells: the link is asked where there
  * is one.
  */
-static bool is_mapped_there(int map_files, const struct mapping *m,
+static bool is_mapped_there(int map_files, const struct procmap *m,
 			    const struct file_id *file)
 {
-	char name[48];
+	char name[PROCMAP_NAME_MAX];
 
 	if (map_files < 0)
-		return holds_same(&m->id, file);
-	snprintf(name, sizeof(name), "%lx-%lx", m->from, m->to);
+		return m->dev == file->dev && m->ino == file->ino;
+	procmap_name(m, name);
 	return is_at(map_files, name, file);
 }
 
 static enum holds has_mapped(int task, const struct file_id *file)
 {
 	int fd = openat(task, "maps", O_RDONLY | O_CLOEXEC);
+	enum holds how = fd < 0 ? unseen() : HOLDS_NOT;
 	int map_files =
 		openat(task, "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
-	enum holds how = HOLDS_NOT;
-	struct mapping m;
+	struct procmap m;
 	char *line = NULL;
 	size_t size = 0;
 
 	if (!in)
 		fd_close(&fd);
 	while (in && how != HOLDS_RUNS && getline(&line, &size, in) > 0) {
-		if (!read_mapping(line, &m) ||
-		    (how == HOLDS_OPEN && m.perms[2] != 'x') ||
+		if (!procmap_parse(line, &m) ||
+		    (how == HOLDS_OPEN && !m.exec) ||
 		    !is_mapped_there(map_files, &m, file))
 			continue;
-		how = m.perms[2] == 'x' ? HOLDS_RUNS : HOLDS_OPEN;
+		how = m.exec ? HOLDS_RUNS : HOLDS_OPEN;
 	}
 	free(line);
 	if (in)
@@ -126,14 +113,15 @@ static enum holds has_mapped(int task, const struct file_id *file)
 
 static enum holds task_holds(int task, const struct file_id *file)
 {
-	enum holds how;
+	enum holds how, open;
 
 	if (is_at(task, "exe", file))
 		return HOLDS_RUNS;
 	how = has_mapped(task, file);
-	if (how == HOLDS_NOT && has_open(task, file))
-		how = HOLDS_OPEN;
-	return how;
+	if (how >= HOLDS_OPEN)
+		return how;
+	open = has_open(task, file);
+	return open > how ? open : how;
 }
 
 static bool shares(pid_t a, pid_t b, int what)

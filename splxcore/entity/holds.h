@@ -13,8 +13,9 @@ struct file_id {
 
 enum holds {
 	HOLDS_NOT,
-	HOLDS_OPEN, /* it has it open, or mapped as data */
-	HOLDS_RUNS, /* it is its program, or mapped to be executed */
+	HOLDS_UNKNOWN, /* not seen, but it may not be looked at in full */
+	HOLDS_OPEN,    /* it has it open, or mapped as data */
+	HOLDS_RUNS,    /* it is its program, or mapped to be executed */
 };
 
 /*

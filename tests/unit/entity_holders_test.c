@@ -278,6 +278,48 @@ static void ours_are_spared_and_it_is_told(void **state)
 	put_down(pid);
 }
 
+/* What most processes use is the machine's own. */
+static void most_of_the_machine_is_never_ended(void **state)
+{
+	pid_t users[HOLDERS_FEW], others[HOLDERS_FEW];
+
+	(void)state;
+	for (int i = 0; i < HOLDERS_FEW; i++)
+		users[i] = start(other, "map-exec");
+	search(HOLDERS_RUNNING, 0);
+	assert_true(found.too_many);
+	assert_int_equal(found.users, HOLDERS_FEW);
+	assert_int_equal(found.processes, HOLDERS_FEW);
+	assert_int_equal(found.ended.count, 0);
+	assert_int_equal(found.left.count, HOLDERS_FEW);
+	for (int i = 0; i < HOLDERS_FEW; i++)
+		assert_true(lives(users[i]));
+	/* as many, but not most of all */
+	for (int i = 0; i < HOLDERS_FEW; i++)
+		others[i] = start(other, "run");
+	search(HOLDERS_RUNNING, 0);
+	assert_false(found.too_many);
+	assert_int_equal(found.ended.count, HOLDERS_FEW);
+	for (int i = 0; i < HOLDERS_FEW; i++) {
+		put_down(users[i]);
+		put_down(others[i]);
+	}
+}
+
+static void a_few_are_ended_though_nobody_else_is_there(void **state)
+{
+	pid_t pids[HOLDERS_FEW - 1];
+
+	(void)state;
+	for (int i = 0; i < HOLDERS_FEW - 1; i++)
+		pids[i] = start(other, "open");
+	search(HOLDERS_HOLDING, 0);
+	assert_false(found.too_many);
+	assert_int_equal(found.ended.count, HOLDERS_FEW - 1);
+	for (int i = 0; i < HOLDERS_FEW - 1; i++)
+		assert_false(lives(pids[i]));
+}
+
 /* As soon as process 1 is the one in its role. */
 static void await_process_1(const char *program)
 {
@@ -368,20 +410,54 @@ static void what_process_1_runs_ends_nobody(void **state)
 
 static void many_are_all_ended_and_the_names_are_cut(void **state)
 {
-	pid_t pids[40];
+	pid_t pids[40], others[40];
 
 	(void)state;
-	for (int i = 0; i < 40; i++)
+	for (int i = 0; i < 40; i++) {
 		pids[i] = start(other, "open");
+		others[i] = start(other, "bystander");
+	}
 	search(HOLDERS_HOLDING, 0);
 	assert_int_equal(found.ended.count, 40);
-	for (int i = 0; i < 40; i++)
+	for (int i = 0; i < 40; i++) {
 		assert_false(lives(pids[i]));
+		put_down(others[i]);
+	}
 	assert_true(strlen(found.ended.text) < sizeof(found.ended.text));
 	assert_true(str_ends(found.ended.text, "…"));
 	assert_ptr_equal(strstr(found.ended.text, "…"),
 			 found.ended.text + strlen(found.ended.text) -
 				 strlen("…"));
+}
+
+/* Its end tells what is not as it must be; it has no say in the group's. */
+static int look_without_privilege(pid_t holder)
+{
+	struct holders_spare spare = {0};
+	char text[32];
+	struct stat st;
+
+	if (stat(file, &st) || setresuid(65534, 65534, 65534))
+		return 2;
+	holders_end(&st, HOLDERS_HOLDING, &spare, &found);
+	snprintf(text, sizeof(text), "(%d)", (int)holder);
+	return found.ended.count || !strstr(found.unseen.text, text);
+}
+
+static void who_may_not_be_looked_at_is_told(void **state)
+{
+	pid_t holder = start(other, "open"), pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0)
+		_exit(look_without_privilege(holder));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(lives(holder));
+	search(HOLDERS_NOBODY, 0);
+	assert_int_equal(found.unseen.count, 0);
+	put_down(holder);
 }
 
 static void nobody_is_nobody(void **state)
@@ -436,7 +512,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ours_are_spared_and_it_is_told),
 		cmocka_unit_test(process_1_is_spared_and_it_is_told),
 		cmocka_unit_test(what_process_1_runs_ends_nobody),
+		cmocka_unit_test(most_of_the_machine_is_never_ended),
+		cmocka_unit_test(a_few_are_ended_though_nobody_else_is_there),
 		cmocka_unit_test(many_are_all_ended_and_the_names_are_cut),
+		cmocka_unit_test(who_may_not_be_looked_at_is_told),
 		cmocka_unit_test(nobody_is_nobody),
 	};
 
