@@ -34,7 +34,7 @@ static const char *what_is_wrong(const struct finding *f, ssize_t len)
 		return "magic";
 	if (f->version != FINDING_VERSION)
 		return "version";
-	if (f->source > SOURCE_SCHEDULED)
+	if (f->source >= SOURCE_COUNT)
 		return "source";
 	if (f->verdict > VERDICT_ERROR)
 		return "verdict";

@@ -31,7 +31,7 @@ struct scanjob_request {
 	uint32_t kind;	       /* enum scanjob_kind */
 	uint64_t id;	       /* the client's, never 0 */
 	uint32_t flags;	       /* SCANJOB_* */
-	uint32_t source;       /* SOURCE_MANUAL or SOURCE_SCHEDULED */
+	uint32_t source;       /* SOURCE_MANUAL, _SCHEDULED or _IN_USE */
 	uint32_t first_action; /* ACTION_NONE: report alone */
 	uint32_t second_action;
 	char path[4096]; /* for people */

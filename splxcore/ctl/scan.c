@@ -311,8 +311,11 @@ static int set_actions(struct scan *s)
 {
 	const char *action = ctl_arg(s->ctl, "action");
 
-	s->first_action = conf_action(s->conf, "ManualFirstAction");
-	s->second_action = conf_action(s->conf, "ManualSecondAction");
+	/* What runs is dealt with as if it began now. */
+	s->first_action = conf_action(s->conf, s->in_use ? "FirstAction"
+							 : "ManualFirstAction");
+	s->second_action = conf_action(
+		s->conf, s->in_use ? "SecondAction" : "ManualSecondAction");
 	if (!action)
 		return 0;
 	s->first_action = action_parse(action);
@@ -413,9 +416,9 @@ static int run_scan(struct scan *s)
 	bool stay = ctl_flag(s->ctl, "stay");
 	struct err err = {0};
 
-	s->client = scanclient_open(paths()->scan_sock, SOURCE_MANUAL,
-				    s->first_action, s->second_action, on_reply,
-				    s, &err);
+	s->client = scanclient_open(
+		paths()->scan_sock, s->in_use ? SOURCE_IN_USE : SOURCE_MANUAL,
+		s->first_action, s->second_action, on_reply, s, &err);
 	if (!s->client && status_is_stopped()) {
 		ctl_complain("splx is not running: service splx start");
 		return CTL_ERROR;

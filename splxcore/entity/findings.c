@@ -219,11 +219,12 @@ static void job_pass(struct job *job)
 
 /* ---- holders ---- */
 
-static bool is_async(const struct job *job)
+/* Then whoever uses it got it without waiting for a verdict. */
+static bool was_not_held(const struct job *job)
 {
 	const struct scoreboard *sb = job->fs->setup.sb;
 
-	if (job->f.source == SOURCE_ASYNC)
+	if (job->f.source == SOURCE_ASYNC || job->f.source == SOURCE_IN_USE)
 		return true;
 	return sb && job->f.source <= SOURCE_CLOSE &&
 	       atomic_load(&sb->interceptor) == INTERCEPTOR_ASYNC;
@@ -258,6 +259,21 @@ static void holders_run(void *arg, void *result)
 		holders_end(&st, whom_to_end(job), &spare, result);
 }
 
+static void note_left(struct job *job, const struct holders *h)
+{
+	if (h->too_many)
+		attrs_note(
+			&job->notes,
+			"nobody was ended, as %d of %d processes use it: end "
+			"them by hand, or restart the machine",
+			h->users, h->processes);
+	attrs_note(&job->notes, "left alone %s, and holds it: %s",
+		   h->init_runs	 ? "as process 1 runs it"
+		   : h->too_many ? "as they are too many"
+				 : "by AsyncEndProcesses",
+		   h->left.text);
+}
+
 /* `last`: nothing more is done, so whoever is left uses it on. */
 static void note_holders(struct job *job, const struct holders *h, bool last)
 {
@@ -278,10 +294,10 @@ static void note_holders(struct job *job, const struct holders *h, bool last)
 		attrs_note(&job->notes, "must not be ended, and holds it: %s",
 			   h->spared.text);
 	if (h->left.count)
-		attrs_note(&job->notes, "left alone %s, and holds it: %s",
-			   h->init_runs ? "as process 1 runs it"
-					: "by AsyncEndProcesses",
-			   h->left.text);
+		note_left(job, h);
+	if (h->unseen.count)
+		attrs_note(&job->notes, "could not be looked at: %s",
+			   h->unseen.text);
 }
 
 /* Async: how long it could be used, until now. */
@@ -357,7 +373,7 @@ static void on_action(const struct action_result *result, void *arg)
 	if (result->detail[0])
 		attrs_note(&job->notes, "%s", result->detail);
 	note_exposure(job);
-	if (is_async(job) && result->done != ACTION_PASS &&
+	if (was_not_held(job) && result->done != ACTION_PASS &&
 	    result->done != ACTION_NONE &&
 	    start_child(job, holders_run, on_holders_after,
 			sizeof(struct holders)))
@@ -386,7 +402,7 @@ static void job_act(struct job *job)
 /* The file is infected, is what was scanned, and has no pass. */
 static void job_confirmed(struct job *job)
 {
-	if (is_async(job) && job->first != ACTION_PASS &&
+	if (was_not_held(job) && job->first != ACTION_PASS &&
 	    job->first != ACTION_NONE && whom_to_end(job) != HOLDERS_NOBODY &&
 	    start_child(job, holders_run, on_holders_before,
 			sizeof(struct holders)))
@@ -543,7 +559,8 @@ static void pump(struct findings *fs)
 
 static bool by_client(const struct finding *f)
 {
-	return f->source == SOURCE_MANUAL || f->source == SOURCE_SCHEDULED;
+	return f->source == SOURCE_MANUAL || f->source == SOURCE_SCHEDULED ||
+	       f->source == SOURCE_IN_USE;
 }
 
 /* Whose word counts: the client's for its scan, else the settings'. */

@@ -19,8 +19,7 @@ static const char *action_text(const struct finding *f,
 		return ev->failed ? "nothing was done" : "reported";
 	default:
 		/* Where nobody waited nobody was denied. */
-		if (f->source == SOURCE_MANUAL ||
-		    f->source == SOURCE_SCHEDULED || f->source == SOURCE_ASYNC)
+		if (f->source >= SOURCE_ASYNC)
 			return "left where it is";
 		return "access denied";
 	}
@@ -55,6 +54,8 @@ static const char *result_text(const struct finding *f,
 		return "found after it was written";
 	case SOURCE_ASYNC:
 		return used_text(f);
+	case SOURCE_IN_USE:
+		return "found running: it began before it was examined";
 	default:
 		break;
 	}
@@ -67,7 +68,7 @@ static bool was_let_through(const struct finding *f)
 {
 	return !f->denied &&
 	       (f->source == SOURCE_OPEN || f->source == SOURCE_EXEC ||
-		f->source == SOURCE_ASYNC);
+		f->source == SOURCE_ASYNC || f->source == SOURCE_IN_USE);
 }
 
 static enum event_severity severity_of(const struct finding *f,

@@ -14,7 +14,11 @@ import time
 
 import pytest
 
+import contain
 from suite import MARKER, opens, pid_stat, wait_for
+
+pytestmark = pytest.mark.skipif(
+    not contain.entered, reason="only where no process but the test's is seen")
 
 WRITTEN, OPENED, EXECUTED = "1", "2", "4"  # RealtimeScan
 
@@ -186,3 +190,52 @@ def test_what_is_denied_stays_and_its_runner_is_ended(watching, using):
     event = found(s, prog)
     assert "left where it is" in event["message"]
     assert prog.exists()
+
+
+@pytest.fixture
+def ran_before(make_suite, using):
+    """(suite, program, process): it began before the suite did."""
+    def make(**settings):
+        s = make_suite(**settings)
+        program = infect("/bin/sleep", s.dir / "runs")
+        runs = using(program, "60")
+        s.start()
+        return s, program, runs
+    return make
+
+
+def scan_in_use(s):
+    r = s.ctl("scan", "--in-use", check=False)
+    assert r.returncode == 1, r.stdout + r.stderr
+    assert " 1 files," in r.stdout  # Include leaves out all else
+    return r.stdout
+
+
+def test_what_ran_before_is_ended_when_it_is_found(ran_before):
+    s, program, runs = ran_before(FirstAction="quarantine")
+    scan_in_use(s)
+    assert runs.wait(15) == -signal.SIGKILL
+    event = found(s, program)
+    assert event["severity"] == "high" and event["source"] == "in-use"
+    assert event["result"].startswith("found running")
+    assert event["action"] == "quarantine" and not program.exists()
+    assert f"1 process ended: runs ({runs.pid})" in event["detail"]
+
+
+def test_what_ran_before_is_found_where_no_name_leads(ran_before):
+    s, program, runs = ran_before(FirstAction="deny")
+    program.unlink()
+    assert [line for line in scan_in_use(s).splitlines()
+            if f"{program} (deleted)" in line]
+    assert runs.wait(15) == -signal.SIGKILL
+    assert "left where it is" in found(s, f"{program} (deleted)")["message"]
+
+
+def test_what_ran_before_is_only_told_where_that_is_asked(ran_before):
+    s, program, runs = ran_before(FirstAction="quarantine",
+                                  AsyncEndProcesses="no")
+    r = s.ctl("scan", "--in-use", "--action=none", check=False)
+    assert r.returncode == 1, r.stdout + r.stderr
+    event = found(s, program)
+    assert event["severity"] == "high" and event["action"] == "none"
+    assert program.exists() and runs.poll() is None

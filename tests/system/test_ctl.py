@@ -82,23 +82,10 @@ def test_scan_follows_exclusions_unless_told_not_to(shared):
         shared.ctl("exclusion", "remove", "directory", d)
 
 
-def test_scan_of_what_is_in_use_finds_it_where_no_name_leads(make_suite):
-    """It ran before the suite did; its file is gone."""
-    s = make_suite(FirstAction="deny")
-    program = s.dir / "runs"
-    program.write_bytes(pathlib.Path("/bin/sleep").read_bytes() + MARKER)
-    program.chmod(0o755)
-    with subprocess.Popen([program, "60"]) as p:
-        program.unlink()
-        s.start()
-        r = s.ctl("scan", "--in-use", check=False)
-        p.kill()
-    assert r.returncode == 1, r.stdout + r.stderr
-    assert [line for line in r.stdout.splitlines()
-            if f"{program} (deleted)" in line]
-    assert " 1 files," in r.stdout  # Include leaves out all else
-    assert s.ctl("scan", "--in-use", "/tmp", check=False).returncode == 2
-    assert s.ctl("scan", check=False).returncode == 2
+def test_scan_wants_either_paths_or_what_is_in_use(shared):
+    r = shared.ctl("scan", "--in-use", "/tmp", check=False)
+    assert r.returncode == 2
+    assert shared.ctl("scan", check=False).returncode == 2
 
 
 def test_scan_prints_json_lines(shared):

@@ -146,6 +146,30 @@ static void the_event_tells_how_long_and_how_it_was_used(void **state)
 	json_decref(all);
 }
 
+static void what_ran_before_is_ended_and_told_as_such(void **state)
+{
+	struct finding f;
+	json_t *all;
+	pid_t runs;
+	int fd;
+
+	copy_program(sb_path("prog"));
+	runs = start_holder(RUNS, sb_path("prog"));
+	f = about(sb_path("prog"), &fd);
+	f.source = SOURCE_IN_USE;
+	f.denied = 0;
+	f.first_action = ACTION_DENY; /* the client's word */
+	send_it(&f, fd);
+	close(fd);
+	all = events(1);
+	assert_string_equal(text_of(all, 0, "source"), "in-use");
+	assert_string_equal(text_of(all, 0, "severity"), "high");
+	assert_non_null(strstr(text_of(all, 0, "detail"), "1 process ended: "));
+	assert_int_equal(exposure(all), -1); /* who knows since when */
+	json_decref(all);
+	assert_true(ended(runs));
+}
+
 static void what_waited_for_the_action_counts_as_exposure(void **state)
 {
 	struct finding f;
@@ -298,6 +322,7 @@ int main(void)
 		T(async_ends_who_runs_or_holds_the_file_and_nobody_else),
 		T(without_async_nobody_is_ended),
 		T(the_event_tells_how_long_and_how_it_was_used),
+		T(what_ran_before_is_ended_and_told_as_such),
 		T(what_waited_for_the_action_counts_as_exposure),
 		T(a_sender_cannot_tell_tales_of_its_exposure),
 		T(running_leaves_who_only_holds_it_and_says_so),
