@@ -2,7 +2,10 @@
 """Every way out follows its setting, is counted, and changes at run time
 without a gap in protection."""
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -113,6 +116,34 @@ def test_one_bad_entry_voids_only_itself_and_is_reported(make_suite):
     h = s.health()
     assert any("(unclosed" in str(i) for i in h["health_issues"])
     assert "(unclosed" in str(s.json("exclusion", "list"))
+
+
+@pytest.mark.parametrize("order", [("ok-1", "bad.com"), ("bad.com", "ok-1")])
+def test_what_one_name_excludes_another_does_not_let_through(make_suite, order):
+    """Two that ask about one file at once, by two names of it: each gets the
+    answer that is for its name."""
+    s = make_suite(FirstAction="deny", ExcludeRegex=["/ok-[0-9]$"],
+                   VerdictTimeout="60s", WorkersMax="2", Workers="2")
+    s.start()
+    os.link(s.infected("ok-1"), s.dir / "bad.com")
+    pids = s.workers("front")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        readers = {}
+        for name in order:
+            readers[name] = subprocess.Popen(
+                ["cat", str(s.dir / name)], stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE)
+            time.sleep(0.5)  # it waits before the next one comes
+        assert all(r.poll() is None for r in readers.values())
+    finally:
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGCONT)
+    said = {name: r.communicate(timeout=60)[0] for name, r in readers.items()}
+    assert said == {"ok-1": EICAR, "bad.com": b""}
+    assert readers["bad.com"].returncode != 0
 
 
 def test_an_exclusion_beats_include(make_suite):
