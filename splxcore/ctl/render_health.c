@@ -64,6 +64,12 @@ void health_render(json_t *data)
 		{"code", "CODE", OUTPUT_NUMBER},
 		{"text", "TEXT", OUTPUT_TEXT},
 	};
+	static const struct output_column conflicts[] = {
+		{"name", "NAME", OUTPUT_TEXT},
+		{"effect", "EFFECT", OUTPUT_TEXT},
+		{"text", "TEXT", OUTPUT_TEXT},
+		{"action", "WHAT TO DO", OUTPUT_TEXT},
+	};
 	static const struct output_column coverage[] = {
 		{"covered", "COVERED", OUTPUT_TEXT},
 		{"point", "MOUNT POINT", OUTPUT_TEXT},
@@ -83,7 +89,7 @@ void health_render(json_t *data)
 	output_pairs(stdout, data, state, N(state), false);
 	section(data, "health_issues", "Issues", issues, N(issues));
 	section(data, "conflicting_applications", "Conflicting applications",
-		reasons, N(reasons));
+		conflicts, N(conflicts));
 	section(data, "reasons", "Why no better interceptor", reasons,
 		N(reasons));
 	section(json_object_get(data, "load_lock"), "entries", "Load lock",

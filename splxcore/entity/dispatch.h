@@ -75,7 +75,8 @@ int dispatch_role(const struct core *core, const struct ipc_peer *peer);
  *   networkStatus, consoleStatus    codes, 0 healthy
  *   health_issues [{"code","name","severity","part","text","action"}]
  *                severity info, warning, critical; worst first
- *   conflicting_applications []
+ *   conflicting_applications [{"name","effect","module","text","action"}]
+ *                as in common/conflicts.h; those that the kernel shows
  *   interceptor  "khm", "fanotify", "async", "off", "none"
  *   load_lock    as in common/loadlock_json.h, and state
  *   hook         as in common/state.h; null without the kernel module

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/version.h"
+#include "common/conflicts.h"
 #include "common/jsontext.h"
+#include "common/version.h"
 #include "dispatch.h"
 #include "health_check.h"
 #include "lib/alloc.h"
@@ -27,8 +28,12 @@ struct health {
 	struct {
 		VEC(struct fault);
 	} faults;
-	char *told; /* the codes that the log was told last */
+	char *told;	   /* the codes that the log was told last */
+	json_t *conflicts; /* as last looked for, at: */
+	uint64_t conflicts_ns;
 };
+
+#define CONFLICTS_FRESH_MS 10000 /* to look reads every init script */
 
 int health_init(struct core *core, struct err *err)
 {
@@ -47,6 +52,7 @@ void health_deinit(struct core *core)
 		free(f->text);
 	vec_free(&core->health->faults);
 	free(core->health->told);
+	json_decref(core->health->conflicts);
 	xfree(&core->health);
 }
 
@@ -223,6 +229,45 @@ static void add_fields(json_t *data, const struct report *r)
 	json_object_set_new(data, "consoleStatus", json_integer(0));
 }
 
+static json_t *find_conflicts(void)
+{
+	json_t *all = conflicts_json(false), *found = json_array(), *c;
+	const char *effect, *name;
+	size_t i;
+
+	json_array_foreach (json_object_get(all, "conflicts"), i, c) {
+		effect = json_string_value(json_object_get(c, "effect"));
+		name = json_string_value(json_object_get(c, "service"));
+		if (!name)
+			name = json_string_value(json_object_get(c, "module"));
+		/* What the list alone names may be another program. */
+		if (strncmp(effect, "blocks", 6) == 0)
+			json_array_append_new(
+				found,
+				json_pack("{s:s*, s:s, s:O, s:O, s:s}", "name",
+					  name, "effect", effect, "module",
+					  json_object_get(c, "module"), "text",
+					  json_object_get(c, "meaning"),
+					  "action", "splxctl conflicts"));
+	}
+	json_decref(all);
+	return found;
+}
+
+/* Who is in the way, seconds ago. New reference. */
+static json_t *conflicts_of(struct health *health)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (!health->conflicts ||
+	    now - health->conflicts_ns > CONFLICTS_FRESH_MS * CLOCK_NS_PER_MS) {
+		json_decref(health->conflicts);
+		health->conflicts = find_conflicts();
+		health->conflicts_ns = now;
+	}
+	return json_incref(health->conflicts);
+}
+
 static void add_rest(struct core *core, json_t *data, const struct report *r)
 {
 	json_t *state = service_state(core);
@@ -231,7 +276,8 @@ static void add_rest(struct core *core, json_t *data, const struct report *r)
 
 	gethostname(host, sizeof(host) - 1);
 	json_object_set(data, "health_issues", r->issues);
-	json_object_set_new(data, "conflicting_applications", json_array());
+	json_object_set_new(data, "conflicting_applications",
+			    conflicts_of(core->health));
 	json_object_set_new(data, "interceptor",
 			    json_string(health_interceptor(core)));
 	json_object_set_new(data, "load_lock", modlock_json(core));

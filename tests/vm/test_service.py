@@ -93,6 +93,12 @@ def test_a_rival_spoils_the_stop_and_no_harm_is_done(bed):
     out = bed.check(LIB + """
         service abc start || fail rival
         protects
+        for _ in $(seq 60); do
+            splxctl health --field conflicting_applications >said
+            grep -q abc said && grep -q blocks-unload said && break
+            sleep 1
+        done
+        grep -q rv_inline said || { cat said; fail 'health names no rival'; }
         service splx stop >said 2>err; [ $? = 1 ] || fail "status $?"
         sed 's/^/> /' said; sed 's/^/! /' err
         # opens run free at once
