@@ -15,8 +15,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "bootbed.h"
-#include "common/order.h"
+#include "orderbed.h"
 
 #define OVERRIDE "/etc/insserv/overrides/splx"
 
@@ -38,19 +37,6 @@ static const char insserv[] =
 	"done\n"
 	"echo \"splx: $after\" >/etc/init.d/.depend.start\n"
 	"[ ! -e /told-$n ] || . /told-$n\n";
-
-static struct conflict_view v;
-static struct order_plan plan;
-static struct err err;
-
-static void forget(void)
-{
-	order_plan_free(&plan);
-	conflict_view_free(&v);
-	memset(&v, 0, sizeof(v));
-	memset(&plan, 0, sizeof(plan));
-	err_clear(&err);
-}
 
 /* The machine's own programs, to be found in the tree. */
 static void bring(const char *name)

@@ -9,25 +9,11 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "bootbed.h"
-#include "common/order.h"
+#include "orderbed.h"
 
 static const char known[] =
 	"[abc]\nProduct = ABC\n[def]\nProduct = DEF\n"
 	"[restless]\nProduct = Restless\nRestartsItself = \"at night\"\n";
-
-static struct conflict_view v;
-static struct order_plan plan;
-static struct err err;
-
-static void forget(void)
-{
-	order_plan_free(&plan);
-	conflict_view_free(&v);
-	memset(&v, 0, sizeof(v));
-	memset(&plan, 0, sizeof(plan));
-	err_clear(&err);
-}
 
 static int teardown(void **state)
 {

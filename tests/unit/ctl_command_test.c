@@ -17,7 +17,7 @@
 
 #include "common/ipc.h"
 #include "common/paths.h"
-#include "ctl/command.h"
+#include "ctlbed.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
@@ -25,7 +25,6 @@
 
 /* Whole command lines, against a service that listens in a private root. */
 static char root[PATH_MAX];
-static char *out, *complaints;
 static pid_t server;
 
 static const char *in_root(const char *name)
@@ -36,46 +35,9 @@ static const char *in_root(const char *name)
 	return path;
 }
 
-static char *slurp(const char *name)
-{
-	size_t len;
-	char *text;
-
-	assert_int_equal(
-		fd_read_file(in_root(name), 1u << 20, &text, &len, NULL), 0);
-	return text;
-}
-
-/* Runs "splxctl WORDS" (split at blanks) and returns its exit code. */
 static int run(const char *line)
 {
-	char *argv[32] = {"splxctl", "-R", root}, *copy = xstrdup(line);
-	char *save, *word;
-	int argc = 3, status;
-	pid_t pid;
-
-	for (word = strtok_r(copy, " ", &save); word && argc < 31;
-	     word = strtok_r(NULL, " ", &save))
-		argv[argc++] = word;
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		alarm(30);
-		if (!freopen(in_root("out"), "w", stdout) ||
-		    !freopen(in_root("err"), "w", stderr))
-			_exit(99);
-		status = ctl_main(argc, argv);
-		fflush(NULL);
-		_exit(status);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	free(copy);
-	free(out);
-	free(complaints);
-	out = slurp("out");
-	complaints = slurp("err");
-	return WEXITSTATUS(status);
+	return ctlbed_finish(root, ctlbed_start(root, 0, line));
 }
 
 static int group_setup(void **state)

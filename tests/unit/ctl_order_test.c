@@ -12,50 +12,17 @@
 #include <jansson.h>
 
 #include "bootbed.h"
+#include "ctlbed.h"
 #include "common/ipc.h"
 #include "common/paths.h"
 #include "ctl/ctl.h"
 #include "lib/loop.h"
 
 static pid_t server;
-static char *out, *complaints;
 
-static char *slurp(const char *path)
-{
-	return xstrdup(bed_text(path));
-}
-
-/* Runs "splxctl WORDS" in a process of its own; the exit code. */
 static int run_as(uid_t uid, const char *line)
 {
-	char *argv[32] = {"splxctl", "-R", bed}, *copy = xstrdup(line);
-	char *save, *word;
-	int argc = 3, status;
-	pid_t pid;
-
-	for (word = strtok_r(copy, " ", &save); word && argc < 31;
-	     word = strtok_r(NULL, " ", &save))
-		argv[argc++] = word;
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		alarm(30);
-		if (!freopen(bed_path("/out"), "w", stdout) ||
-		    !freopen(bed_path("/err"), "w", stderr) ||
-		    (uid && setuid(uid) < 0))
-			_exit(99);
-		status = ctl_main(argc, argv);
-		fflush(NULL);
-		_exit(status);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	free(copy);
-	free(out);
-	free(complaints);
-	out = slurp("/out");
-	complaints = slurp("/err");
-	return WEXITSTATUS(status);
+	return ctlbed_finish(bed, ctlbed_start(bed, uid, line));
 }
 
 static int run(const char *line)

@@ -21,7 +21,7 @@
 
 #include "common/paths.h"
 #include "common/scanjob.h"
-#include "ctl/ctl.h"
+#include "ctlbed.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
@@ -34,7 +34,6 @@
  * interrupts who asks.
  */
 static char root[PATH_MAX];
-static char *out, *complaints;
 static pid_t server;
 static pid_t client_pid; /* in the server */
 
@@ -159,43 +158,16 @@ static int teardown(void **state)
 
 static pid_t start(const char *line)
 {
-	char *argv[32] = {"splxctl", "-R", root, "scan"};
-	char *copy = xstrdup(line), *save, *word;
-	int argc = 4;
-	pid_t pid;
+	char *words = xasprintf("scan %s", line);
+	pid_t pid = ctlbed_start(root, 0, words);
 
-	for (word = strtok_r(copy, " ", &save); word && argc < 31;
-	     word = strtok_r(NULL, " ", &save))
-		argv[argc++] = word;
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (!freopen(in_root("out"), "w", stdout) ||
-		    !freopen(in_root("err"), "w", stderr))
-			_exit(99);
-		argc = ctl_main(argc, argv);
-		fflush(NULL);
-		_exit(argc);
-	}
-	free(copy);
+	free(words);
 	return pid;
 }
 
 static int finish(pid_t pid)
 {
-	size_t len;
-	int status;
-
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	free(out);
-	free(complaints);
-	assert_int_equal(
-		fd_read_file(in_root("out"), 1u << 20, &out, &len, NULL), 0);
-	assert_int_equal(
-		fd_read_file(in_root("err"), 1u << 20, &complaints, &len, NULL),
-		0);
-	return WEXITSTATUS(status);
+	return ctlbed_finish(root, pid);
 }
 
 static int run(const char *options)
