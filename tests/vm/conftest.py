@@ -6,6 +6,7 @@ machine is used: what is left is skipped. A test with the fixture `vm` or
 `system` runs on each; they are one machine for a file and kernel, anew for a
 test marked fresh."""
 
+import functools
 import os
 import sys
 import time
@@ -23,8 +24,10 @@ END = float(os.environ.get("VM_END") or "inf")
 _got = {}
 
 
+@functools.lru_cache
 def wanted():
-    """[(series, in full)]"""
+    """[(series, in full)]. The same words each time: pytest makes a module's
+    fixtures anew for a parameter that is only equal to the last one."""
     every = list(kernels.SERIES)
     full = (os.environ.get("KERNELS") or "").split()
     smoke = (os.environ.get("SMOKE") or "").split()
