@@ -40,7 +40,7 @@ WRAPPERS = {
     "pcre2.h": ["splxcore/common/exclude"],
     "clamav.h": ["vsapiapp/engine"],
     "sqlite3.h": ["splxcore/entity/store"],
-    "openssl/": ["splxcore/entity/seal"],
+    "openssl/": ["splxcore/entity/seal", "splxcore/common/signing"],
     "zlib.h": ["splxcore/entity/seal", "splxcore/ctl/tar"],
 }
 # The kernel module's interface: one header of ours brings it to all others.

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+/* Keys and signatures: ours, those of the openssl program, and bad ones. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/signing.h"
+#include "lib/alloc.h"
+#include "lib/fdutil.h"
+
+static char dir[PATH_MAX];
+static struct err err;
+
+static const char *in(const char *name)
+{
+	static char paths[4][PATH_MAX + 64];
+	static int next;
+
+	next = (next + 1) % 4;
+	snprintf(paths[next], sizeof(paths[0]), "%s/%s", dir, name);
+	return paths[next];
+}
+
+static void put(const char *name, const char *text)
+{
+	assert_int_equal(
+		fd_replace_file(in(name), text, strlen(text), 0644, NULL), 0);
+}
+
+static void run(const char *command)
+{
+	char *line = xasprintf("cd '%s' && { %s; } >said 2>&1", dir, command);
+
+	if (system(line) != 0)
+		fail_msg("failed: %s", command);
+	free(line);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/splx-signing-XXXXXX");
+	err_clear(&err);
+	return mkdtemp(dir) && mkdir(in("keys"), 0755) == 0 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	char *line = xasprintf("rm -rf '%s'", dir);
+	int rc = system(line);
+
+	(void)state;
+	free(line);
+	return rc;
+}
+
+/* ---- */
+
+static void a_file_is_hashed_as_sha256sum_does(void **state)
+{
+	char hex[SIGNING_HEX_LEN + 1];
+	uint64_t size;
+	int fd;
+
+	(void)state;
+	put("abc", "abc");
+	fd = open(in("abc"), O_RDONLY);
+	assert_int_equal(lseek(fd, 2, SEEK_SET), 2);
+	assert_int_equal(signing_hash_fd(fd, hex, &size, &err), 0);
+	close(fd);
+	/* FIPS 180-2, appendix B.1 */
+	assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223"
+				 "b00361a396177a9cb410ff61f20015ad");
+	assert_int_equal(size, 3);
+	run("head -c 1000000 /dev/urandom >big; sha256sum <big >sum");
+	fd = open(in("big"), O_RDONLY);
+	assert_int_equal(signing_hash_fd(fd, hex, &size, &err), 0);
+	close(fd);
+	assert_int_equal(size, 1000000);
+	put("ours", hex);
+	run("grep -q -f ours sum");
+	fd = open(dir, O_RDONLY);
+	assert_int_equal(signing_hash_fd(fd, hex, &size, &err), -1);
+	close(fd);
+}
+
+/* The text, signed by the key NAME.key; the caller frees it. */
+static char *sign(const char *name, const char *text)
+{
+	char *file = xasprintf("%s/%s.key", dir, name), *line;
+
+	if (signing_sign(file, text, strlen(text), &line, &err) < 0)
+		fail_msg("%s", err.text);
+	free(file);
+	return line;
+}
+
+static void make_key(const char *name, char *id)
+{
+	char *private = xasprintf("%s/%s.key", dir, name);
+	char *public = xasprintf("%s/keys/%s.pem", dir, name);
+
+	if (signing_key_make(private, public, id, &err) < 0)
+		fail_msg("%s", err.text);
+	free(private);
+	free(public);
+}
+
+static int check(const char *text, const char *lines, char *id)
+{
+	struct signing_keys keys;
+	int rc;
+
+	err_clear(&err);
+	signing_keys_read(in("keys"), &keys);
+	rc = signing_check(&keys, text, strlen(text), lines, id, &err);
+	signing_keys_free(&keys);
+	return rc;
+}
+
+static void what_is_signed_by_a_trusted_key_is_good(void **state)
+{
+	char a[SIGNING_ID_LEN + 1], b[SIGNING_ID_LEN + 1], id[sizeof(a)];
+	char *by_a, *by_b, *both;
+
+	(void)state;
+	make_key("a", a);
+	make_key("b", b);
+	assert_string_not_equal(a, b);
+	by_a = sign("a", "text");
+	by_b = sign("b", "text");
+	assert_int_equal(check("text", by_a, id), 0);
+	assert_string_equal(id, a);
+	/* one of several is enough, among lines of other kinds */
+	assert_int_equal(unlink(in("keys/a.pem")), 0);
+	both = xasprintf("# two\nrsa x y\n%s\r\n%s", by_a, by_b);
+	assert_int_equal(check("text", both, id), 0);
+	assert_string_equal(id, b);
+	assert_int_equal(check("text", by_a, id), -1);
+	assert_non_null(strstr(err.text, a));
+	assert_non_null(strstr(err.text, "not trusted"));
+	free(by_a);
+	free(by_b);
+	free(both);
+}
+
+static void what_was_changed_is_not(void **state)
+{
+	char a[SIGNING_ID_LEN + 1], id[sizeof(a)], *line;
+	static const char *const none[] = {"", "\n\n", "ed25519",
+					   "ed25519 0123456789abcdef",
+					   "# ed25519 0123456789abcdef x"};
+
+	(void)state;
+	make_key("a", a);
+	line = sign("a", "text");
+	assert_int_equal(check("text ", line, id), -1);
+	assert_non_null(strstr(err.text, "changed"));
+	assert_int_equal(check("tex", line, id), -1);
+	assert_int_equal(check("", line, id), -1);
+	/* any character of the signature */
+	for (size_t i = strlen("ed25519 ") + SIGNING_ID_LEN + 1; line[i] != '=';
+	     i++) {
+		char was = line[i];
+
+		line[i] = was == 'A' ? 'B' : 'A';
+		if (line[i + 1] != '=' && check("text", line, id) == 0)
+			fail_msg("good with another character %zu", i);
+		line[i] = was;
+	}
+	assert_int_equal(check("text", line, id), 0);
+	line[strlen(line) - 10] = '\0';
+	assert_int_equal(check("text", line, id), -1);
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		assert_int_equal(check("text", none[i], id), -1);
+		assert_non_null(strstr(err.text, "no signature"));
+	}
+	free(line);
+}
+
+static void keys_of_the_openssl_program_serve(void **state)
+{
+	char id[SIGNING_ID_LEN + 1], *line;
+
+	(void)state;
+	run("openssl genpkey -algorithm ed25519 -out o.key && "
+	    "openssl pkey -in o.key -pubout -out keys/o.pem");
+	line = sign("o", "text");
+	assert_int_equal(check("text", line, id), 0);
+	/* and it finds our signature good */
+	put("line", line);
+	run("printf 'splx signed text 1\\ntext' >signed && "
+	    "cut -d' ' -f3 line | openssl base64 -d -A >sig && "
+	    "openssl pkeyutl -verify -rawin -in signed -sigfile sig "
+	    "-pubin -inkey keys/o.pem");
+	free(line);
+}
+
+static void what_is_no_such_key_is_told_and_is_none(void **state)
+{
+	struct signing_keys keys;
+	struct stat st;
+	char id[SIGNING_ID_LEN + 1], *line;
+
+	(void)state;
+	make_key("good", id);
+	put("keys/garbage.pem", "not a key\n");
+	put("keys/readme.txt", "not looked at\n");
+	put("keys/.hidden.pem", "not looked at\n");
+	run("openssl genpkey -algorithm rsa -out r.key && "
+	    "openssl pkey -in r.key -pubout -out keys/rsa.pem");
+	signing_keys_read(in("keys"), &keys);
+	assert_int_equal(keys.len, 1);
+	assert_string_equal(keys.items[0].id, id);
+	assert_int_equal(keys.problems.len, 2);
+	assert_non_null(strstr(keys.problems.items[0].text, "garbage.pem"));
+	assert_non_null(strstr(keys.problems.items[1].text, "rsa.pem"));
+	signing_keys_free(&keys);
+	assert_int_equal(signing_sign(in("r.key"), "x", 1, &line, &err), -1);
+	assert_int_equal(signing_sign(in("keys/good.pem"), "x", 1, &line, &err),
+			 -1);
+	signing_keys_read(in("nowhere"), &keys);
+	assert_int_equal(keys.len + keys.problems.len, 0);
+	signing_keys_free(&keys);
+	/* private is for its owner alone, and nothing is overwritten */
+	assert_int_equal(stat(in("good.key"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(
+		signing_key_make(in("good.key"), in("new.pem"), id, &err), -1);
+	assert_int_equal(
+		signing_key_make(in("new.key"), in("keys/good.pem"), id, &err),
+		-1);
+	assert_int_equal(access(in("new.key"), F_OK), -1);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_file_is_hashed_as_sha256sum_does),
+		T(what_is_signed_by_a_trusted_key_is_good),
+		T(what_was_changed_is_not),
+		T(keys_of_the_openssl_program_serve),
+		T(what_is_no_such_key_is_told_and_is_none),
+	};
+
+	alarm(120);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
