@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+/* Sets of patterns: what must not come back. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/fdutil.h"
+#include "patternset_impl.h"
+
+/*
+ * state.json: {"format": 1, "seen": {PART: version}, "held": {PART: version}}.
+ * Up to `seen` all is old; up to `held` it was taken back by a rollback.
+ */
+int patternset_json_write(const char *path, json_t *o, struct err *err)
+{
+	char *text = json_dumps(o, JSON_INDENT(1) | JSON_SORT_KEYS);
+	int rc = fd_replace_file(path, text, strlen(text), 0644, err);
+
+	free(text);
+	return rc;
+}
+
+/* NULL and *err when it cannot be read: then nothing may come in. */
+static json_t *state_read(char *path, struct err *err)
+{
+	struct err why = {0};
+	json_t *o = patternset_json_read(path, &why);
+
+	if (!o && why.code == ENOENT)
+		return json_pack("{s:i, s:{}, s:{}}", "format",
+				 PATTERNSET_FORMAT, "seen", "held");
+	if (o && json_integer_value(json_object_get(o, "format")) ==
+			 PATTERNSET_FORMAT)
+		return o;
+	if (o)
+		err_set(err, 0,
+			"%s is not in a form that this version reads; when "
+			"it is removed, old patterns can come back",
+			path);
+	else
+		*err = why;
+	json_decref(o);
+	return NULL;
+}
+
+static uint64_t version_in(const json_t *state, const char *what,
+			   const char *part)
+{
+	const json_t *of = json_object_get(state, what);
+	json_int_t v = json_integer_value(json_object_get(of, part));
+
+	return v > 0 ? (uint64_t)v : 0;
+}
+
+static void raise_to(json_t *state, const char *what, const char *part,
+		     uint64_t version)
+{
+	json_t *of = json_object_get(state, what);
+
+	if (!json_is_object(of)) {
+		of = json_object();
+		json_object_set_new(state, what, of);
+	}
+	if (version_in(state, what, part) < version)
+		json_object_set_new(of, part,
+				    json_integer((json_int_t)version));
+}
+
+int patternset_may(const char *part, uint64_t version, struct err *err)
+{
+	char *path = patternset_below("state.json");
+	json_t *state = state_read(path, err);
+	unsigned long long held = version_in(state, "held", part),
+			   seen = version_in(state, "seen", part);
+	int rc = state ? 0 : -1;
+
+	if (state && version <= held)
+		rc = err_set(err, 0,
+			     "%s %llu was taken back (splxctl pattern "
+			     "rollback): it stays away until a version newer "
+			     "than %llu comes",
+			     part, (unsigned long long)version, held);
+	else if (state && version < seen)
+		rc = err_set(err, 0,
+			     "%s %llu is older than %llu, which was installed "
+			     "before: somebody serves old patterns. To go back "
+			     "on purpose: splxctl pattern rollback",
+			     part, (unsigned long long)version, seen);
+	json_decref(state);
+	free(path);
+	return rc;
+}
+
+int patternset_saw(const struct patternset *set, struct err *err)
+{
+	char *path = patternset_below("state.json");
+	json_t *state = state_read(path, err);
+	const struct patternset_part *p;
+	int rc = -1;
+
+	if (state) {
+		vec_each (p, set)
+			raise_to(state, "seen", p->m.name, p->m.version);
+		rc = patternset_json_write(path, state, err);
+	}
+	json_decref(state);
+	free(path);
+	return rc;
+}
+
+int patternset_hold(const struct patternset *bad, const struct patternset *good,
+		    struct err *err)
+{
+	char *path = patternset_below("state.json");
+	json_t *state = state_read(path, err);
+	const struct patternset_part *p, *is;
+	int rc = -1;
+
+	if (state) {
+		vec_each (p, bad) {
+			is = patternset_part(good, p->m.name);
+			if (!is || is->m.version != p->m.version)
+				raise_to(state, "held", p->m.name,
+					 p->m.version);
+		}
+		rc = patternset_json_write(path, state, err);
+	}
+	json_decref(state);
+	free(path);
+	return rc;
+}
