@@ -329,6 +329,16 @@ UNUSED static pid_t reader_start(struct serving how)
 	return pid;
 }
 
+/* Stands still when this returns: it takes nothing any more. */
+UNUSED static void reader_stop(pid_t reader)
+{
+	int how;
+
+	kill(reader, SIGSTOP);
+	equal(waitpid(reader, &how, WUNTRACED), reader);
+	check(WIFSTOPPED(how));
+}
+
 static void holder_run(void *arg)
 {
 	unsigned int n = *(unsigned int *)arg;

@@ -452,12 +452,22 @@ static void say_to(const char *path, const char *text)
 	close(fd);
 }
 
+static bool says(const char *path, const char *text)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char said[32] = "";
+	ssize_t n = read(fd, said, sizeof(said) - 1);
+
+	close(fd);
+	return n > 0 && !strcmp(said, text);
+}
+
 static void a_sleeper_freezes(void)
 {
 	char text[32] = "";
 	struct splxmod_event ev;
 	pid_t opener;
-	int fd, state;
+	int fd;
 
 	mkdir("/run/freezer", 0755);
 	check(!mount("freezer", "/run/freezer", "cgroup", 0, "freezer"));
@@ -469,12 +479,7 @@ static void a_sleeper_freezes(void)
 	snprintf(text, sizeof(text), "%d", opener);
 	say_to("/run/freezer/g/cgroup.procs", text);
 	say_to("/run/freezer/g/freezer.state", "FROZEN");
-	sleep_ms(300);
-	state = open("/run/freezer/g/freezer.state", O_RDONLY | O_CLOEXEC);
-	memset(text, 0, sizeof(text));
-	check(read(state, text, sizeof(text) - 1) > 0);
-	close(state);
-	check(!strcmp(text, "FROZEN\n"));
+	eventually(says("/run/freezer/g/freezer.state", "FROZEN\n"));
 	/* a verdict that comes meanwhile is found later */
 	equal(event_answer(fd, &ev), 0);
 	sleep_ms(200);

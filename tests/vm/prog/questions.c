@@ -191,7 +191,7 @@ static void a_stopped_reader_trips_the_breaker(void)
 		file_make(path_of((char[]){'a' + i, 0}), "file");
 	reader = reader_start((struct serving){.delay_ms = 1});
 	equal(open_once(path_of("a")), 0);
-	kill(reader, SIGSTOP);
+	reader_stop(reader);
 	begin = now_ms();
 	for (int i = 1; i <= 3; i++)
 		equal(open_once(path_of((char[]){'a' + i, 0})), 0);
@@ -265,7 +265,7 @@ static void one_file_that_nobody_takes_is_many(void)
 	configure();
 	file_make(path_of("f"), "f");
 	reader = reader_start((struct serving){.delay_ms = 1});
-	kill(reader, SIGSTOP);
+	reader_stop(reader);
 	/* who waits at the same time waits for the same */
 	for (int i = 0; i < 8; i++)
 		opener[i] = opener_start(path_of("f"));
