@@ -339,7 +339,8 @@ static char *join_directories(const struct conf *conf)
 	return b.s ? str_take(&b) : xstrdup("");
 }
 
-static int collect(struct engine *e, const struct conf *conf, struct err *err)
+static int collect(struct engine *e, const struct conf *conf,
+		   const char *set_dir, struct err *err)
 {
 	size_t builtin;
 
@@ -349,7 +350,8 @@ static int collect(struct engine *e, const struct conf *conf, struct err *err)
 	if (builtin == 0)
 		return err_set(err, 0, "%s: the built-in patterns are missing",
 			       paths()->builtin_dir);
-	if (patterns_add(&e->patterns, paths()->pattern_dir, false, err) < 0)
+	if (patterns_add_set(&e->patterns, set_dir, err) < 0 ||
+	    patterns_add(&e->patterns, paths()->pattern_dir, false, err) < 0)
 		return -1;
 	for (size_t i = 0; i < conf->pattern_directory.len; i++)
 		if (patterns_add(&e->patterns, conf->pattern_directory.items[i],
@@ -484,7 +486,8 @@ static int try_engine(struct engine *e, struct err *err)
 	return 0;
 }
 
-static int build(struct engine *e, const struct conf *conf, struct err *err)
+static int build(struct engine *e, const struct conf *conf, const char *set_dir,
+		 struct err *err)
 {
 	cl_error_t rc;
 
@@ -500,7 +503,7 @@ static int build(struct engine *e, const struct conf *conf, struct err *err)
 	cl_engine_set_clcb_pre_cache(e->cl, on_layer);
 	cl_engine_set_clcb_post_scan(e->cl, on_layer_end);
 	cl_engine_set_clcb_meta(e->cl, on_member);
-	if (collect(e, conf, err) < 0 || read_headers(e, err) < 0)
+	if (collect(e, conf, set_dir, err) < 0 || read_headers(e, err) < 0)
 		return -1;
 	drop_older(e);
 	patterns_order(&e->patterns);
@@ -516,12 +519,18 @@ static int build(struct engine *e, const struct conf *conf, struct err *err)
 
 struct engine *engine_new(const struct conf *conf, struct err *err)
 {
+	return engine_new_of(conf, NULL, err);
+}
+
+struct engine *engine_new_of(const struct conf *conf, const char *set_dir,
+			     struct err *err)
+{
 	struct engine *e;
 
 	if (start_library(err) < 0)
 		return NULL;
 	e = xcalloc(1, sizeof(*e));
-	if (build(e, conf, err) < 0)
+	if (build(e, conf, set_dir, err) < 0)
 		engine_free(&e);
 	return e;
 }

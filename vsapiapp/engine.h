@@ -18,14 +18,17 @@
 struct engine;
 
 /*
- * Loads the built-in set, our own pattern directory and conf's
- * PatternDirectory, compiles, and tries the result on the built-in marker
- * (which must be found) and on a clean buffer (which must not). NULL and
- * *err, naming the file that is broken, when anything fails. Files whose
- * names libclamav does not load are passed over; a directory that is not
- * there is none.
+ * Loads the built-in set, the current one of those that updates brought, files
+ * that lie in our own pattern directory, and conf's PatternDirectory, compiles,
+ * and tries the result on the built-in marker (which must be found) and on a
+ * clean buffer (which must not). NULL and *err, naming the file that is broken,
+ * when anything fails. Files whose names libclamav does not load are passed
+ * over; a directory that is not there is none.
  */
 struct engine *engine_new(const struct conf *conf, struct err *err);
+/* The same with another set of patterns than the current one. */
+struct engine *engine_new_of(const struct conf *conf, const char *set_dir,
+			     struct err *err);
 void engine_free(struct engine **engine);
 
 /*

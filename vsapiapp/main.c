@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
-/* vsapiapp [-R ROOT] [-f]: the scan daemon; started by the supervisor. */
+/* vsapiapp [-R ROOT] [-f]: the scan daemon; started by the supervisor. With -t
+ * it tries patterns instead, for whoever updates them. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,13 +17,19 @@
 #include "lib/log.h"
 #include "lib/proc.h"
 #include "master.h"
+#include "trial.h"
 
 static int usage(FILE *out, int status)
 {
-	fprintf(out, "usage: vsapiapp [-R ROOT] [-f]\n"
-		     "The scan daemon of " SPLX_NAME ", started by entity.\n"
-		     "  -R ROOT  work in the stage ROOT\n"
-		     "  -f       log to standard error too\n");
+	fprintf(out,
+		"usage: vsapiapp [-R ROOT] [-f]\n"
+		"       vsapiapp [-R ROOT] [-m BYTES] [-s SECONDS] -t SET\n"
+		"The scan daemon of " SPLX_NAME ", started by entity.\n"
+		"  -R ROOT  work in the stage ROOT\n"
+		"  -f       log to standard error too\n"
+		"  -t SET   try the patterns of that directory, say in "
+		"JSON how it went, and end\n"
+		"  -m BYTES, -s SECONDS  the most that may take\n");
 	return status;
 }
 
@@ -45,20 +53,45 @@ static bool started_by_supervisor(void)
 	       fstat(INHERIT_LIFE, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
+static int try_patterns(const char *root, const char *set,
+			const struct trial_limits *limits)
+{
+	struct log_sinks sinks = {.fd = -1, .file_fd = -1, .to_stderr = true};
+
+	if (geteuid() != 0) {
+		fprintf(stderr, "vsapiapp: it needs root\n");
+		return LSB_DENIED;
+	}
+	paths_init(root);
+	log_init("vsapiapp", &sinks, LOG_LVL_WARN);
+	proc_title_set("vsapiapp: trial");
+	return trial_run(set, limits);
+}
+
 int main(int argc, char **argv)
 {
 	struct log_sinks sinks = {.fd = INHERIT_LOG, .file_fd = -1};
-	const char *root = NULL;
+	const char *root = NULL, *set = NULL;
+	struct trial_limits limits = {0};
 	int opt;
 
 	proc_title_init(argc, argv);
-	while ((opt = getopt(argc, argv, "R:fhV")) != -1) {
+	while ((opt = getopt(argc, argv, "R:fhVt:m:s:")) != -1) {
 		switch (opt) {
 		case 'R':
 			root = optarg;
 			break;
 		case 'f':
 			sinks.to_stderr = true;
+			break;
+		case 't':
+			set = optarg;
+			break;
+		case 'm':
+			limits.memory = strtoull(optarg, NULL, 10);
+			break;
+		case 's':
+			limits.seconds = (unsigned int)atoi(optarg);
 			break;
 		case 'h':
 			return usage(stdout, LSB_OK);
@@ -71,6 +104,8 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc)
 		return usage(stderr, LSB_USAGE);
+	if (set)
+		return try_patterns(root, set, &limits);
 	if (!started_by_supervisor()) {
 		fprintf(stderr, "vsapiapp: it is started by entity: use "
 				"'service splx start'\n");

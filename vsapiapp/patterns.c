@@ -4,11 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/patternset.h"
 #include "lib/alloc.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
@@ -104,6 +106,65 @@ int patterns_add(struct pattern_list *list, const char *dir, bool builtin,
 	}
 	free(names);
 	return 0;
+}
+
+/* What a maker put into a part is wanted: none of it is passed over. */
+static int is_loadable(const struct patternset_part *p, struct err *err)
+{
+	const struct manifest_file *f;
+	int order;
+
+	vec_each (f, &p->m)
+		if (!kind_of(f->name, &order))
+			return err_set(err, 0,
+				       "%s of %s is no pattern file: its name "
+				       "does not end as one of ClamAV's "
+				       "formats does",
+				       f->name, p->m.name);
+	return 0;
+}
+
+static int add_part(struct pattern_list *list, const char *dir,
+		    const struct patternset_part *p, struct err *err)
+{
+	char *path = xasprintf("%s/%s", dir, p->m.name);
+	size_t from = list->len;
+	int rc = is_loadable(p, err);
+
+	if (rc == 0)
+		rc = patterns_add(list, path, false, err);
+	/* It is as old as its maker says, not as long here. */
+	for (; from < list->len; from++)
+		list->items[from].time = p->m.created;
+	free(path);
+	return rc;
+}
+
+int patterns_add_set(struct pattern_list *list, const char *dir,
+		     struct err *err)
+{
+	struct patternset set = {0};
+	const struct patternset_part *p;
+	char *own = NULL;
+	int rc = 0;
+
+	if (dir) {
+		rc = patternset_read_dir(dir, &set, err);
+	} else {
+		rc = patternset_current(&set, err);
+		/* By its number: `current` may come to mean another one. */
+		if (rc > 0)
+			dir = own = patternset_path(set.number, NULL);
+	}
+	if (rc < 0 || !dir)
+		return rc;
+	rc = patternset_verify_in(&set, dir, err);
+	vec_each (p, &set)
+		if (rc == 0)
+			rc = add_part(list, dir, p, err);
+	free(own);
+	patternset_free(&set);
+	return rc;
 }
 
 void patterns_drop(struct pattern_list *list, size_t i)

@@ -31,6 +31,13 @@ struct pattern_list {
  */
 int patterns_add(struct pattern_list *list, const char *dir, bool builtin,
 		 struct err *err);
+/*
+ * The same for a set of patterns that updates brought (common/patternset.h):
+ * the files of all its parts. Each must be what the set's manifests say; -1
+ * and *err otherwise. NULL: the current set, if there is one.
+ */
+int patterns_add_set(struct pattern_list *list, const char *dir,
+		     struct err *err);
 /* Removes one file from the list and frees what it holds. */
 void patterns_drop(struct pattern_list *list, size_t i);
 /* Brings the list into the order of loading (stable). */

@@ -133,8 +133,8 @@ static int read_part(const char *dir, const json_t *o, struct patternset *set,
 	return 0;
 }
 
-/* The set in a directory, whatever its name. */
-static int read_dir(const char *dir, struct patternset *set, struct err *err)
+int patternset_read_dir(const char *dir, struct patternset *set,
+			struct err *err)
 {
 	char *path = xasprintf("%s/" SET_FILE, dir);
 	json_t *o = patternset_json_read(path, err), *parts, *part;
@@ -177,7 +177,7 @@ static uint64_t current_number(void)
 int patternset_read(uint64_t number, struct patternset *set_r, struct err *err)
 {
 	char *dir = patternset_path(number, NULL);
-	int rc = read_dir(dir, set_r, err);
+	int rc = patternset_read_dir(dir, set_r, err);
 
 	if (rc == 0) {
 		set_r->number = number;
@@ -258,8 +258,8 @@ void patternset_list_free(struct patternset_list *list)
 
 /* ---- is it what it was ---- */
 
-static int verify(const struct patternset *set, const char *dir,
-		  struct err *err)
+int patternset_verify_in(const struct patternset *set, const char *dir,
+			 struct err *err)
 {
 	const struct patternset_part *p;
 	int rc = 0;
@@ -284,20 +284,8 @@ static int verify(const struct patternset *set, const char *dir,
 int patternset_verify(const struct patternset *set, struct err *err)
 {
 	char *dir = patternset_path(set->number, NULL);
-	int rc = verify(set, dir, err);
+	int rc = patternset_verify_in(set, dir, err);
 
 	free(dir);
-	return rc;
-}
-
-int patternset_verify_dir(const char *dir, struct err *err)
-{
-	struct patternset set;
-	int rc = read_dir(dir, &set, err);
-
-	if (rc == 0) {
-		rc = verify(&set, dir, err);
-		patternset_free(&set);
-	}
 	return rc;
 }

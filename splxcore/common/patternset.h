@@ -17,6 +17,7 @@
  *                           signature, when it came with one)
  *   current -> sets/12      the set that is loaded; replaced by rename(2)
  *   state.json              what must not come back
+ *   last.json               how the last update went
  *   lock                    held (flock) by who changes anything
  *
  * A set is complete and is never changed: an update makes a new one, in which
@@ -61,8 +62,11 @@ void patternset_list_free(struct patternset_list *list);
 
 /* Whether every file is what its manifest says; reads all of them. */
 int patternset_verify(const struct patternset *set, struct err *err);
-/* The same for the set in a directory, by that alone. For who loads it. */
-int patternset_verify_dir(const char *dir, struct err *err);
+/* The two for a set that lies in that directory, whatever its name. */
+int patternset_read_dir(const char *dir, struct patternset *set_r,
+			struct err *err);
+int patternset_verify_in(const struct patternset *set, const char *dir,
+			 struct err *err);
 const struct patternset_part *patternset_part(const struct patternset *set,
 					      const char *name);
 /* Where a part of a set lies; the caller frees it. */
@@ -98,8 +102,11 @@ bool patternset_stage_drop(struct patternset_stage *stage, const char *name);
 int patternset_stage_part(struct patternset_stage *stage, struct manifest *m,
 			  const char *from, const char *origin,
 			  const char *signed_by, struct err *err);
-/* Puts the set into its place under the next number, whole and on disk. It is
- * not current yet. */
+/* Completes it, so that patternset_read_dir() reads it and it can be tried. */
+int patternset_stage_seal(const struct patternset_stage *stage,
+			  struct err *err);
+/* Completes it and puts the set into its place under the next number, whole and
+ * on disk. It is not current yet. */
 int patternset_install(struct patternset_stage *stage, uint64_t *number_r,
 		       struct err *err);
 /* Makes a set the current one; 0: none. */
@@ -122,5 +129,13 @@ int patternset_saw(const struct patternset *set, struct err *err);
  * version, is held back until a newer one comes. */
 int patternset_hold(const struct patternset *bad, const struct patternset *good,
 		    struct err *err);
+
+/* ---- how the last update went ---- */
+
+/* err NULL: well. */
+void patternset_tell(const char *source, const struct err *err);
+/* 1 and *err when it failed, with its time (seconds since 1970); 0 when it went
+ * well, or there was none. */
+int patternset_told(int64_t *when_r, struct err *err);
 
 #endif

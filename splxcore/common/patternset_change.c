@@ -353,6 +353,11 @@ static int sync_stage(const struct patternset_stage *stage, struct err *err)
 	return rc == 0 ? sync_path(stage->dir, err) : -1;
 }
 
+int patternset_stage_seal(const struct patternset_stage *stage, struct err *err)
+{
+	return write_set(stage, err) < 0 || sync_stage(stage, err) < 0 ? -1 : 0;
+}
+
 /* One more than any that there is or was current. */
 static uint64_t next_number(void)
 {
@@ -380,7 +385,7 @@ int patternset_install(struct patternset_stage *stage, uint64_t *number_r,
 
 	*number_r = next_number();
 	to = patternset_path(*number_r, NULL);
-	if (write_set(stage, err) < 0 || sync_stage(stage, err) < 0)
+	if (patternset_stage_seal(stage, err) < 0)
 		goto out;
 	if (rename(stage->dir, to) < 0) {
 		err_set(err, errno, "rename(%s, %s)", stage->dir, to);

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "jsontext.h"
 #include "lib/fdutil.h"
 #include "patternset_impl.h"
 
@@ -128,4 +130,35 @@ int patternset_hold(const struct patternset *bad, const struct patternset *good,
 	json_decref(state);
 	free(path);
 	return rc;
+}
+
+/* ---- last.json: {"time", "ok", "source", "text"} ---- */
+
+void patternset_tell(const char *source, const struct err *err)
+{
+	char *path = patternset_below("last.json");
+	json_t *o = json_pack("{s:I, s:b, s:o, s:o}", "time",
+			      (json_int_t)time(NULL), "ok", err == NULL,
+			      "source", jsontext_new(source), "text",
+			      jsontext_new(err ? err->text : ""));
+
+	/* Where even that cannot be written, whoever updates complains. */
+	(void)patternset_json_write(path, o, NULL);
+	json_decref(o);
+	free(path);
+}
+
+int patternset_told(int64_t *when_r, struct err *err)
+{
+	char *path = patternset_below("last.json");
+	json_t *o = patternset_json_read(path, NULL);
+	const char *text = json_string_value(json_object_get(o, "text"));
+	int failed = json_is_false(json_object_get(o, "ok"));
+
+	*when_r = json_integer_value(json_object_get(o, "time"));
+	if (failed)
+		err_set(err, 0, "%s", text ? text : "");
+	json_decref(o);
+	free(path);
+	return failed;
 }

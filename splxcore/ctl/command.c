@@ -13,8 +13,9 @@
 #include "output.h"
 #include "render.h"
 
-#define ANSWER_S 10 /* how long an answer may take */
-#define SLOW_S 120  /* … of a verb that loads patterns or moves files */
+#define ANSWER_S 10   /* how long an answer may take */
+#define PATTERN_S 600 /* … of one that loads patterns of any size */
+#define SLOW_S 120    /* … of a verb that loads patterns or moves files */
 
 /*
  * What splxctl does for a verb: a `run` does all of it. Without one the verb
@@ -69,6 +70,17 @@ static const struct handler {
 	[VERB_ID_pattern_reload] = {.render = pattern_reload_render,
 				    .judge = config_change_judge,
 				    .timeout_s = SLOW_S},
+	[VERB_ID_pattern_update] = {.run = pattern_update_run,
+				    .timeout_s = PATTERN_S},
+	[VERB_ID_pattern_check] = {.run = pattern_check_run},
+	[VERB_ID_pattern_rollback] = {.run = pattern_rollback_run,
+				      .timeout_s = PATTERN_S},
+	[VERB_ID_pattern_list] = {.run = pattern_list_run},
+	[VERB_ID_pattern_verify] = {.run = pattern_verify_run},
+	[VERB_ID_pattern_remove] = {.run = pattern_remove_run,
+				    .timeout_s = PATTERN_S},
+	[VERB_ID_pattern_bundle] = {.run = pattern_bundle_run},
+	[VERB_ID_pattern_key] = {.run = pattern_key_run},
 	[VERB_ID_service_start] = {.run = service_start_run,
 				   .timeout_s = SLOW_S},
 	[VERB_ID_service_stop] = {.run = service_stop_run, .timeout_s = SLOW_S},

@@ -69,6 +69,14 @@ int order_check_run(struct ctl *ctl);
 int order_apply_run(struct ctl *ctl);
 
 /* scan.c, diagnose.c, service.c, help.c, completion.c */
+int pattern_update_run(struct ctl *ctl);
+int pattern_check_run(struct ctl *ctl);
+int pattern_rollback_run(struct ctl *ctl);
+int pattern_list_run(struct ctl *ctl);
+int pattern_verify_run(struct ctl *ctl);
+int pattern_remove_run(struct ctl *ctl);
+int pattern_bundle_run(struct ctl *ctl);
+int pattern_key_run(struct ctl *ctl);
 int scan_run(struct ctl *ctl);
 int diagnose_run(struct ctl *ctl);
 int service_start_run(struct ctl *ctl);

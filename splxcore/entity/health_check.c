@@ -7,6 +7,7 @@
 
 #include "common/khm.h"
 #include "common/khm_json.h"
+#include "common/patternset.h"
 #include "health.h"
 #include "lib/clock.h"
 #include "lib/proc.h"
@@ -439,6 +440,39 @@ static void check_patterns(const struct core *core, struct report *r)
 			     str_duration(max, sizeof(max), limit));
 }
 
+/* The last update, and what is past its time. */
+static void check_updates(struct report *r)
+{
+	const struct patternset_part *p;
+	struct patternset set;
+	struct err why;
+	char age[32];
+	int64_t when, now = clock_real_ns() / CLOCK_NS_PER_S;
+
+	if (patternset_told(&when, &why))
+		health_issue(
+			r, STATUS_UPDATE_FAILED, "patterns",
+			"the last update of the patterns, %s ago, failed; "
+			"the old ones serve on: %s",
+			str_duration(age, sizeof(age),
+				     now > when ? (uint64_t)(now - when) * 1000
+						: 0),
+			why.text);
+	if (patternset_current(&set, &why) < 0) {
+		health_issue(r, STATUS_PATTERNS_BROKEN, "patterns", "%s",
+			     why.text);
+		return;
+	}
+	vec_each (p, &set)
+		if (p->m.valid_until && now > p->m.valid_until)
+			health_issue(r, STATUS_PATTERNS_EXPIRED, "patterns",
+				     "%s %llu is past the time that its maker "
+				     "gave it; it serves on",
+				     p->m.name,
+				     (unsigned long long)p->m.version);
+	patternset_free(&set);
+}
+
 static void check_unpacking(const struct core *core, struct report *r)
 {
 	if (json_is_false(json_object_get(service_state(core), "rar")))
@@ -533,6 +567,7 @@ void health_check(struct core *core, struct report *r)
 	check_supervisor(core, r);
 	check_patterns(core, r);
 	check_unpacking(core, r);
+	check_updates(r);
 	check_voids(core, r);
 	check_sandbox(core, r);
 	check_state_errors(core, r);

@@ -41,6 +41,7 @@ WRAPPERS = {
     "clamav.h": ["vsapiapp/engine"],
     "sqlite3.h": ["splxcore/entity/store"],
     "openssl/": ["splxcore/entity/seal", "splxcore/common/signing"],
+    "curl/": ["splxcore/ctl/fetch"],
     "zlib.h": ["splxcore/entity/seal", "splxcore/ctl/tar"],
 }
 # The kernel module's interface: one header of ours brings it to all others.

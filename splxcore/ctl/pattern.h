@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_CTL_PATTERN_H
+#define SPLX_CTL_PATTERN_H
+
+#include "common/conf.h"
+#include "common/patternset.h"
+#include "ctl.h"
+
+/* What the verbs of `splxctl pattern` share. */
+
+/* A change of the patterns that is under way. */
+struct pattern_change {
+	struct ctl *ctl;
+	struct conf *conf;
+	int lock;
+	struct patternset_stage stage;
+	bool system_check; /* the trial scans files of the system, too */
+};
+/* With the lock held and a set in the making; -1 and *err. */
+int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
+			 struct err *err);
+void pattern_change_end(struct pattern_change *c);
+/*
+ * Tries the set that was made, puts it in its place, has the service load it,
+ * and goes back when that fails. Prints how it went. -1 and *err.
+ */
+int pattern_change_commit(struct pattern_change *c, struct err *err);
+/* Makes a set that is there already the current one, in the same manner. */
+int pattern_change_to(struct pattern_change *c, const struct patternset *from,
+		      uint64_t number, struct err *err);
+
+/* A bundle in a directory, its signature checked. */
+struct pattern_bundle {
+	struct manifest m;
+	char signed_by[SIGNING_ID_LEN + 1];
+	bool known; /* the current set has just this */
+};
+/*
+ * Reads manifest and signature, not trusted, and checks all that can be
+ * checked without the files: signature by a trusted key, not past its time,
+ * not older than what was there, not taken back (not that, when `now` is
+ * NULL). -1 and *err.
+ * pattern_bundle_free() afterwards.
+ */
+int pattern_bundle_read(struct pattern_bundle *b, const char *dir,
+			const struct patternset *now, struct err *err);
+void pattern_bundle_free(struct pattern_bundle *b);
+
+/*
+ * Takes the patterns of a source into the set in the making: 1, 0 when there
+ * is nothing new, -1 and *err. `origin` is told to people.
+ */
+int pattern_from_dir(struct pattern_change *c, const char *dir,
+		     const char *origin, struct err *err);
+int pattern_from_file(struct pattern_change *c, const char *file,
+		      struct err *err);
+int pattern_from_url(struct pattern_change *c, const char *url,
+		     struct err *err);
+
+#endif

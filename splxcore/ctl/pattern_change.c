@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+/*
+ * From a set in the making to one that serves: tried, put into its place,
+ * switched to, loaded by the service; and back, when that fails.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/paths.h"
+#include "lib/alloc.h"
+#include "lib/fdutil.h"
+#include "lib/str.h"
+#include "pattern.h"
+#include "render.h"
+
+#define ANSWER_MAX 65536
+
+int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
+			 struct err *err)
+{
+	memset(c, 0, sizeof(*c));
+	c->ctl = ctl;
+	c->lock = -1;
+	c->system_check = true;
+	if (geteuid() != 0)
+		return err_set(err, 0, "only root changes the patterns");
+	c->conf = conf_load(paths()->active_conf, NULL);
+	if (!c->conf)
+		c->conf = conf_load(paths()->conf, err);
+	if (!c->conf)
+		return -1;
+	c->lock = patternset_lock(err);
+	if (c->lock < 0)
+		return -1;
+	return patternset_stage_begin(&c->stage, err);
+}
+
+void pattern_change_end(struct pattern_change *c)
+{
+	patternset_stage_end(&c->stage);
+	fd_close(&c->lock);
+	conf_free(&c->conf);
+}
+
+/* ---- the trial ---- */
+
+/* Starts it, with its standard output in *out_r. */
+static pid_t start_trial(const char *dir, int *out_r, struct err *err)
+{
+	char *program = xasprintf("%s/vsapiapp", paths()->libexec_dir);
+	/* Installed it has no root of its own. */
+	bool staged = paths()->root[0] != '\0';
+	char *argv[] = {program,
+			(char *)"-t",
+			(char *)dir,
+			staged ? (char *)"-R" : NULL,
+			(char *)paths()->root,
+			NULL};
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		free(program);
+		return err_set(err, errno, "pipe");
+	}
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		execv(program, argv);
+		_exit(127);
+	}
+	if (pid < 0)
+		err_set(err, errno, "fork");
+	close(ends[1]);
+	*out_r = ends[0];
+	free(program);
+	return pid;
+}
+
+static int judge(json_t *said, int status, struct err *err)
+{
+	const char *why = json_string_value(json_object_get(said, "why"));
+
+	if (WIFSIGNALED(status) &&
+	    (WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGXCPU))
+		return err_set(err, 0, "the trial took too long");
+	if (WIFSIGNALED(status))
+		return err_set(err, 0, "the trial was ended by signal %d (%s)",
+			       WTERMSIG(status), strsignal(WTERMSIG(status)));
+	if (why)
+		return err_set(err, 0, "the trial failed: %s", why);
+	if (!json_is_true(json_object_get(said, "ok")) ||
+	    WEXITSTATUS(status) != 0)
+		return err_set(err, 0, "the trial ended with status %d",
+			       WEXITSTATUS(status));
+	return 0;
+}
+
+static int try_set(const char *dir, struct err *err)
+{
+	char *text = xcalloc(1, ANSWER_MAX + 1);
+	size_t len = 0;
+	json_t *said;
+	int out = -1, status = 0, rc;
+	ssize_t n;
+	pid_t pid = start_trial(dir, &out, err);
+
+	if (pid < 0) {
+		free(text);
+		return -1;
+	}
+	while (len < ANSWER_MAX &&
+	       ((n = read(out, text + len, ANSWER_MAX - len)) > 0 ||
+		(n < 0 && errno == EINTR)))
+		len += n > 0 ? (size_t)n : 0;
+	fd_close(&out);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	said = json_loads(text, 0, NULL);
+	rc = judge(said, status, err);
+	if (rc == 0)
+		printf("tried: %lld signatures, %lld files of the system "
+		       "pass\n",
+		       (long long)json_integer_value(
+			       json_object_get(said, "signatures")),
+		       (long long)json_integer_value(
+			       json_object_get(said, "files")));
+	json_decref(said);
+	free(text);
+	return rc;
+}
+
+/* ---- taking it into use ---- */
+
+/* 1 when the service loaded it, 0 when it is not running, -1 and *err. */
+static int load(struct pattern_change *c, struct err *err)
+{
+	json_t *data = NULL;
+	int rc = ctl_call(c->ctl, "pattern.reload", NULL, &data, err);
+
+	if (rc == CTL_UNREACHABLE && status_is_stopped())
+		return 0;
+	if (rc == CTL_OK && json_is_false(json_object_get(data, "applied"))) {
+		err_set(err, 0, "the service did not take them: %s",
+			json_string_value(json_object_get(data, "note")));
+		rc = CTL_ERROR;
+	}
+	json_decref(data);
+	return rc == CTL_OK ? 1 : -1;
+}
+
+int pattern_change_to(struct pattern_change *c, const struct patternset *from,
+		      uint64_t number, struct err *err)
+{
+	struct err why;
+	int rc;
+
+	if (patternset_switch(number, err) < 0)
+		return -1;
+	rc = load(c, err);
+	if (rc >= 0) {
+		printf("set %llu %s\n", (unsigned long long)number,
+		       rc ? "serves" : "serves from the next start on");
+		return 0;
+	}
+	if (patternset_switch(from->number, &why) < 0)
+		ctl_complain("the former set could not be put back: %s",
+			     why.text);
+	else if (load(c, &why) < 0)
+		ctl_complain("the former set is in its place again, and was "
+			     "not loaded anew: %s",
+			     why.text);
+	return -1;
+}
+
+int pattern_change_commit(struct pattern_change *c, struct err *err)
+{
+	struct patternset before, now;
+	uint64_t number;
+	int rc = -1;
+
+	if (patternset_stage_seal(&c->stage, err) < 0 ||
+	    try_set(c->stage.dir, err) < 0 ||
+	    patternset_current(&before, err) < 0)
+		return -1;
+	if (patternset_install(&c->stage, &number, err) == 0)
+		rc = pattern_change_to(c, &before, number, err);
+	if (rc == 0 && patternset_current(&now, err) >= 0) {
+		rc = patternset_saw(&now, err);
+		patternset_free(&now);
+	}
+	patternset_free(&before);
+	patternset_prune((unsigned int)c->conf->pattern_keep);
+	return rc;
+}

@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""New patterns: by hand, as signed bundles from a directory or a server; what
+must not come in does not, and whatever fails the old ones serve on."""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+
+from suite import MARKER, denied, opens, wait_for
+
+TEXT = "Something that is found"
+
+
+def ndb(text, name="Test.Found"):
+    return f"{name}:0:*:{text.encode().hex()}\n"
+
+
+class Maker:
+    """Who makes bundles: a key, and a directory that is served."""
+
+    def __init__(self, s, name="office"):
+        self.s, self.name = s, name
+        self.dir = s.root / f"bundle-{name}"
+        self.key = s.root / f"{name}.key"
+        s.ctl("pattern", "key", self.key)
+
+    def trusted(self):
+        keys = self.s.root / "etc/splx/keys"
+        keys.mkdir(exist_ok=True)
+        shutil.copy(f"{self.key}.pem", keys / f"{self.name}.pem")
+        return self
+
+    def make(self, version, *texts, **more):
+        files = []
+        for i, text in enumerate(texts):
+            p = self.s.root / f"{self.name}-{i}.ndb"
+            p.write_text(text)
+            files.append(p)
+        words = [f"--{k}={v}" for k, v in more.items()]
+        self.s.ctl("pattern", "bundle", self.dir, *files,
+                   f"--name={self.name}", f"--key={self.key}",
+                   f"--version={version}", *words)
+        return self.dir
+
+
+@pytest.fixture
+def office(shared):
+    """A trusted maker; nothing of it is left."""
+    maker = Maker(shared, f"office-{time.monotonic_ns()}").trusted()
+    yield maker
+    shared.ctl("pattern", "remove", maker.name, check=False)
+    shutil.rmtree(shared.root / "etc/splx/keys")
+
+
+def update(s, source, **how):
+    return s.ctl("pattern", "update", f"--from={source}", **how)
+
+
+def refused(s, source, *words):
+    """With the reason; and health tells."""
+    r = update(s, source, check=False)
+    assert r.returncode == 2, r.stdout + r.stderr
+    assert "stay as they are" in r.stderr
+    for w in words:
+        assert w in r.stderr, r.stderr
+    return r.stderr
+
+
+def parts(s):
+    return {p["part"]: p for p in s.json("pattern", "list") if p["current"]}
+
+
+def finds(s, text):
+    """A new file with that text is refused."""
+    p = s.clean(f"probe-{time.monotonic_ns()}.txt", f"xx {text} xx".encode())
+    return denied(p)
+
+
+def test_a_bundle_of_a_directory_serves_and_is_updated(shared, office):
+    assert not finds(shared, TEXT)
+    r = update(shared, office.make(1, ndb(TEXT)))
+    assert "serves" in r.stdout and "files of the system pass" in r.stdout
+    assert finds(shared, TEXT)
+    part = parts(shared)[office.name]
+    assert part["version"] == 1 and part["files"] == 1
+    assert part["signed_by"] and part["origin"] == str(office.dir)
+    assert "up to date" in update(shared, office.dir).stdout
+    update(shared, office.make(2, ndb("Something else")))
+    assert not finds(shared, TEXT) and finds(shared, "Something else")
+    assert shared.ctl("pattern", "verify").stdout.count("what they were") == 1
+    assert finds(shared, MARKER.decode())
+
+
+def test_check_tells_and_takes_nothing(shared, office):
+    d = office.make(1, ndb(TEXT))
+    r = shared.ctl("pattern", "check", f"--from={d}", check=False)
+    assert r.returncode == 1 and "newer" in r.stdout
+    assert not finds(shared, TEXT)
+    update(shared, d)
+    assert shared.ctl("pattern", "check", f"--from={d}").returncode == 0
+
+
+def test_a_file_by_hand_is_added_and_taken_out(shared):
+    f = shared.root / "own.ndb"
+    f.write_text(ndb(TEXT))
+    update(shared, f)
+    assert finds(shared, TEXT)
+    second = shared.root / "second.ndb"
+    second.write_text(ndb("Another one"))
+    update(shared, second)
+    assert finds(shared, TEXT) and finds(shared, "Another one")
+    assert parts(shared)["local"]["files"] == 2
+    shared.ctl("pattern", "remove", "local")
+    assert not finds(shared, TEXT)
+
+
+def test_what_is_no_pattern_file_is_not_passed_over(shared, office):
+    f = shared.root / "notes.txt"
+    f.write_text("nothing to load\n")
+    refused(shared, f, "notes.txt", "no pattern file")
+    f = shared.root / "a name.ndb"
+    f.write_text(ndb(TEXT))
+    refused(shared, f, "letters, digits")
+    refused(shared, shared.root / "nowhere.ndb", "No such file")
+    refused(shared, shared.root, "manifest.json")
+
+
+def test_what_nobody_trusted_made_does_not_come_in(shared, office):
+    stranger = Maker(shared, f"stranger-{time.monotonic_ns()}")
+    refused(shared, stranger.make(1, ndb(TEXT)), "not trusted")
+    d = office.make(1, ndb(TEXT))
+    m = d / "manifest.json"
+    m.write_text(m.read_text().replace('"version": 1', '"version": 9'))
+    refused(shared, d, "changed")
+    d = office.make(1, ndb(TEXT))
+    (d / "manifest.sig").unlink()
+    refused(shared, d, "manifest.sig")
+    d = office.make(1, ndb(TEXT))
+    f = d / f"{office.name}-0.ndb"
+    f.write_text(f.read_text().replace("0", "1", 1))
+    refused(shared, d, "not what its manifest says")
+    f.unlink()
+    refused(shared, d, f.name, "No such file")
+    f.symlink_to("/etc/passwd")
+    refused(shared, d, f.name)
+    assert not finds(shared, TEXT) and office.name not in parts(shared)
+
+
+def test_old_ones_do_not_come_back(shared, office):
+    old = shared.root / f"{office.name}-old"
+    shutil.copytree(office.make(1, ndb("old")), old)
+    update(shared, office.make(2, ndb(TEXT)))
+    refused(shared, old, "older than 2")
+    expired = office.make(3, ndb("x"), valid="1s")
+    time.sleep(2)
+    refused(shared, expired, "was good until")
+    refused(shared, office.make(2, ndb("another content")),
+            "raise the version")
+    assert finds(shared, TEXT)
+
+
+def test_what_is_broken_or_wrong_is_tried_first(shared, office):
+    before = shared.json("pattern", "show")["generation"]
+    refused(shared, office.make(1, "rubbish\n"), "trial", "Malformed")
+    # every ELF file: what this machine runs on
+    refused(shared, office.make(2, "Test.Wrong:0:0:7f454c46\n"), "trial",
+            "of this machine", "Test.Wrong")
+    assert shared.json("pattern", "show")["generation"] == before
+    assert opens(shared.clean("still.txt")) == 0
+    assert finds(shared, MARKER.decode())
+    codes = [i["code"] for i in shared.health()["health_issues"]]
+    assert 20034 in codes
+    update(shared, office.make(3, ndb(TEXT)))
+    codes = [i["code"] for i in shared.health()["health_issues"]]
+    assert 20034 not in codes
+
+
+def test_rollback_goes_back_and_holds_until_a_newer_one_comes(shared, office):
+    update(shared, office.make(1, ndb("First one")))
+    bad = office.make(2, ndb(TEXT))
+    update(shared, bad)
+    shared.ctl("pattern", "rollback")
+    assert finds(shared, "First one") and not finds(shared, TEXT)
+    refused(shared, bad, "taken back")
+    update(shared, office.make(3, ndb("Third one")))
+    assert finds(shared, "Third one")
+    r = shared.ctl("pattern", "rollback", "99999", check=False)
+    assert r.returncode == 2 and "pattern list" in r.stderr
+
+
+def test_without_the_service_it_is_loaded_at_the_next_start(make_suite):
+    s = make_suite(FirstAction="deny")
+    s.start()
+    s.stop()
+    f = s.root / "own.ndb"
+    f.write_text(ndb(TEXT))
+    assert "next start" in update(s, f).stdout
+    s.start()
+    assert finds(s, TEXT)
+
+
+def test_two_updates_at_once_come_one_after_the_other(shared):
+    words = [str(shared.root / "bin/splxctl"), "pattern", "update"]
+    files = []
+    for i in range(3):
+        f = shared.root / f"at-once-{i}.ndb"
+        f.write_text(ndb(f"At once {i}"))
+        files.append(f)
+    runs = [subprocess.Popen([*words, f"--from={f}"], text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for f in files]
+    said = [p.communicate(timeout=60) for p in runs]
+    done = [i for i, p in enumerate(runs) if p.returncode == 0]
+    assert done
+    for i, p in enumerate(runs):
+        assert p.returncode == 0 or "under way" in said[i][1], said[i]
+        assert finds(shared, f"At once {i}") == (i in done)
+    shared.ctl("pattern", "remove", "local")
+
+
+# ---- servers ----
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves a directory; `misbehave(handler)` may answer instead."""
+    daemon_threads = True
+
+    def __init__(self, directory, misbehave=None):
+        self.misbehave = misbehave or (lambda h: False)
+        self.asked = []
+        super().__init__(("127.0.0.1", 0), functools.partial(
+            Handler, directory=str(directory)))
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.server.asked.append((self.path, self.headers.get("Range")))
+        if not self.server.misbehave(self):
+            super().do_GET()
+
+    def handle(self):
+        try:
+            super().handle()
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def serve():
+    running = []
+
+    def start(directory, misbehave=None):
+        server = Server(directory, misbehave)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        running.append(server)
+        return server
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_bundle_of_a_server_serves(shared, office, serve):
+    server = serve(office.make(1, ndb(TEXT)))
+    update(shared, server.url + "/")
+    assert finds(shared, TEXT)
+    # what is there is not fetched again
+    server.asked.clear()
+    assert "up to date" in update(shared, server.url).stdout
+    assert len(server.asked) == 2
+    office.make(2, ndb(TEXT), ndb("And more"))
+    server.asked.clear()
+    update(shared, server.url)
+    assert len(server.asked) == 3
+    assert finds(shared, TEXT) and finds(shared, "And more")
+    assert parts(shared)[office.name]["origin"] == server.url
+
+
+def data(handler):
+    return handler.path.endswith(".ndb")
+
+
+def cut_off(handler):
+    if not data(handler):
+        return False
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    handler.wfile.write(b"x" * 10)
+    handler.close_connection = True
+    return True
+
+
+def stall(handler):
+    if not data(handler):
+        return False
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    time.sleep(30)
+    return True
+
+
+def flood(handler):
+    """Sends without an end, and says nothing of the length."""
+    if not data(handler):
+        return False
+    handler.send_response(200)
+    handler.end_headers()
+    handler.close_connection = True
+    for _ in range(100000):
+        handler.wfile.write(b"x" * 65536)
+    return True
+
+
+def circle(handler):
+    handler.send_response(302)
+    handler.send_header("Location", handler.path)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+    return True
+
+
+def elsewhere(handler):
+    """To what is no web server."""
+    handler.send_response(302)
+    handler.send_header("Location", "file:///etc/passwd")
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+    return True
+
+
+def garbage(handler):
+    handler.wfile.write(os.urandom(4096))
+    handler.close_connection = True
+    return True
+
+
+def missing(handler):
+    if data(handler):
+        handler.send_error(404)
+    return data(handler)
+
+
+def other(handler):
+    """As long, and something else."""
+    if not data(handler):
+        return False
+    size = os.path.getsize(handler.translate_path(handler.path))
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(size))
+    handler.end_headers()
+    handler.wfile.write(b"x" * size)
+    return True
+
+
+@pytest.mark.parametrize("how, words", [
+    (cut_off, []), (stall, ["nothing"]), (flood, ["more than"]),
+    (circle, ["redirect"]), (elsewhere, []), (garbage, []),
+    (missing, ["404"]), (other, ["not what its manifest says"]),
+], ids=lambda x: x.__name__ if callable(x) else "")
+def test_a_server_that_fails_costs_nothing(shared, office, serve, how, words):
+    shared.ctl("config", "set", "PatternTimeout", "2s")
+    try:
+        server = serve(office.make(1, ndb(TEXT)), how)
+        begin = time.monotonic()
+        refused(shared, server.url, *words)
+        assert time.monotonic() - begin < 30
+        assert office.name not in parts(shared)
+        assert finds(shared, MARKER.decode())
+        # and the next time it works
+        server.misbehave = lambda h: False
+        update(shared, server.url)
+        assert finds(shared, TEXT)
+    finally:
+        shared.ctl("config", "reset", "PatternTimeout")
+
+
+def test_what_was_cut_off_is_gone_on_with(shared, office, serve):
+    big = ndb(TEXT) + "".join(ndb(f"Padding {i}", f"Test.P{i}")
+                              for i in range(20000))
+
+    def half(handler):
+        if not data(handler):
+            return False
+        body = big.encode()
+        asked = handler.headers.get("Range")
+        begin = int(asked.split("=")[1].rstrip("-")) if asked else 0
+        handler.send_response(206 if asked else 200)
+        if asked:
+            handler.send_header(
+                "Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
+        handler.send_header("Content-Length", str(len(body) - begin))
+        handler.end_headers()
+        # the first time only a part of it
+        handler.wfile.write(body[begin:] if asked else body[:500000])
+        handler.close_connection = True
+        return True
+
+    server = serve(office.make(1, big), half)
+    refused(shared, server.url)
+    update(shared, server.url)
+    assert finds(shared, TEXT)
+    asked = [r for p, r in server.asked if p.endswith(".ndb")]
+    assert asked == [None, "bytes=500000-"]
+
+
+def test_a_server_that_is_not_there_is_named(shared):
+    refused(shared, "http://127.0.0.1:9", "127.0.0.1")
+
+
+def test_sources_are_those_of_the_settings(shared, office, serve):
+    r = shared.ctl("pattern", "update", check=False)
+    assert r.returncode == 2 and "PatternSource" in r.stderr
+    server = serve(office.make(1, ndb(TEXT)))
+    shared.ctl("config", "set", "PatternSource", server.url)
+    try:
+        shared.ctl("pattern", "update")
+        assert finds(shared, TEXT)
+    finally:
+        shared.ctl("config", "reset", "PatternSource")
+
+
+def test_the_state_that_is_told_names_the_parts(shared, office):
+    update(shared, office.make(1, ndb(TEXT)))
+    files = [p["file"] for p in shared.json("pattern", "show")["patterns"]]
+    assert any(office.name in f for f in files)
+    told = json.loads((shared.root / "var/lib/splx/patterns/last.json")
+                      .read_text())
+    assert told["ok"] is True
+    wait_for(lambda: any("signatures" in e["message"]
+                         for e in shared.events("update")))
+
+
+def test_a_bundle_past_its_time_serves_on_and_is_told(shared, office):
+    update(shared, office.make(1, ndb(TEXT), valid="3s"))
+    time.sleep(4)
+    wait_for(lambda: 20035 in [i["code"] for i in
+                               shared.health()["health_issues"]], 5)
+    assert finds(shared, TEXT)
+    # as old as its maker says
+    age = time.time() - shared.json("pattern", "show")["pattern_time"]
+    assert -5 < age < 60

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#include "trial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "common/paths.h"
+#include "engine.h"
+#include "generation.h"
+#include "lib/clock.h"
+#include "lib/fdutil.h"
+#include "lib/proc.h"
+#include "lib/procmaps.h"
+#include "lib/sandbox.h"
+#include "lib/str.h"
+#include "lib/vec.h"
+
+/* What a machine cannot do without, where it is there. */
+static const char *const system_files[] = {
+	"/usr/sbin/init",    "/usr/lib/systemd/systemd",
+	"/usr/bin/sh",	     "/usr/bin/bash",
+	"/usr/bin/busybox",  "/usr/bin/login",
+	"/usr/bin/mount",    "/usr/bin/ls",
+	"/usr/bin/sed",	     "/usr/bin/grep",
+	"/usr/bin/ssh",	     "/usr/sbin/sshd",
+	"/usr/sbin/cron",    "/usr/sbin/agetty",
+	"/usr/sbin/getty",   "/usr/bin/dpkg",
+	"/usr/bin/apt-get",  "/usr/bin/rpm",
+	"/usr/bin/python3",  "/usr/bin/perl",
+	"/usr/sbin/service", "/etc/passwd",
+};
+
+struct trial {
+	struct conf *conf;
+	struct engine *engine;
+	struct engine_result result;
+	struct {
+		VEC(char *);
+	} files;
+	int passed;
+	uint64_t load_ns;
+};
+
+static void add_file(struct trial *t, const char *path)
+{
+	char **have;
+
+	vec_each (have, &t->files)
+		if (strcmp(*have, path) == 0)
+			return;
+	vec_push(&t->files, strdup(path));
+}
+
+/* The libraries that we use ourselves: the C library, the loader, … */
+static void add_own_mappings(struct trial *t)
+{
+	FILE *in = fopen("/proc/self/maps", "re");
+	struct procmap m;
+	char *line = NULL, *path;
+	size_t size = 0;
+
+	while (in && getline(&line, &size, in) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		path = strchr(line, '/');
+		if (path && procmap_parse(line, &m) && m.exec)
+			add_file(t, path);
+	}
+	free(line);
+	if (in)
+		fclose(in);
+}
+
+static void list_files(struct trial *t)
+{
+	struct str path = {0};
+
+	add_own_mappings(t);
+	str_addf(&path, "%s/entity", paths()->libexec_dir);
+	add_file(t, str_get(&path));
+	str_free(&path);
+	for (size_t i = 0; i < sizeof(system_files) / sizeof(*system_files);
+	     i++)
+		add_file(t, system_files[i]);
+}
+
+static int pass_file(struct trial *t, const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	/* What is not there, or not for the scan user's eyes, is no witness. */
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		fd_close(&fd);
+		return 0;
+	}
+	engine_scan(t->engine, fd, path, &t->result);
+	close(fd);
+	if (t->result.verdict == VERDICT_INFECTED)
+		return err_set(err, 0,
+			       "these patterns call %s of this machine %s: "
+			       "they are wrong, or that file is infected and "
+			       "has to be dealt with first",
+			       path, t->result.name);
+	t->passed += t->result.verdict == VERDICT_CLEAN;
+	return 0;
+}
+
+static int try_all(struct trial *t, const char *dir, struct err *err)
+{
+	uint64_t begin = clock_mono_ns();
+	char **path;
+
+	t->engine = engine_new_of(t->conf, dir, err);
+	if (!t->engine || engine_tmpdir(t->engine, "/tmp", err) < 0)
+		return -1;
+	t->load_ns = clock_mono_ns() - begin;
+	list_files(t);
+	vec_each (path, &t->files)
+		if (pass_file(t, *path, err) < 0)
+			return -1;
+	if (t->passed < 3)
+		return err_set(err, 0,
+			       "only %d files of the system could be scanned",
+			       t->passed);
+	return 0;
+}
+
+static int limit(int what, unsigned long long value, struct err *err)
+{
+	struct rlimit l = {value, value};
+
+	return setrlimit(what, &l) < 0 ? err_set(err, errno, "setrlimit") : 0;
+}
+
+/* As a generation does, with limits before. */
+static int enter(struct trial *t, const struct trial_limits *limits,
+		 struct err *err)
+{
+	unsigned int seconds =
+		limits->seconds ? limits->seconds : TRIAL_SECONDS;
+	uid_t uid;
+	gid_t gid;
+
+	t->conf = conf_load(paths()->active_conf, err);
+	if (!t->conf)
+		t->conf = conf_load(paths()->conf, err);
+	if (!t->conf)
+		return -1;
+	if (limit(RLIMIT_CORE, 0, err) < 0 ||
+	    limit(RLIMIT_CPU, seconds, err) < 0 ||
+	    (limits->memory && limit(RLIMIT_DATA, limits->memory, err) < 0) ||
+	    proc_user(t->conf->scan_user, &uid, &gid, err) < 0 ||
+	    jail_enter(t->conf, uid, gid, err) < 0 ||
+	    sandbox_become(uid, gid, 0, err) < 0)
+		return -1;
+	alarm(seconds);
+	return 0;
+}
+
+static json_t *good_news(const struct trial *t)
+{
+	json_t *about = engine_describe(t->engine);
+	json_t *o = json_pack(
+		"{s:b, s:O, s:O, s:i, s:I}", "ok", 1, "signatures",
+		json_object_get(about, "signatures"), "pattern_time",
+		json_object_get(about, "pattern_time"), "files", t->passed,
+		"load_ms", (json_int_t)(t->load_ns / CLOCK_NS_PER_MS));
+
+	json_decref(about);
+	return o;
+}
+
+int trial_run(const char *dir, const struct trial_limits *limits)
+{
+	struct trial t = {0};
+	struct err err = {0};
+	int rc = enter(&t, limits, &err);
+	json_t *o;
+
+	if (rc == 0)
+		rc = try_all(&t, dir, &err);
+	o = rc == 0 ? good_news(&t)
+		    : json_pack("{s:b, s:s}", "ok", 0, "why", err.text);
+	json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+	fflush(stdout);
+	/* The engine goes with the process. */
+	return rc == 0 ? 0 : 1;
+}
