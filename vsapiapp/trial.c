@@ -141,12 +141,32 @@ static int limit(int what, unsigned long long value, struct err *err)
 	return setrlimit(what, &l) < 0 ? err_set(err, errno, "setrlimit") : 0;
 }
 
+/*
+ * What may be taken without driving others out: the engine that serves stays
+ * beside this one. 0 where the kernel does not tell.
+ */
+static unsigned long long free_memory(void)
+{
+	FILE *in = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+
+	while (in && !kib && fgets(line, sizeof(line), in))
+		if (sscanf(line, "MemAvailable: %llu", &kib) != 1)
+			kib = 0;
+	if (in)
+		fclose(in);
+	return kib * 1024 / 100 * TRIAL_SHARE;
+}
+
 /* As a generation does, with limits before. */
 static int enter(struct trial *t, const struct trial_limits *limits,
 		 struct err *err)
 {
 	unsigned int seconds =
 		limits->seconds ? limits->seconds : TRIAL_SECONDS;
+	unsigned long long memory =
+		limits->memory ? limits->memory : free_memory();
 	uid_t uid;
 	gid_t gid;
 
@@ -157,7 +177,7 @@ static int enter(struct trial *t, const struct trial_limits *limits,
 		return -1;
 	if (limit(RLIMIT_CORE, 0, err) < 0 ||
 	    limit(RLIMIT_CPU, seconds, err) < 0 ||
-	    (limits->memory && limit(RLIMIT_DATA, limits->memory, err) < 0) ||
+	    (memory && limit(RLIMIT_DATA, memory, err) < 0) ||
 	    proc_user(t->conf->scan_user, &uid, &gid, err) < 0 ||
 	    jail_enter(t->conf, uid, gid, err) < 0 ||
 	    sandbox_become(uid, gid, 0, err) < 0)

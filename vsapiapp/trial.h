@@ -18,9 +18,10 @@
  */
 struct trial_limits {
 	unsigned int seconds;	   /* 0: TRIAL_SECONDS */
-	unsigned long long memory; /* bytes, 0: no limit */
+	unsigned long long memory; /* bytes; 0: TRIAL_SHARE of the free */
 };
 #define TRIAL_SECONDS 600
+#define TRIAL_SHARE 80 /* percent */
 int trial_run(const char *dir, const struct trial_limits *limits);
 
 #endif

@@ -192,10 +192,12 @@ int pattern_change_commit(struct pattern_change *c, struct err *err)
 		return -1;
 	if (patternset_install(&c->stage, &number, err) == 0)
 		rc = pattern_change_to(c, &before, number, err);
-	if (rc == 0 && patternset_current(&now, err) >= 0) {
-		rc = patternset_saw(&now, err);
+	/* It serves all the same. */
+	if (rc == 0 && (patternset_current(&now, err) < 0 ||
+			patternset_saw(&now, err) < 0))
+		ctl_complain("older patterns could come back: %s", err->text);
+	if (rc == 0)
 		patternset_free(&now);
-	}
 	patternset_free(&before);
 	patternset_prune((unsigned int)c->conf->pattern_keep);
 	return rc;

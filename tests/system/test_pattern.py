@@ -454,3 +454,20 @@ def test_a_bundle_past_its_time_serves_on_and_is_told(shared, office):
     # as old as its maker says
     age = time.time() - shared.json("pattern", "show")["pattern_time"]
     assert -5 < age < 60
+
+
+def test_a_trial_has_limits(shared, office):
+    """What it may not have it does not take, and is not called good."""
+    big = "".join(ndb(f"Padding {i}", f"Test.P{i}") for i in range(60000))
+    update(shared, office.make(1, big))
+    sets = shared.root / "var/lib/splx/patterns/current"
+    trial = [str(shared.root / "usr/lib/splx/vsapiapp"), "-R",
+             str(shared.root), "-t", str(sets.resolve())]
+    good = subprocess.run(trial, capture_output=True, text=True, timeout=60)
+    told = json.loads(good.stdout)
+    assert told["ok"] is True and told["signatures"] > 60000
+    assert told["files"] > 5
+    small = subprocess.run([*trial, "-m", str(6 << 20)], timeout=60,
+                           capture_output=True, text=True)
+    assert small.returncode != 0
+    assert '"ok":true' not in small.stdout
