@@ -188,7 +188,7 @@ static void whatever_is_out_of_bounds_is_refused_and_nothing_leaks(void **state)
 	(void)state;
 	REFUSED(f.magic++);
 	REFUSED(f.version++);
-	REFUSED(f.source = SOURCE_SCHEDULED + 1);
+	REFUSED(f.source = SOURCE_COUNT);
 	REFUSED(f.verdict = VERDICT_ERROR + 1);
 	REFUSED(f.verdict = UINT32_MAX);
 	REFUSED(f.denied = 2);

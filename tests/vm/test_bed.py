@@ -111,7 +111,9 @@ def test_an_oops_ends_the_machine(vm):
     assert any("NULL pointer" in f for f in result.faults)
 
 
-def test_a_sleep_with_preemption_off_is_a_fault(vm):
+def test_a_sleep_with_preemption_off_is_a_fault(vm, series):
+    if series == "5.10":
+        pytest.skip("Debian's 5.10 is built without counting preemption")
     result = wrong(vm, "atomic")
     assert any("scheduling while atomic" in f for f in result.faults)
 
