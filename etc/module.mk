@@ -5,6 +5,7 @@
 install::
 	install -d $(DESTDIR)$(sysconfdir)/splx
 	install -d -m 700 $(DESTDIR)$(sysconfdir)/splx/km
+	install -d $(DESTDIR)$(sysconfdir)/splx/keys
 	install -d $(DESTDIR)$(sysconfdir)/logrotate.d
 	[ -e $(DESTDIR)$(sysconfdir)/splx/splx.conf ] || \
 		install -m 640 etc/splx.conf $(DESTDIR)$(sysconfdir)/splx

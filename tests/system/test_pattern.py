@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -471,3 +472,56 @@ def test_a_trial_has_limits(shared, office):
                            capture_output=True, text=True)
     assert small.returncode != 0
     assert '"ok":true' not in small.stdout
+
+
+def test_killed_in_any_step_one_whole_set_stays(shared, office, serve):
+    """With all that it started: the one that fetches, the one that tries."""
+    update(shared, office.make(1, ndb("First one")))
+    server = serve(office.dir)
+    words = [str(shared.root / "bin/splxctl"), "pattern", "update",
+             f"--from={server.url}"]
+    ended = []
+    for i, delay in enumerate([0.01, 0.03, 0.06, 0.1, 0.2, 0.5, 1, 2, 4]):
+        office.make(2 + i, ndb(TEXT), ndb(f"Step {i}"))
+        p = subprocess.Popen(words, start_new_session=True,
+                             stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        if p.poll() is None:
+            os.killpg(p.pid, signal.SIGKILL)
+        ended.append(p.wait())
+        shared.ctl("pattern", "verify")
+        assert parts(shared)[office.name]["version"] in range(1, 3 + i)
+    assert -signal.SIGKILL in ended
+    update(shared, office.make(99, ndb("The last one")))
+    assert finds(shared, "The last one") and not finds(shared, TEXT)
+    sets = shared.root / "var/lib/splx/patterns/sets"
+    assert not [p for p in sets.iterdir() if p.name.startswith(".")]
+    keep = int(shared.ctl("config", "get", "PatternKeep").stdout)
+    assert len(list(sets.iterdir())) <= keep + 1
+
+
+def test_on_a_full_disk_the_old_ones_stay(make_suite):
+    s = make_suite(FirstAction="deny")
+    where = s.root / "var/lib/splx/patterns"
+    where.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none",
+                    str(where)], check=True)
+    try:
+        s.start()
+        small = s.root / "small.ndb"
+        small.write_text(ndb(TEXT))
+        update(s, small)
+        big = s.root / "big.ndb"
+        big.write_text("".join(ndb("y" * 60, f"Test.P{i}")
+                               for i in range(8000)))
+        refused(s, big, "No space left")
+        s.ctl("pattern", "verify")
+        assert finds(s, TEXT)
+        other = s.root / "other.ndb"
+        other.write_text(ndb("And this"))
+        update(s, other)
+        assert finds(s, TEXT) and finds(s, "And this")
+    finally:
+        s.stop()
+        subprocess.run(["umount", "-l", str(where)], check=True)
