@@ -23,7 +23,8 @@ install::
 	install -d -m 750 $(DESTDIR)$(localstatedir)/log/splx
 
 uninstall::
-	rm -f $(DESTDIR)$(sysconfdir)/logrotate.d/splx
+	rm -f $(DESTDIR)$(sysconfdir)/logrotate.d/splx \
+		$(DESTDIR)$(sysconfdir)/cron.d/splx
 	rm -rf $(DESTDIR)$(datadir)
 
 # The overrides are of splxctl's making (order apply).

@@ -8,6 +8,7 @@
 
 #include "conf_impl.h"
 #include "lib/alloc.h"
+#include "lib/cron.h"
 #include "lib/log.h"
 #include "lib/str.h"
 #include "nearest.h"
@@ -76,6 +77,11 @@ bool conf_option_word(const struct conf_option *opt, int index, char *out,
 	memcpy(out, p, len);
 	out[len] = '\0';
 	return true;
+}
+
+static bool is_cron(const struct conf_option *opt)
+{
+	return opt->type == CONF_STRING && strcmp(opt->unit, "cron") == 0;
 }
 
 /* The index of a word of an ENUM option, or -1. */
@@ -173,8 +179,12 @@ char *conf_option_allowed(const struct conf_option *opt, char *out, size_t size)
 		write_enum_words(&s, opt);
 		break;
 	case CONF_STRING:
-		str_addf(&s, "1 to %d characters, such as %s", CONF_TEXT_MAX,
-			 opt->def);
+		if (is_cron(opt))
+			str_add(&s, "hourly, daily, weekly, monthly, off, or "
+				    "the five fields of crontab(5)");
+		else
+			str_addf(&s, "1 to %d characters, such as %s",
+				 CONF_TEXT_MAX, opt->def);
 		break;
 	case CONF_LIST:
 		str_addf(&s, "a list such as {\"a\", \"b\"} of up to %d items",
@@ -276,6 +286,8 @@ static int take_enum(int *field, const struct conf_option *opt,
 static int take_string(char **field, const struct conf_option *opt,
 		       const char *text, struct err *err)
 {
+	struct cron cron;
+	struct err why;
 	const char *p;
 
 	if (!*text)
@@ -286,6 +298,8 @@ static int take_string(char **field, const struct conf_option *opt,
 		if (iscntrl((unsigned char)*p))
 			return not_right(opt, text, "holds a control character",
 					 err);
+	if (is_cron(opt) && cron_parse(text, 0, &cron, &why) < 0)
+		return not_right(opt, text, why.text, err);
 	free(*field);
 	*field = xstrdup(text);
 	return 0;

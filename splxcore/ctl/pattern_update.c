@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -147,12 +148,39 @@ static const char *source_word(struct ctl *ctl)
 	return from ? from : "PatternSource";
 }
 
+/* For cron: not all machines at once. */
+static void wait_a_while(void)
+{
+	struct conf *conf = conf_load(paths()->active_conf, NULL);
+	uint64_t ms, random = 0;
+
+	if (!conf)
+		conf = conf_load(paths()->conf, NULL);
+	ms = conf ? (uint64_t)conf->update_delay : 0;
+	conf_free(&conf);
+	if (ms && getrandom(&random, sizeof(random), 0) > 0)
+		sleep((unsigned int)(random % (ms / 1000 + 1)));
+}
+
+/* What is nothing to cron: that is no trouble of anybody's. */
+static bool is_quiet(const struct ctl *ctl, const struct err *err)
+{
+	return ctl_flag(ctl, "cron") && err->code == EBUSY;
+}
+
 int pattern_update_run(struct ctl *ctl)
 {
+	bool cron = ctl_flag(ctl, "cron");
 	struct pattern_change c;
 	struct err err = {0};
-	int rc = pattern_change_begin(&c, ctl, &err), changed = 0;
+	int rc, changed = 0;
 
+	if (cron)
+		wait_a_while();
+	/* What is said when all is well is nothing to be mailed. */
+	if (cron && !freopen("/dev/null", "w", stdout))
+		return CTL_ERROR;
+	rc = pattern_change_begin(&c, ctl, &err);
 	if (rc == 0) {
 		changed = take_all(&c, &err);
 		rc = changed < 0 ? -1 : 0;
@@ -161,13 +189,13 @@ int pattern_update_run(struct ctl *ctl)
 		rc = pattern_change_commit(&c, &err);
 	else if (rc == 0)
 		puts("the patterns are up to date");
-	if (rc < 0)
+	if (rc < 0 && !is_quiet(ctl, &err))
 		ctl_complain("the patterns stay as they are: %s", err.text);
 	/* Another one that is under way tells itself. */
 	if (geteuid() == 0 && err.code != EBUSY)
 		patternset_tell(source_word(ctl), rc < 0 ? &err : NULL);
 	pattern_change_end(&c);
-	return rc < 0 ? CTL_ERROR : CTL_OK;
+	return rc < 0 && !is_quiet(ctl, &err) ? CTL_ERROR : CTL_OK;
 }
 
 int pattern_check_run(struct ctl *ctl)

@@ -12,6 +12,7 @@
 #include "common/paths.h"
 #include "common/verbs.h"
 #include "dispatch.h"
+#include "cronfile.h"
 #include "lib/alloc.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
@@ -139,6 +140,7 @@ static void put_in_force(struct core *core, struct conf *conf,
 	if (!strcmp(origin, "file"))
 		write_copy(paths()->last_good, text);
 	free(text);
+	cronfile_write(core, conf);
 }
 
 static void set_broken(struct core *core, const char *why)

@@ -525,3 +525,40 @@ def test_on_a_full_disk_the_old_ones_stay(make_suite):
     finally:
         s.stop()
         subprocess.run(["umount", "-l", str(where)], check=True)
+
+
+def crontab(s):
+    f = s.root / "etc/cron.d/splx"
+    return f.read_text() if f.exists() else ""
+
+
+def test_cron_gets_what_the_settings_say(make_suite, serve):
+    s = make_suite(FirstAction="deny", UpdateDelay="0")
+    (s.root / "etc/cron.d").mkdir()
+    s.start()
+    assert "SHELL" in crontab(s) and "update" not in crontab(s)
+    maker = Maker(s).trusted()
+    server = serve(maker.make(1, ndb(TEXT)))
+    s.ctl("config", "set", "PatternSource", server.url)
+    s.ctl("config", "set", "UpdateSchedule", "*/30 4 * * sun")
+    assert "\n0,30 4 * * 0 root " in crontab(s)
+    assert "pattern update --cron" in crontab(s)
+    r = s.ctl("config", "set", "UpdateSchedule", "sometimes", check=False)
+    assert r.returncode and "five fields" in r.stderr
+    assert "\n0,30 4 * * 0 root " in crontab(s)
+    # well: not a word; up to date: not a word either
+    for _ in range(2):
+        r = s.ctl("pattern", "update", "--cron")
+        assert r.stdout == "" and r.stderr == ""
+    assert finds(s, TEXT)
+    server.misbehave = garbage
+    r = s.ctl("pattern", "update", "--cron", check=False)
+    assert r.returncode == 2 and "stay as they are" in r.stderr
+    # stopped the files are updated all the same
+    server.misbehave = lambda h: False
+    maker.make(2, ndb("Another one"))
+    s.stop()
+    r = s.ctl("pattern", "update", "--cron")
+    assert r.stdout == "" and r.stderr == ""
+    s.start()
+    assert finds(s, "Another one")
