@@ -73,10 +73,11 @@ static int sync_path(const char *path, struct err *err)
 	return rc;
 }
 
-/* All bytes, to the disk. */
-static int copy_bytes(int in, int out, struct err *err)
+/* All bytes, to the disk. Who owns the source may let it grow meanwhile. */
+static int copy_bytes(int in, int out, uint64_t max, struct err *err)
 {
 	char *buf = xmalloc(COPY_BUF);
+	uint64_t left = max;
 	ssize_t n;
 	int rc = 0;
 
@@ -85,8 +86,13 @@ static int copy_bytes(int in, int out, struct err *err)
 			continue;
 		if (n < 0)
 			rc = err_set(err, errno, "read");
+		else if ((uint64_t)n > left)
+			rc = err_set(err, 0, "more than %llu bytes come",
+				     (unsigned long long)max);
 		else if (fd_write_all(out, buf, (size_t)n) < 0)
 			rc = err_set(err, errno, "write");
+		else
+			left -= (uint64_t)n;
 	}
 	if (rc == 0 && fsync(out) < 0)
 		rc = err_set(err, errno, "fsync");
@@ -115,7 +121,7 @@ static int copy_file(const char *from_dir, const char *to_dir, const char *name,
 	else if ((out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
 			     0644)) < 0)
 		rc = err_set(err, errno, "%s", to);
-	else if ((rc = copy_bytes(in, out, err)) < 0)
+	else if ((rc = copy_bytes(in, out, max, err)) < 0)
 		err_add(err, "%s", to);
 	fd_close(&in);
 	fd_close(&out);

@@ -19,6 +19,7 @@
 #define CONNECT_MS 20000
 #define REDIRECTS_MAX 5
 #define PROGRESS_MS 200
+#define BYTES_PER_MS 8 /* who is slower than this keeps us too long */
 
 struct transfer {
 	const struct fetch *f;
@@ -83,8 +84,10 @@ static void set_up(CURL *curl, struct transfer *t, const char *url, char *text)
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 10L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 100L);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, seconds ? seconds : 1L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+			 (long)(t->f->patience_ms + t->max / BYTES_PER_MS));
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);

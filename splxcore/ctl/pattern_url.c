@@ -6,9 +6,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -92,15 +94,18 @@ static int fetch_all(const struct download *d, struct err *err)
 	return 0;
 }
 
-static void be_child(const struct download *d, int out)
+static void be_child(const struct download *d, pid_t parent, int out)
 	__attribute__((noreturn));
-static void be_child(const struct download *d, int out)
+static void be_child(const struct download *d, pid_t parent, int out)
 {
 	struct err err = {0};
+	int rc;
 
 	umask(022);
-	if (sandbox_become(d->uid, d->gid, 0, &err) == 0 &&
-	    fetch_all(d, &err) == 0)
+	rc = sandbox_become(d->uid, d->gid, 0, &err);
+	/* The kernel forgets it when the user changes. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (rc == 0 && getppid() == parent && fetch_all(d, &err) == 0)
 		_exit(0);
 	(void)!write(out, err.text, strlen(err.text));
 	_exit(1);
@@ -114,14 +119,14 @@ static int download(const struct download *d, struct err *err)
 	size_t len = 0;
 	int ends[2], status = 0;
 	ssize_t n;
-	pid_t pid;
+	pid_t pid, self = getpid();
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, errno, "pipe");
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		be_child(d, ends[1]);
+		be_child(d, self, ends[1]);
 	close(ends[1]);
 	while (pid > 0 && len < sizeof(text) - 1 &&
 	       ((n = read(ends[0], text + len, sizeof(text) - 1 - len)) > 0 ||
