@@ -11,12 +11,14 @@
 #include "common/khm_json.h"
 #include "common/loadlock_json.h"
 #include "common/paths.h"
+#include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/proc.h"
 #include "output.h"
 #include "render.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
+#define ARM_MS 30000
 
 /* ---- looking at it ---- */
 
@@ -215,15 +217,20 @@ static int is_in_use(struct ctl *ctl, struct err *err)
 /* A service that runs takes it into use with new workers. */
 static int take_into_use(struct ctl *ctl, struct err *err)
 {
+	uint64_t end = clock_mono_ns() + ARM_MS * CLOCK_NS_PER_MS;
 	json_t *data = NULL;
 	int use = is_in_use(ctl, err);
+	bool pending;
 
 	if (use)
 		return use < 0 ? -1 : 0;
 	if (ctl_call(ctl, "config.reload", NULL, &data, err) != CTL_OK)
 		return -1;
+	pending = json_is_false(json_object_get(data, "applied"));
 	json_decref(data);
-	use = is_in_use(ctl, err);
+	/* The kernel takes its time where it has many processors, or few. */
+	while (!(use = is_in_use(ctl, err)) && pending && clock_mono_ns() < end)
+		usleep(200000);
 	if (!use)
 		err_set(err, 0, "splxctl health tells why");
 	return use > 0 ? 0 : -1;
