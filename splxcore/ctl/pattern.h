@@ -45,6 +45,10 @@ struct pattern_bundle {
 int pattern_bundle_read(struct pattern_bundle *b, const char *dir,
 			const struct patternset *now, struct err *err);
 void pattern_bundle_free(struct pattern_bundle *b);
+/* Whether the manifest there has a good signature by a key that is trusted
+ * now; the key's name in id_r. -1 and *err. */
+int pattern_bundle_signer(const char *dir, char id_r[SIGNING_ID_LEN + 1],
+			  struct err *err);
 
 /*
  * Takes the patterns of a source into the set in the making: 1, 0 when there

@@ -47,8 +47,8 @@ static char *read_text(const char *dir, const char *name, size_t *len_r,
 	return text;
 }
 
-static int check_signature(struct pattern_bundle *b, const char *text,
-			   size_t len, const char *dir, struct err *err)
+static int check_signature(const char *text, size_t len, const char *dir,
+			   char id_r[SIGNING_ID_LEN + 1], struct err *err)
 {
 	char *keys_dir = xasprintf("%s/keys", paths()->conf_dir), *lines;
 	struct signing_keys keys;
@@ -68,7 +68,7 @@ static int check_signature(struct pattern_bundle *b, const char *text,
 			     "makes these bundles into %s",
 			     keys_dir);
 	else
-		rc = signing_check(&keys, text, len, lines, b->signed_by, err);
+		rc = signing_check(&keys, text, len, lines, id_r, err);
 	signing_keys_free(&keys);
 	free(lines);
 	free(keys_dir);
@@ -152,7 +152,7 @@ int pattern_bundle_read(struct pattern_bundle *b, const char *dir,
 	if (!text)
 		return -1;
 	/* Nothing of it is believed before. */
-	rc = check_signature(b, text, len, dir, err);
+	rc = check_signature(text, len, dir, b->signed_by, err);
 	if (rc == 0)
 		rc = manifest_parse(text, len, &b->m, err);
 	if (rc == 0)
@@ -162,6 +162,17 @@ int pattern_bundle_read(struct pattern_bundle *b, const char *dir,
 	free(text);
 	if (rc < 0)
 		pattern_bundle_free(b);
+	return rc;
+}
+
+int pattern_bundle_signer(const char *dir, char id_r[SIGNING_ID_LEN + 1],
+			  struct err *err)
+{
+	size_t len;
+	char *text = read_text(dir, MANIFEST_FILE, &len, err);
+	int rc = text ? check_signature(text, len, dir, id_r, err) : -1;
+
+	free(text);
 	return rc;
 }
 

@@ -91,6 +91,20 @@ static int verify_bundle(const char *dir, struct err *err)
 	return rc;
 }
 
+/* By a key that is trusted today, too. */
+static int verify_signer(const struct patternset *set,
+			 const struct patternset_part *p, struct err *err)
+{
+	char *dir = patternset_path(set->number, p->m.name);
+	char id[SIGNING_ID_LEN + 1];
+	int rc = 0;
+
+	if (p->signed_by[0] && pattern_bundle_signer(dir, id, err) < 0)
+		rc = err_add(err, "%s", p->m.name);
+	free(dir);
+	return rc;
+}
+
 /* What is installed: every file, and whether all may still be used. */
 static int verify_current(struct err *err)
 {
@@ -103,12 +117,15 @@ static int verify_current(struct err *err)
 	if (rc <= 0)
 		return rc;
 	rc = patternset_verify(&set, err);
-	if (rc == 0)
-		vec_each (p, &set)
+	vec_each (p, &set) {
+		if (rc == 0)
+			rc = verify_signer(&set, p, err);
+		if (rc == 0)
 			printf("%s %llu: %zu files are what they were%s%s\n",
 			       p->m.name, (unsigned long long)p->m.version,
 			       p->m.len, p->signed_by[0] ? ", signed by " : "",
 			       p->signed_by);
+	}
 	patternset_free(&set);
 	return rc;
 }

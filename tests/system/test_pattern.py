@@ -99,6 +99,20 @@ def test_a_bundle_of_a_directory_serves_and_is_updated(shared, office):
     assert finds(shared, MARKER.decode())
 
 
+def test_verify_names_a_signer_who_is_trusted_no_more(shared, office):
+    update(shared, office.make(1, ndb(TEXT)))
+    keys = shared.root / "etc/splx/keys"
+    keys.rename(f"{keys}.away")
+    r = shared.ctl("pattern", "verify", check=False)
+    assert r.returncode == 1 and "no key is trusted" in r.stderr
+    (shared.root / "etc/splx/keys.away").rename(keys)
+    Maker(shared, f"other-{time.monotonic_ns()}").trusted()
+    (keys / f"{office.name}.pem").unlink()
+    r = shared.ctl("pattern", "verify", check=False)
+    assert r.returncode == 1 and "not trusted" in r.stderr
+    assert finds(shared, TEXT)
+
+
 def test_check_tells_and_takes_nothing(shared, office):
     d = office.make(1, ndb(TEXT))
     r = shared.ctl("pattern", "check", f"--from={d}", check=False)
