@@ -191,7 +191,7 @@ static enum status_code none_built(const char *release, struct err *err)
 	else
 		err_set(err, 0,
 			"no module is built for this kernel (%s): make "
-			"install",
+			"install, or the package splx-dkms",
 			release);
 	return STATUS_NO_MODULE_BUILT;
 }

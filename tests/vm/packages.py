@@ -9,7 +9,7 @@ import re
 import subprocess
 import time
 
-from cache import CACHE, Unavailable, locked, run, say
+from cache import CACHE, Unavailable, digest, locked, made, run, say
 
 FRESH = 7 * 86400  # seconds a list of packages is good for
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -137,6 +137,19 @@ class Apt:
             todo += [n for n in re.findall(r"Depends: (\S+)", text)
                      if re.match(keep, n)]
         return done
+
+    def download(self, names):
+        """The files of the packages, and of no others; in a folder that the
+        next download() does not touch."""
+        versions = self._run("apt-cache", "show", "--no-all-versions",
+                             *names)
+        wanted = re.findall(r"^Filename: (.*)", versions, re.M)
+
+        def fetch(folder):
+            folder.mkdir()
+            self._run("apt-get", "download", "-qq", *names, cwd=folder)
+
+        return sorted(made("debs", digest(*wanted), fetch).iterdir())
 
     def unpack(self, names, root, leave_out=()):
         """Files of the packages below root; no script of theirs runs."""

@@ -39,15 +39,17 @@ rm -rf var/lib/apt/lists/* var/cache/apt/* usr/share/doc/* usr/share/man/* \
 """
 
 
-def get():
-    """The image, an ext4 file system; read-only for its users."""
+def get(more=(), leave_out=()):
+    """The image, an ext4 file system; read-only for its users. more: further
+    packages, without those of their files that match leave_out."""
     apt = Apt("bookworm", "bookworm-updates", "bookworm-security")
-    key = digest(pathlib.Path(__file__))
+    key = digest(pathlib.Path(__file__), *more, *leave_out)
 
     def make(path):
         tree = path.with_name(path.name + ".tree")
         try:
-            apt.bootstrap("minbase", PACKAGES, tree)
+            apt.bootstrap("minbase", [*PACKAGES, *more], tree,
+                          *(f"--dpkgopt=path-exclude={p}" for p in leave_out))
             run("sh", "-c", SETUP, "sh", tree)
             run("mke2fs", "-q", "-t", "ext4", "-m", "0", "-L", "bed", "-O",
                 "^has_journal", "-E", "lazy_itable_init=1", "-d", tree, path,

@@ -29,9 +29,9 @@ apt() { DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends \
 """
 
 
-def build(version=None):
+def build(version=None, *words):
     """The packages' files, made by make deb."""
-    words = [f"DEB_VERSION={version}"] if version else []
+    words = [f"DEB_VERSION={version}", *words] if version else []
     subprocess.run(["make", "-s", "-o", "all", "deb", *words], cwd=REPO,
                    check=True, stdin=subprocess.DEVNULL,
                    stdout=subprocess.DEVNULL)

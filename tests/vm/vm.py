@@ -80,11 +80,11 @@ class VM:
     """kind "fast" is busybox in memory, "root" a Debian with SysV init.
     frozen: start from a state frozen after the boot. append: for the
     kernel's command line. keep: a disk of its own that lasts over boots,
-    each of them a cold one. ahead: seconds that its clock is before ours."""
+    each of them a cold one. disk: an image to begin with that is not the
+    usual one. ahead: seconds that its clock is before ours."""
 
     def __init__(self, kernel, kind="fast", frozen=True, append="",
-                 memory=None, runlevel=2, keep=False):
-        self.kernel = kernel
+                 memory=None, runlevel=2, keep=False, disk=None):
         self.kind = kind
         self.frozen = frozen and not keep
         self.keep = keep
@@ -93,25 +93,31 @@ class VM:
         self._files = {}
         self._runs = 0
         self._judged = 0
-        disk = None
         if kind == "root":
             import root
-            disk = root.get()
-            append = f"bed=root,{runlevel} {append}"
+            self._disk = disk or root.get()
+            self._append = f"bed=root,{runlevel} {append}"
         else:
-            append = f"bed=fast {append}"
-        memory = memory or (1536 if disk else 512)
-        if kernel.series == "kasan":
-            memory += 1024
-            # A method of ACPI takes half a minute there, and is given up.
-            append = f"acpi=noirq {append}"
-        self.machine = qemu.Machine(kernel, initrd.get(kernel), append,
-                                    memory=memory, disk=disk)
+            self._disk = None
+            self._append = f"bed=fast {append}"
+        self._memory = memory or (1536 if self._disk else 512)
+        self.use(kernel)
         WORK.mkdir(parents=True, exist_ok=True)
         self.folder = pathlib.Path(tempfile.mkdtemp(
             prefix=f"{kernel.series}-{kind}-", dir=WORK))
         self.folder.chmod(0o755)
         (self.folder / "job").mkdir()
+
+    def use(self, kernel):
+        """From its next start on it boots this kernel, with the same disk."""
+        append, memory = self._append, self._memory
+        if kernel.series == "kasan":
+            memory += 1024
+            # A method of ACPI takes half a minute there, and is given up.
+            append = f"acpi=noirq {append}"
+        self.kernel = kernel
+        self.machine = qemu.Machine(kernel, initrd.get(kernel), append,
+                                    memory=memory, disk=self._disk)
 
     # -- start and end
 
