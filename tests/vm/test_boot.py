@@ -56,8 +56,8 @@ def test_the_case_from_the_first_boot_to_the_last(own):
             fail links
         # a clean end, before all that still runs is told to end
         for rc in /etc/rc0.d /etc/rc6.d; do
-            [ "$(ls $rc | sed -n 's/^K\(..\)splx$/\1/p')" -lt \
-                "$(ls $rc | sed -n 's/^K\(..\)sendsigs$/\1/p')" ] ||
+            [ "$(ls $rc | sed -n 's/^K\\(..\\)splx$/\\1/p')" -lt \
+                "$(ls $rc | sed -n 's/^K\\(..\\)sendsigs$/\\1/p')" ] ||
                 fail "not before sendsigs: $(ls $rc)"
         done
         service splx status || fail 'not started at boot'
