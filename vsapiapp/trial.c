@@ -16,6 +16,7 @@
 #include "common/paths.h"
 #include "engine.h"
 #include "generation.h"
+#include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/proc.h"
@@ -57,7 +58,7 @@ static void add_file(struct trial *t, const char *path)
 	vec_each (have, &t->files)
 		if (strcmp(*have, path) == 0)
 			return;
-	vec_push(&t->files, strdup(path));
+	vec_push(&t->files, xstrdup(path));
 }
 
 /* The libraries that we use ourselves: the C library, the loader, … */
@@ -170,9 +171,7 @@ static int enter(struct trial *t, const struct trial_limits *limits,
 	uid_t uid;
 	gid_t gid;
 
-	t->conf = conf_load(paths()->active_conf, err);
-	if (!t->conf)
-		t->conf = conf_load(paths()->conf, err);
+	t->conf = conf_in_force(err);
 	if (!t->conf)
 		return -1;
 	if (limit(RLIMIT_CORE, 0, err) < 0 ||

@@ -10,6 +10,7 @@
 #include "lib/fdutil.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "paths.h"
 
 #define WORKERS_LIMIT 24
 #define WORKERS_MAX_LEAST 8
@@ -193,6 +194,13 @@ struct conf *conf_load(const char *path, struct err *err)
 		conf = conf_parse(text, path, err);
 	free(text);
 	return conf;
+}
+
+struct conf *conf_in_force(struct err *err)
+{
+	struct conf *conf = conf_load(paths()->active_conf, NULL);
+
+	return conf ? conf : conf_load(paths()->conf, err);
 }
 
 static const struct conf_option *option_or_err(const char *key, struct err *err)

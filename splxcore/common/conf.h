@@ -147,6 +147,11 @@ bool conf_equal(const struct conf *a, const struct conf *b);
  * voids each by itself and reports it.
  */
 struct conf *conf_load(const char *path, struct err *err);
+/*
+ * For whoever has to know them without the service: active.conf, which core
+ * left on /run, else the settings file. As conf_load().
+ */
+struct conf *conf_in_force(struct err *err);
 /* The same from text; `name` stands for the file in messages. */
 struct conf *conf_parse(const char *text, const char *name, struct err *err);
 

@@ -96,8 +96,8 @@ bool patternset_stage_drop(struct patternset_stage *stage, const char *name);
  * A new part in the place of the one of that name. Its files come from the
  * directory `from` (its manifest is m, which is taken over; the signature file
  * is copied where there is one): copied and then compared with the manifest,
- * so that what others can still write to never counts. `have` of the former
- * part may be linked instead where name, size and hash are equal.
+ * so that what others can still write to never counts. What the current set's
+ * part has with equal name, size and hash is linked instead.
  */
 int patternset_stage_part(struct patternset_stage *stage, struct manifest *m,
 			  const char *from, const char *origin,
@@ -119,8 +119,7 @@ void patternset_prune(unsigned int keep);
 
 /*
  * Whether a part may come in that version: not one that was taken back, nor
- * one older than what was installed once (unless `back` says that it is wanted
- * so). -1 and *err say which and what helps.
+ * one older than what was installed once. -1 and *err say which and what helps.
  */
 int patternset_may(const char *part, uint64_t version, struct err *err);
 /* After an update: versions up to these are old. */

@@ -153,7 +153,7 @@ void signing_keys_free(struct signing_keys *keys)
 	vec_free(&keys->problems);
 }
 
-/* A file that was not there before; `write` puts the key into the BIO. */
+/* Into a file that was not there before. */
 static int key_write(EVP_PKEY *key, const char *path, bool private,
 		     struct err *err)
 {

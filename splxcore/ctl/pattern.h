@@ -14,7 +14,6 @@ struct pattern_change {
 	struct conf *conf;
 	int lock;
 	struct patternset_stage stage;
-	bool system_check; /* the trial scans files of the system, too */
 };
 /* With the lock held and a set in the making; -1 and *err. */
 int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,

@@ -28,12 +28,9 @@ int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
 	memset(c, 0, sizeof(*c));
 	c->ctl = ctl;
 	c->lock = -1;
-	c->system_check = true;
 	if (geteuid() != 0)
 		return err_set(err, 0, "only root changes the patterns");
-	c->conf = conf_load(paths()->active_conf, NULL);
-	if (!c->conf)
-		c->conf = conf_load(paths()->conf, err);
+	c->conf = conf_in_force(err);
 	if (!c->conf)
 		return -1;
 	c->lock = patternset_lock(err);

@@ -151,11 +151,9 @@ static const char *source_word(struct ctl *ctl)
 /* For cron: not all machines at once. */
 static void wait_a_while(void)
 {
-	struct conf *conf = conf_load(paths()->active_conf, NULL);
+	struct conf *conf = conf_in_force(NULL);
 	uint64_t ms, random = 0;
 
-	if (!conf)
-		conf = conf_load(paths()->conf, NULL);
 	ms = conf ? (uint64_t)conf->update_delay : 0;
 	conf_free(&conf);
 	if (ms && getrandom(&random, sizeof(random), 0) > 0)

@@ -232,8 +232,7 @@ def test_what_ran_before_is_found_where_no_name_leads(ran_before):
 
 
 def test_what_ran_before_is_only_told_where_that_is_asked(ran_before):
-    s, program, runs = ran_before(FirstAction="quarantine",
-                                  AsyncEndProcesses="no")
+    s, program, runs = ran_before(FirstAction="quarantine")
     r = s.ctl("scan", "--in-use", "--action=none", check=False)
     assert r.returncode == 1, r.stdout + r.stderr
     event = found(s, program)

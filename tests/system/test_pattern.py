@@ -308,12 +308,17 @@ def data(handler):
     return handler.path.endswith(".ndb")
 
 
+def promise(handler, length):
+    """So many bytes are to come."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(length))
+    handler.end_headers()
+
+
 def cut_off(handler):
     if not data(handler):
         return False
-    handler.send_response(200)
-    handler.send_header("Content-Length", "100000")
-    handler.end_headers()
+    promise(handler, 100000)
     handler.wfile.write(b"x" * 10)
     handler.close_connection = True
     return True
@@ -322,9 +327,7 @@ def cut_off(handler):
 def stall(handler):
     if not data(handler):
         return False
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
+    promise(handler, 1000)
     time.sleep(30)
     return True
 
@@ -341,21 +344,21 @@ def flood(handler):
     return True
 
 
-def circle(handler):
+def lead_to(handler, place):
     handler.send_response(302)
-    handler.send_header("Location", handler.path)
+    handler.send_header("Location", place)
     handler.send_header("Content-Length", "0")
     handler.end_headers()
     return True
+
+
+def circle(handler):
+    return lead_to(handler, handler.path)
 
 
 def elsewhere(handler):
     """To what is no web server."""
-    handler.send_response(302)
-    handler.send_header("Location", "file:///etc/passwd")
-    handler.send_header("Content-Length", "0")
-    handler.end_headers()
-    return True
+    return lead_to(handler, "file:///etc/passwd")
 
 
 def garbage(handler):
@@ -375,9 +378,7 @@ def other(handler):
     if not data(handler):
         return False
     size = os.path.getsize(handler.translate_path(handler.path))
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(size))
-    handler.end_headers()
+    promise(handler, size)
     handler.wfile.write(b"x" * size)
     return True
 
