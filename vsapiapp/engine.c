@@ -55,6 +55,7 @@ struct engine {
 	uint64_t scan_timeout_ms;
 	bool pua;	   /* loaded with signatures of unwanted programs */
 	char *directories; /* PatternDirectory as it was loaded, joined */
+	char *set_fault;   /* why it is not the current set; NULL: it is */
 };
 
 /* What the callbacks of one scan saw; libclamav hands it to each of them. */
@@ -350,7 +351,7 @@ static int collect(struct engine *e, const struct conf *conf,
 	if (builtin == 0)
 		return err_set(err, 0, "%s: the built-in patterns are missing",
 			       paths()->builtin_dir);
-	if (patterns_add_set(&e->patterns, set_dir, err) < 0 ||
+	if (patterns_add_set(&e->patterns, set_dir, &e->set_fault, err) < 0 ||
 	    patterns_add(&e->patterns, paths()->pattern_dir, false, err) < 0)
 		return -1;
 	for (size_t i = 0; i < conf->pattern_directory.len; i++)
@@ -545,6 +546,7 @@ void engine_free(struct engine **engine)
 		cl_engine_free(e->cl);
 	patterns_free(&e->patterns);
 	xfree(&e->directories);
+	xfree(&e->set_fault);
 	xfree(engine);
 }
 
@@ -604,11 +606,12 @@ json_t *engine_describe(const struct engine *engine)
 			newest = f->time;
 	}
 	snprintf(id, sizeof(id), "%016" PRIx64, engine->pattern_id);
-	return json_pack(
-		"{s:s, s:I, s:s, s:I, s:b, s:o, s:o*}", "engine", cl_retver(),
-		"signatures", (json_int_t)engine->signatures, "pattern_id", id,
-		"pattern_time", (json_int_t)newest, "builtin_only",
-		(int)builtin_only, "patterns", files, "rar", unpacks_rar());
+	return json_pack("{s:s, s:I, s:s, s:I, s:b, s:o, s:o*, s:s*}", "engine",
+			 cl_retver(), "signatures",
+			 (json_int_t)engine->signatures, "pattern_id", id,
+			 "pattern_time", (json_int_t)newest, "builtin_only",
+			 (int)builtin_only, "patterns", files, "rar",
+			 unpacks_rar(), "set_fault", engine->set_fault);
 }
 
 uint64_t engine_pattern_id(const struct engine *engine)

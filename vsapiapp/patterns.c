@@ -140,29 +140,49 @@ static int add_part(struct pattern_list *list, const char *dir,
 	return rc;
 }
 
-int patterns_add_set(struct pattern_list *list, const char *dir,
+/* The set to load, verified, and where it lies; 1, 0 for none, -1 and *err. */
+static int find_set(const char *dir, struct patternset *set, char **path_r,
+		    char **fault_r, struct err *err)
+{
+	struct err why;
+	int rc;
+
+	if (dir) {
+		*path_r = xstrdup(dir);
+		return patternset_read_dir(dir, set, err) < 0 ||
+				       patternset_verify_in(set, dir, err) < 0
+			       ? -1
+			       : 1;
+	}
+	rc = patternset_sound(set, &why);
+	if (rc < 0) {
+		*err = why;
+	} else if (rc > 0) {
+		/* By its number: `current` may come to mean another one. */
+		*path_r = patternset_path(set->number, NULL);
+		if (why.text[0])
+			*fault_r = xasprintf(
+				"set %llu is loaded instead of the current "
+				"one, which is damaged: %s",
+				(unsigned long long)set->number, why.text);
+	}
+	return rc;
+}
+
+int patterns_add_set(struct pattern_list *list, const char *dir, char **fault_r,
 		     struct err *err)
 {
 	struct patternset set = {0};
 	const struct patternset_part *p;
-	char *own = NULL;
-	int rc = 0;
+	char *path = NULL;
+	int rc = find_set(dir, &set, &path, fault_r, err);
 
-	if (dir) {
-		rc = patternset_read_dir(dir, &set, err);
-	} else {
-		rc = patternset_current(&set, err);
-		/* By its number: `current` may come to mean another one. */
-		if (rc > 0)
-			dir = own = patternset_path(set.number, NULL);
-	}
-	if (rc < 0 || !dir)
-		return rc;
-	rc = patternset_verify_in(&set, dir, err);
+	if (rc > 0)
+		rc = 0;
 	vec_each (p, &set)
 		if (rc == 0)
-			rc = add_part(list, dir, p, err);
-	free(own);
+			rc = add_part(list, path, p, err);
+	free(path);
 	patternset_free(&set);
 	return rc;
 }

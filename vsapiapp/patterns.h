@@ -34,9 +34,10 @@ int patterns_add(struct pattern_list *list, const char *dir, bool builtin,
 /*
  * The same for a set of patterns that updates brought (common/patternset.h):
  * the files of all its parts. Each must be what the set's manifests say; -1
- * and *err otherwise. NULL: the current set, if there is one.
+ * and *err otherwise. NULL: the current set, if there is one; when that is
+ * damaged a former one, and *fault_r says why (the caller's to free).
  */
-int patterns_add_set(struct pattern_list *list, const char *dir,
+int patterns_add_set(struct pattern_list *list, const char *dir, char **fault_r,
 		     struct err *err);
 /* Removes one file from the list and frees what it holds. */
 void patterns_drop(struct pattern_list *list, size_t i);

@@ -289,3 +289,38 @@ int patternset_verify(const struct patternset *set, struct err *err)
 	free(dir);
 	return rc;
 }
+
+/* The newest sound one before `number` (0: of all). */
+static bool find_former(uint64_t number, struct patternset *set_r)
+{
+	struct patternset_list list;
+	bool found = false;
+
+	patternset_list(&list, NULL);
+	for (size_t i = list.len; i-- > 0 && !found;) {
+		if (number && list.items[i].number >= number)
+			continue;
+		found = patternset_verify(&list.items[i], NULL) == 0;
+		if (found) {
+			*set_r = list.items[i];
+			memset(&list.items[i], 0, sizeof(list.items[i]));
+		}
+	}
+	patternset_list_free(&list);
+	return found;
+}
+
+int patternset_sound(struct patternset *set_r, struct err *err)
+{
+	uint64_t number = current_number();
+
+	err_clear(err);
+	memset(set_r, 0, sizeof(*set_r));
+	if (!number)
+		return 0;
+	if (patternset_read(number, set_r, err) == 0 &&
+	    patternset_verify(set_r, err) == 0)
+		return 1;
+	patternset_free(set_r);
+	return find_former(number, set_r) ? 1 : -1;
+}

@@ -69,6 +69,13 @@ int patternset_verify_in(const struct patternset *set, const char *dir,
 			 struct err *err);
 const struct patternset_part *patternset_part(const struct patternset *set,
 					      const char *name);
+/*
+ * What can be loaded: the current set when all its files are what they were,
+ * else the newest one before it that is sound. 1, and *err is empty, or says
+ * why it is not the current one; 0 when there is no current one; -1 and *err
+ * when none is sound.
+ */
+int patternset_sound(struct patternset *set_r, struct err *err);
 /* Where a part of a set lies; the caller frees it. */
 char *patternset_path(uint64_t number, const char *part);
 

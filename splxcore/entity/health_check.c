@@ -441,8 +441,9 @@ static void check_patterns(const struct core *core, struct report *r)
 }
 
 /* The last update, and what is past its time. */
-static void check_updates(struct report *r)
+static void check_updates(const struct core *core, struct report *r)
 {
+	const json_t *fault = json_object_get(service_state(core), "set_fault");
 	const struct patternset_part *p;
 	struct patternset set;
 	struct err why;
@@ -458,11 +459,12 @@ static void check_updates(struct report *r)
 				     now > when ? (uint64_t)(now - when) * 1000
 						: 0),
 			why.text);
-	if (patternset_current(&set, &why) < 0) {
+	if (json_is_string(fault))
 		health_issue(r, STATUS_PATTERNS_BROKEN, "patterns", "%s",
-			     why.text);
+			     json_string_value(fault));
+	/* What cannot be read says that itself, by what loads it. */
+	if (patternset_current(&set, &why) <= 0)
 		return;
-	}
 	vec_each (p, &set)
 		if (p->m.valid_until && now > p->m.valid_until)
 			health_issue(r, STATUS_PATTERNS_EXPIRED, "patterns",
@@ -567,7 +569,7 @@ void health_check(struct core *core, struct report *r)
 	check_supervisor(core, r);
 	check_patterns(core, r);
 	check_unpacking(core, r);
-	check_updates(r);
+	check_updates(core, r);
 	check_voids(core, r);
 	check_sandbox(core, r);
 	check_state_errors(core, r);

@@ -542,6 +542,27 @@ def test_on_a_full_disk_the_old_ones_stay(make_suite):
         subprocess.run(["umount", "-l", str(where)], check=True)
 
 
+def test_a_damaged_set_is_told_and_a_former_one_serves(make_suite):
+    s = make_suite(FirstAction="deny")
+    s.start()
+    for text in ("First one", TEXT):
+        f = s.root / "own.ndb"
+        f.write_text(ndb(text))
+        update(s, f)
+    s.stop()
+    where = s.root / "var/lib/splx/patterns/current/local/own.ndb"
+    where.write_text(where.read_text()[:-1] + "x")
+    r = s.ctl("pattern", "verify", check=False)
+    assert r.returncode == 1 and "own.ndb" in r.stderr
+    s.start()
+    assert finds(s, "First one") and not finds(s, TEXT)
+    told = [i["text"] for i in s.health()["health_issues"]
+            if i["code"] == 20032]
+    assert told and "set 1 is loaded" in told[0] and "own.ndb" in told[0]
+    s.ctl("pattern", "rollback")
+    assert 20032 not in [i["code"] for i in s.health()["health_issues"]]
+
+
 def crontab(s):
     f = s.root / "etc/cron.d/splx"
     return f.read_text() if f.exists() else ""
