@@ -328,7 +328,9 @@ class Suite:
     def events(self, kind="virus"):
         """Newest first; a column without a value reads as ''."""
         got = self.json("events", "list", "--kind=" + kind, "--limit=1000")
-        return [collections.defaultdict(str, e) for e in got["events"]]
+        return [collections.defaultdict(
+            str, {k: v for k, v in e.items() if v is not None})
+            for e in got["events"]]
 
     # -- files in the protected place
 
