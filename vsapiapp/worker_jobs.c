@@ -181,7 +181,9 @@ static void serve_file(struct worker *w, struct client *c, const int *fds,
 	current.fd = nfds > 0 ? fds[0] : -1;
 	current.pid = 0;
 	current.source = (enum scan_source)request.source;
-	current.job = c->job;
+	/* Whoever may scan may also say for which of his scans it is: a
+	 * wrong number is a wrong entry in a list, no more. */
+	current.job = request.job ? request.job : c->job;
 	scan_file(w, c, nfds);
 	send_reply(w, c);
 	atomic_store(&w->slot->job_request, 0);

@@ -32,7 +32,8 @@ struct scanclient {
 	scanclient_fn fn;
 	void *arg;
 	unsigned int workers;
-	uint64_t job;
+	uint64_t job;	   /* the connection's */
+	uint64_t scan_job; /* what findings carry; 0: the connection's */
 	uint64_t last_id;
 	struct flight *flights;
 	unsigned int window;
@@ -158,6 +159,7 @@ static int send_file(struct scanclient *sc, struct flight *f, int fd,
 		.source = sc->source,
 		.first_action = (uint32_t)sc->first_action,
 		.second_action = (uint32_t)sc->second_action,
+		.job = sc->scan_job,
 	};
 
 	str_copy(req.path, sizeof(req.path), path);
@@ -288,6 +290,28 @@ unsigned int scanclient_workers(const struct scanclient *sc)
 uint64_t scanclient_job(const struct scanclient *sc)
 {
 	return sc->job;
+}
+
+void scanclient_set_job(struct scanclient *sc, uint64_t job)
+{
+	sc->scan_job = job;
+}
+
+const char *scanclient_oldest(const struct scanclient *sc)
+{
+	const struct flight *oldest = NULL;
+	unsigned int i;
+
+	for (i = 0; i < sc->window; i++)
+		if (sc->flights[i].id &&
+		    (!oldest || sc->flights[i].id < oldest->id))
+			oldest = &sc->flights[i];
+	return oldest ? oldest->path : NULL;
+}
+
+bool scanclient_broken(const struct scanclient *sc)
+{
+	return *sc->broken.text != '\0';
 }
 
 void scanclient_close(struct scanclient **sc)

@@ -15,7 +15,7 @@
  * next record from it when it is free, so that all of them work and nobody
  * stands between. Answers come in any order on the same connection, by id.
  */
-#define SCANJOB_VERSION 1
+#define SCANJOB_VERSION 2
 
 enum scanjob_kind {
 	SCANJOB_HELLO, /* first record, no descriptor; answered by HELLO; a
@@ -34,6 +34,8 @@ struct scanjob_request {
 	uint32_t source;       /* SOURCE_MANUAL, _SCHEDULED or _IN_USE */
 	uint32_t first_action; /* ACTION_NONE: report alone */
 	uint32_t second_action;
+	uint64_t job;	 /* entity's number of the scan, which its findings
+			    carry; 0: the connection's */
 	char path[4096]; /* for people */
 };
 
@@ -49,7 +51,7 @@ struct scanjob_reply {
 	/* HELLO: */
 	uint32_t workers;
 	uint32_t pad;
-	uint64_t job; /* names the connection; in findings and statistics */
+	uint64_t job; /* names the connection */
 };
 
 /*
@@ -79,7 +81,15 @@ int scanclient_drain(struct scanclient *sc, struct err *err);
 /* How many files are under way. */
 unsigned int scanclient_pending(const struct scanclient *sc);
 unsigned int scanclient_workers(const struct scanclient *sc);
+/* The number of the connection; until scanclient_set_job() findings carry it. */
 uint64_t scanclient_job(const struct scanclient *sc);
+/* The number that findings of the files sent from now on carry. */
+void scanclient_set_job(struct scanclient *sc, uint64_t job);
+/* The path of the file that is under way for longest; NULL when none is. Valid
+ * until the next call. */
+const char *scanclient_oldest(const struct scanclient *sc);
+/* True once the service went away. */
+bool scanclient_broken(const struct scanclient *sc);
 /* Files still under way are forgotten, not delivered. */
 void scanclient_close(struct scanclient **sc);
 

@@ -49,7 +49,7 @@ struct verb_arg {
 	bool required;
 	bool repeats;
 };
-#define VERB_ARGS_MAX 12
+#define VERB_ARGS_MAX 20
 /* Splits a grammar; returns the number of arguments (at most max). */
 int verbs_grammar(const struct verb *v, struct verb_arg *args, int max);
 

@@ -40,6 +40,11 @@ void quarantine_delete_render(json_t *data);
 void quarantine_purge_render(json_t *data);
 int quarantine_judge(json_t *data);
 
+/* render_scan.c */
+void scan_list_render(json_t *data);
+void scan_show_render(json_t *data);
+void scan_job_render(json_t *data);
+
 /* render_events.c */
 int events_list_run(struct ctl *ctl);
 int events_follow_run(struct ctl *ctl);

@@ -7,41 +7,49 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "common/ipc.h"
 #include "common/paths.h"
 #include "common/scanjob.h"
 #include "inuse.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
+#include "lib/str.h"
 #include "render.h"
 #include "scan_filter.h"
+#include "scan_link.h"
 #include "scan_show.h"
+#include "scan_what.h"
 #include "walk.h"
 
 #define CLOCK_US 250000
 /* No answer at all for twice ScanTimeout and this: nobody is there. */
 #define SILENCE_MS 4000
+/* For so long a scan service that went away may come again; or for so long
+ * when the whole suite is stopped. */
+#define AWAY_NS (60 * CLOCK_NS_PER_S)
+#define STOPPED_NS (10 * CLOCK_NS_PER_S)
 
 struct scan {
 	const struct ctl *ctl;
-	struct conf *conf;
+	struct scan_what what;
 	struct scan_filter filter;
 	struct scanclient *client;
-	struct ipc_client *entity; /* NULL: our opens are not exempt */
+	struct scan_link link;
 	struct scan_show show;
 	struct scan_tally tally;
 	struct scan_count *count;
-	uint32_t flags; /* SCANJOB_* */
-	int first_action;
-	int second_action;
-	uint64_t answer_ns; /* when the last answer came */
-	bool failed;	    /* the service went away, or the output did */
-	bool in_use;	    /* what runs, not paths */
-	struct {
-		VEC(char *);
-	} paths; /* full */
+	uint32_t flags;	     /* SCANJOB_* */
+	uint64_t answer_ns;  /* when the last answer came */
+	uint64_t held_ns;    /* how long it was paused */
+	char here[PATH_MAX]; /* the last file that was handed over */
+	bool failed;	     /* the service went away, or the output did */
+	const char *why;     /* it ended early; NULL: by a signal */
+	/* The service went away with `lost` files under way, the first of
+	 * which is `here`. */
+	bool broken;
+	uint64_t lost, lost_id;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -102,6 +110,18 @@ static const char *reason_of(const struct scanjob_reply *reply)
 	}
 }
 
+/* The service went away before it had answered for this one. */
+static void on_lost(struct scan *s, const struct scanjob_reply *reply,
+		    const char *path)
+{
+	s->tally.sent--;
+	s->lost++;
+	if (s->lost_id && s->lost_id < reply->id)
+		return;
+	s->lost_id = reply->id;
+	str_copy(s->here, sizeof(s->here), path);
+}
+
 static void on_reply(const struct scanjob_reply *reply, const char *path,
 		     void *arg)
 {
@@ -109,6 +129,10 @@ static void on_reply(const struct scanjob_reply *reply, const char *path,
 	struct scan_tally *t = &s->tally;
 
 	s->answer_ns = clock_mono_ns();
+	if (scanclient_broken(s->client)) {
+		on_lost(s, reply, path);
+		return;
+	}
 	t->files++;
 	t->bytes += reply->bytes;
 	t->known += reply->known != 0;
@@ -118,7 +142,8 @@ static void on_reply(const struct scanjob_reply *reply, const char *path,
 	case VERDICT_INFECTED:
 		t->infected++;
 		scan_show_finding(&s->show, reply, path,
-				  action_name((enum action)s->first_action));
+				  action_name(
+				  (enum action)s->what.first_action));
 		break;
 	case VERDICT_OVERSIZE:
 	case VERDICT_ENCRYPTED:
@@ -132,6 +157,68 @@ static void on_reply(const struct scanjob_reply *reply, const char *path,
 	scan_show_progress(&s->show, t);
 }
 
+/* ---- told and ordered ---- */
+
+static struct scan_told told(struct scan *s, bool paused)
+{
+	const char *oldest = s->client ? scanclient_oldest(s->client) : NULL;
+	struct scan_told t = {
+		.tally = &s->tally,
+		.paused = paused,
+		.path = oldest ? oldest : *s->here ? s->here : NULL,
+		.elapsed_ns =
+			clock_mono_ns() - s->show.began_ns - s->held_ns,
+	};
+
+	/* What runs is no tree to go on in. */
+	if (s->what.in_use)
+		t.path = NULL;
+	if (!scan_count_done(s->count, &t.all_files, &t.all_bytes))
+		t.all_files = t.all_bytes = 0;
+	return t;
+}
+
+static enum scan_order tell(struct scan *s, bool paused)
+{
+	struct scan_told t = told(s, paused);
+
+	return scan_link_tell(&s->link, &t);
+}
+
+/* Takes what answers still come; then nothing goes on until it may. */
+static void hold(struct scan *s)
+{
+	static const struct timespec look = {0, CLOCK_US * 1000L};
+	uint64_t begin = clock_mono_ns();
+
+	while (!interrupted && tell(s, true) == SCAN_PAUSE) {
+		if (!s->broken && scanclient_pending(s->client))
+			scanclient_drain(s->client, NULL);
+		else
+			nanosleep(&look, NULL);
+	}
+	s->held_ns += clock_mono_ns() - begin;
+	s->answer_ns = clock_mono_ns();
+}
+
+/* True when the scan is to end. */
+static bool is_over(struct scan *s)
+{
+	enum scan_order order = tell(s, false);
+
+	if (order == SCAN_PAUSE) {
+		hold(s);
+		order = s->link.order;
+	}
+	if (order == SCAN_CANCEL)
+		s->why = "cancelled";
+	scan_show_progress(&s->show, &s->tally);
+	/* Nobody reads the findings any more. */
+	if (ferror(stdout))
+		s->failed = true;
+	return interrupted || s->failed || order == SCAN_CANCEL;
+}
+
 /* ---- the walk ---- */
 
 static bool on_skip(const char *path, bool directory, void *arg)
@@ -139,7 +226,7 @@ static bool on_skip(const char *path, bool directory, void *arg)
 	struct scan *s = arg;
 
 	/* Who names a path means it; what runs is anywhere. */
-	if (s->in_use && s->filter.exclude &&
+	if (s->what.in_use && s->filter.exclude &&
 	    !exclude_included(s->filter.exclude, path))
 		return true;
 	return scan_filter_skip(&s->filter, path);
@@ -157,7 +244,7 @@ static void on_error(const char *path, int code, void *arg)
 	struct scan *s = arg;
 	const char *reason = strerror(code);
 
-	if (code == EPERM && !s->entity)
+	if (code == EPERM && !s->link.wanted)
 		reason = "denied by real-time protection: infected, or this "
 			 "scan is not registered";
 	s->tally.errors++;
@@ -171,20 +258,21 @@ static void on_error(const char *path, int code, void *arg)
  */
 static bool may_go_on(struct scan *s, const struct err *err)
 {
-	uint64_t limit = s->conf->scan_timeout * 2 + SILENCE_MS;
-	uint64_t now = clock_mono_ns();
+	uint64_t limit = s->what.conf->scan_timeout * 2 + SILENCE_MS;
 
-	if (interrupted)
+	if (is_over(s))
 		return false;
-	scan_show_progress(&s->show, &s->tally);
-	if (err->code == EINTR && now - s->answer_ns < limit * CLOCK_NS_PER_MS)
+	s->broken = scanclient_broken(s->client);
+	if (err->code == EINTR && !s->broken &&
+	    clock_mono_ns() - s->answer_ns < limit * CLOCK_NS_PER_MS)
 		return true;
+	if (s->broken)
+		return false; /* it may come again */
 	s->failed = true;
-	if (err->code == EINTR)
-		scan_show_error(&s->show, "splxctl",
-				"the scan workers do not answer any more");
-	else
-		scan_show_error(&s->show, "splxctl", err->text);
+	s->why = "the scan workers do not answer any more";
+	if (err->code != EINTR)
+		s->why = "waiting for the scan workers failed";
+	scan_show_error(&s->show, "splxctl", s->why);
 	return false;
 }
 
@@ -194,9 +282,13 @@ static int on_file(int fd, const struct stat *st, const char *path, void *arg)
 	struct err err = {0};
 
 	while (scanclient_put(s->client, fd, path, s->flags, &err) < 0) {
-		if (!may_go_on(s, &err))
-			return 1;
+		if (may_go_on(s, &err))
+			continue;
+		if (s->broken && !s->lost)
+			str_copy(s->here, sizeof(s->here), path);
+		return 1;
 	}
+	str_copy(s->here, sizeof(s->here), path);
 	s->tally.sent++;
 	s->tally.sent_bytes += (uint64_t)st->st_size;
 	return 0;
@@ -204,13 +296,7 @@ static int on_file(int fd, const struct stat *st, const char *path, void *arg)
 
 static bool on_stop(void *arg)
 {
-	struct scan *s = arg;
-
-	scan_show_progress(&s->show, &s->tally);
-	/* Nobody reads the findings any more. */
-	if (ferror(stdout))
-		s->failed = true;
-	return interrupted || s->failed;
+	return is_over(arg);
 }
 
 static const struct walk_ops walk_ops = {
@@ -221,20 +307,40 @@ static const struct walk_ops walk_ops = {
 	.stop = on_stop,
 };
 
+/* Where to go on: the first of the paths that holds the position. */
+static size_t first_path(const struct scan *s)
+{
+	size_t i;
+
+	for (i = 0; s->what.resumed && i < s->what.paths.len; i++)
+		if (walk_is_below(s->what.paths.items[i], s->what.from.path))
+			return i;
+	return 0;
+}
+
 /* Non-zero when it was ended. */
 static int walk_paths(struct scan *s)
 {
+	struct walk_from from = {
+		.path = s->what.from.path,
+		.time_ns = s->what.from.time_ns,
+	};
+	size_t first = first_path(s), i;
 	struct err err = {0};
-	char **path;
+	const char *path;
 	int rc;
 
-	vec_each (path, &s->paths) {
-		rc = scan_filter_begin(&s->filter, *path, &err);
+	for (i = first; i < s->what.paths.len; i++) {
+		path = s->what.paths.items[i];
+		rc = scan_filter_begin(&s->filter, path, &err);
 		if (rc != 0)
 			ctl_complain("%s%s", err.text,
 				     rc > 0 ? " (see --no-exclusions)" : "");
 		s->tally.errors += rc < 0;
-		if (rc == 0 && walk_tree(*path, 0, &walk_ops, s) != 0)
+		if (rc == 0 &&
+		    walk_tree_from(path,
+				   i == first && s->what.resumed ? &from : NULL,
+				   0, &walk_ops, s) != 0)
 			return 1;
 	}
 	return 0;
@@ -242,257 +348,212 @@ static int walk_paths(struct scan *s)
 
 static int walk_in_use(struct scan *s)
 {
-	int rc = inuse_walk(s->conf, &walk_ops, s);
+	int rc = inuse_walk(s->what.conf, &walk_ops, s);
 
 	if (rc < 0)
 		on_error("/proc", errno, s);
 	return rc > 0;
 }
 
-static void walk_all(struct scan *s)
+/* All of it. False when it was ended, or the service went away. */
+static bool walk_once(struct scan *s)
 {
 	struct err err = {0};
 
-	if (s->in_use ? walk_in_use(s) : walk_paths(s))
-		return;
+	if (s->what.in_use ? walk_in_use(s) : walk_paths(s))
+		return false;
 	while (scanclient_drain(s->client, &err) < 0) {
 		if (!may_go_on(s, &err))
-			return;
+			return false;
 	}
+	return true;
+}
+
+/* ---- the service ---- */
+
+static struct scanclient *connect_service(struct scan *s, struct err *err)
+{
+	return scanclient_open(paths()->scan_sock, s->what.source,
+			       s->what.first_action, s->what.second_action,
+			       on_reply, s, err);
+}
+
+/* The service does not come again: what was under way is not examined. */
+static void give_up(struct scan *s)
+{
+	s->failed = true;
+	s->why = "the scan service went away";
+	s->tally.errors += s->lost;
+	s->tally.sent += s->lost;
+	s->tally.files += s->lost;
+	scan_show_error(&s->show, "splxctl",
+			"the scan service went away; files that were under "
+			"way were not examined");
+}
+
+/*
+ * The service was restarted, perhaps: the scan goes on with the file that was
+ * under way for longest. False when it is over.
+ */
+static bool reconnect(struct scan *s)
+{
+	static const struct timespec look = {0, CLOCK_US * 1000L};
+	uint64_t begin = clock_mono_ns(), now;
+	struct scanclient *client = NULL;
+
+	while (!client) {
+		now = clock_mono_ns();
+		if (now - begin > AWAY_NS ||
+		    (now - begin > STOPPED_NS && status_is_stopped())) {
+			give_up(s);
+			return false;
+		}
+		if (is_over(s))
+			return false;
+		nanosleep(&look, NULL);
+		client = connect_service(s, NULL);
+	}
+	scanclient_close(&s->client);
+	s->client = client;
+	scanclient_set_job(client, (uint64_t)s->link.id);
+	s->broken = false;
+	s->lost = s->lost_id = 0;
+	s->answer_ns = clock_mono_ns();
+	s->what.resumed = *s->here != '\0';
+	s->what.from.time_ns = clock_real_ns();
+	str_copy(s->what.from.path, sizeof(s->what.from.path), s->here);
+	return true;
+}
+
+static void walk_all(struct scan *s)
+{
+	while (!walk_once(s))
+		if (!s->broken || !reconnect(s))
+			return;
 }
 
 /* ---- before and after ---- */
 
-/* Told by entity, for an operator, who may not read the files. */
-static struct conf *settings_told(const struct ctl *ctl, int *rc_r)
+/* Nobody has to scan while splx is stopped; else it is an error. */
+static int no_service(const struct err *err)
 {
-	struct err err = {0};
-	json_t *list = NULL, *row;
-	struct conf *conf;
-	size_t i;
-
-	*rc_r = ctl_call(ctl, "config.show", NULL, &list, &err);
-	if (*rc_r != CTL_OK)
-		return NULL;
-	conf = conf_new();
-	json_array_foreach (list, i, row) {
-		const char *key =
-			json_string_value(json_object_get(row, "key"));
-		const char *value =
-			json_string_value(json_object_get(row, "value"));
-
-		if (key && value && conf_set(conf, key, value, &err) < 0)
-			ctl_complain("%s: %s", key, err.text);
-	}
-	json_decref(list);
-	return conf;
-}
-
-/* The settings in force, else those in the file, else the defaults. Who may
- * not even ask for them may not scan, and is told so then. */
-static struct conf *settings(const struct ctl *ctl)
-{
-	struct err err = {0};
-	struct conf *conf = conf_load(paths()->active_conf, NULL);
-	int rc = CTL_OK;
-
-	if (!conf)
-		conf = settings_told(ctl, &rc);
-	if (!conf)
-		conf = conf_load(paths()->conf, &err);
-	if (!conf && rc != CTL_ERROR && !status_is_stopped())
-		ctl_complain("settings cannot be read, nothing is excluded: "
+	if (status_is_stopped())
+		ctl_complain("splx is not running: service splx start");
+	else
+		ctl_complain("vsapiapp does not answer, see splxctl status: "
 			     "%s",
-			     err.text);
-	return conf ? conf : conf_new();
+			     err->text);
+	return CTL_ERROR;
 }
 
-static int set_actions(struct scan *s)
-{
-	const char *action = ctl_arg(s->ctl, "action");
-
-	/* What runs is dealt with as if it began now. */
-	s->first_action = conf_action(s->conf, s->in_use ? "FirstAction"
-							 : "ManualFirstAction");
-	s->second_action = conf_action(
-		s->conf, s->in_use ? "SecondAction" : "ManualSecondAction");
-	if (!action)
-		return 0;
-	s->first_action = action_parse(action);
-	if (s->first_action < 0) {
-		ctl_complain("--action=%s: clean, quarantine, delete, rename, "
-			     "deny, pass or none is allowed",
-			     action);
-		return -1;
-	}
-	if (s->first_action == ACTION_NONE)
-		s->second_action = ACTION_NONE;
-	return 0;
-}
-
-static void set_paths(struct scan *s)
-{
-	json_t *list = json_object_get(s->ctl->args, "path"), *item;
-	char full[PATH_MAX];
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		const char *path = json_string_value(item);
-
-		if (realpath(path, full))
-			vec_push(&s->paths, xstrdup(full));
-		else
-			on_error(path, errno, s);
-	}
-}
-
-static void put_number(json_t *args, const char *name, uint64_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, n);
-	json_object_set_new(args, name, json_string(text));
-}
-
-/*
- * An event of the scan: begun, done or interrupted. If entity is away there
- * is none.
- */
-static void tell(struct scan *s, const char *state)
-{
-	const struct scan_tally *t = &s->tally;
-	json_t *args;
-
-	if (!s->entity)
-		return;
-	args = json_pack("{s:s}", "state", state);
-	put_number(args, "job", t->job);
-	if (strcmp(state, "begun") != 0) {
-		put_number(args, "files", t->files);
-		put_number(args, "infected", t->infected);
-		put_number(args, "errors", t->errors);
-		put_number(args, "bytes", t->bytes);
-		put_number(args, "duration",
-			   (clock_mono_ns() - s->show.began_ns) /
-				   CLOCK_NS_PER_MS);
-	}
-	if (ipc_call_sync(s->entity, "scan.end", args, NULL, NULL, NULL) < 0) {
-		/* It may have been restarted during a long scan. */
-		ipc_client_free(&s->entity);
-		s->entity = ipc_connect(paths()->entity_sock,
-					s->ctl->timeout_ms, NULL);
-		if (s->entity)
-			ipc_call_sync(s->entity, "scan.end", args, NULL, NULL,
-				      NULL);
-	}
-	json_decref(args);
-}
-
-/*
- * Tells entity, which exempts us: else real-time protection would examine
- * each file a first time when we open it, and deny us the infected ones.
- */
+/* Tells entity. A scan of its own goes on without it. */
 static void enlist(struct scan *s)
 {
 	struct err err = {0};
-	char code[32] = "";
-	json_t *data = NULL, *args = json_object();
+	char code[32];
 
-	s->entity = ipc_connect(paths()->entity_sock, s->ctl->timeout_ms, &err);
-	if (s->entity &&
-	    ipc_call_sync(s->entity, "scan.begin", args, &data, code, &err) < 0)
-		ipc_client_free(&s->entity);
-	if (!s->entity)
+	if (scan_link_begin(&s->link, scan_what_json(&s->what),
+			    s->ctl->timeout_ms, NULL, code, &err) < 0)
 		ctl_complain("the scan could not be registered, files that "
 			     "real-time protection denies count as errors: %s",
 			     err.text);
-	json_decref(data);
-	json_decref(args);
+}
+
+static void say_end(struct scan *s)
+{
+	struct scan_told t = told(s, false);
+	bool cancelled = s->link.order == SCAN_CANCEL;
+
+	s->tally.interrupted = interrupted || s->failed || cancelled;
+	s->tally.excluded = s->filter.excluded;
+	s->tally.skipped = s->filter.skipped;
+	scan_show_summary(&s->show, &s->tally);
+	scan_link_end(&s->link, &t,
+		      cancelled		       ? SCAN_CANCELLED
+		      : s->tally.interrupted ? SCAN_INTERRUPTED
+					     : SCAN_DONE,
+		      s->why);
 }
 
 static int run_scan(struct scan *s)
 {
-	bool exclusions = !ctl_flag(s->ctl, "no-exclusions");
-	bool stay = ctl_flag(s->ctl, "stay");
-	struct err err = {0};
+	const struct scan_what *what = &s->what;
 
-	s->client = scanclient_open(
-		paths()->scan_sock, s->in_use ? SOURCE_IN_USE : SOURCE_MANUAL,
-		s->first_action, s->second_action, on_reply, s, &err);
-	if (!s->client && status_is_stopped()) {
-		ctl_complain("splx is not running: service splx start");
-		return CTL_ERROR;
-	}
-	if (!s->client) {
-		ctl_complain("vsapiapp does not answer, see splxctl status: "
-			     "%s",
-			     err.text);
-		return CTL_ERROR;
-	}
-	enlist(s);
-	s->tally.job = scanclient_job(s->client);
-	tell(s, "begun");
-	scan_filter_init(&s->filter, s->conf, exclusions, stay);
-	if (s->show.progress && !s->in_use)
-		s->count = scan_count_start(s->paths.items, s->paths.len,
-					    s->conf, exclusions, stay);
+	s->tally.job = s->link.id ? (uint64_t)s->link.id
+				  : scanclient_job(s->client);
+	scanclient_set_job(s->client, (uint64_t)s->link.id);
+	scan_filter_init(&s->filter, what->conf, what->exclusions, what->stay);
+	if (s->show.progress && !what->in_use)
+		s->count = scan_count_start(what->paths.items, what->paths.len,
+					    what->conf, what->exclusions,
+					    what->stay);
 	s->show.count = s->count;
 	catch_signals();
 	s->answer_ns = clock_mono_ns();
 	walk_all(s);
-	s->tally.interrupted = interrupted || s->failed;
-	s->tally.excluded = s->filter.excluded;
-	s->tally.skipped = s->filter.skipped;
-	scan_show_summary(&s->show, &s->tally);
-	tell(s, s->tally.interrupted ? "interrupted" : "done");
+	say_end(s);
 	if (s->tally.infected)
 		return CTL_NO;
 	return s->tally.errors || s->tally.interrupted ? CTL_ERROR : CTL_OK;
 }
 
-/* Either paths, or what is in use. */
-static bool is_told_what(const struct scan *s)
+/* A job that entity keeps, from where it stopped. */
+static int attach(struct scan *s, const char *id)
 {
-	bool paths = json_object_get(s->ctl->args, "path");
+	json_t *data = NULL, *args = json_pack("{s:s}", "job", id);
+	struct err err = {0};
+	char code[32];
+	int rc = scan_link_begin(&s->link, args, s->ctl->timeout_ms, &data,
+				 code, &err);
 
-	if (s->in_use && geteuid() != 0)
-		ctl_complain("scan --in-use: only root may look into all "
-			     "processes");
-	else if (s->in_use && paths)
-		ctl_complain("scan --in-use takes no paths: what runs is "
-			     "scanned wherever it lies");
-	else if (!s->in_use && !paths)
-		ctl_complain("scan: a path is missing, or --in-use: splxctl "
-			     "scan PATH...");
-	else
-		return true;
-	return false;
+	if (rc < 0 && !*code)
+		return ctl_failed(CTL_UNREACHABLE, &err) ? CTL_ERROR : 0;
+	if (rc == 0)
+		rc = scan_what_job(&s->what, data, &err);
+	json_decref(data);
+	if (rc < 0) {
+		ctl_complain("job %s: %s", id, err.text);
+		return CTL_ERROR;
+	}
+	s->what.conf = scan_what_settings(s->ctl);
+	return CTL_OK;
+}
+
+static int begin(struct scan *s)
+{
+	const char *job = ctl_arg(s->ctl, "job");
+	struct err err = {0};
+
+	if (job && attach(s, job) != CTL_OK)
+		return CTL_ERROR;
+	if (!job && scan_what_args(&s->what, s->ctl, on_error, s) < 0)
+		return CTL_ERROR;
+	if (s->what.all)
+		s->flags |= SCANJOB_IGNORE_KNOWN;
+	s->client = connect_service(s, &err);
+	if (!s->client) {
+		struct scan_told t = told(s, false);
+
+		scan_link_end(&s->link, &t, SCAN_INTERRUPTED, err.text);
+		return no_service(&err);
+	}
+	if (!job)
+		enlist(s);
+	return run_scan(s);
 }
 
 int scan_run(struct ctl *ctl)
 {
-	struct scan s = {.ctl = ctl, .in_use = ctl_flag(ctl, "in-use")};
-	int rc = CTL_ERROR;
-	char **path;
+	struct scan s = {.ctl = ctl};
+	int rc;
 
-	if (!is_told_what(&s))
-		return CTL_ERROR;
-	s.conf = settings(ctl);
-	if (ctl_flag(ctl, "all"))
-		s.flags |= SCANJOB_IGNORE_KNOWN;
 	scan_show_begin(&s.show, ctl->output == CTL_JSON,
 			ctl_flag(ctl, "quiet"));
-	if (set_actions(&s) == 0) {
-		set_paths(&s);
-		rc = run_scan(&s);
-	}
+	rc = begin(&s);
 	scan_count_free(&s.count);
 	scanclient_close(&s.client);
-	ipc_client_free(&s.entity);
+	scan_link_free(&s.link);
 	scan_filter_deinit(&s.filter);
-	vec_each (path, &s.paths)
-		free(*path);
-	vec_free(&s.paths);
-	conf_free(&s.conf);
+	scan_what_free(&s.what);
 	return rc;
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/str.h"
 #include "lib/vec.h"
@@ -17,6 +18,8 @@
 #define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 #define LEASE_TRIES 5
 #define LEASE_PAUSE_MS 20
+/* File systems that keep times by whole or by two seconds round them down. */
+#define STAMP_SLACK_NS (3 * (int64_t)CLOCK_NS_PER_S)
 
 /* A directory on the way from the beginning to here. */
 struct frame {
@@ -25,6 +28,9 @@ struct frame {
 	dev_t dev;
 	ino_t ino;
 	size_t len; /* of its path */
+	/* The name in it that the walk goes on from, in struct walk's from;
+	 * NULL: all of it is walked. */
+	const char *seek;
 };
 
 struct walk {
@@ -36,6 +42,8 @@ struct walk {
 	} frames;
 	size_t closed;	 /* frames 1 .. closed-1 are closed */
 	struct str path; /* of the entry at hand; "" stands for "/" */
+	int64_t from_ns;  /* what changed since is not passed over */
+	const char *seek; /* of the directory that is entered next */
 	bool ended;
 };
 
@@ -205,7 +213,7 @@ static bool is_loop(const struct walk *w, const struct stat *st)
 /* Enters the directory that `fd` (taken over) has open. */
 static void enter(struct walk *w, int fd)
 {
-	struct frame f = {.len = w->path.len};
+	struct frame f = {.len = w->path.len, .seek = w->seek};
 	struct stat st;
 
 	if (fstat(fd, &st) < 0) {
@@ -296,12 +304,72 @@ static unsigned char entry_type(int at, const struct dirent *de)
 	return IFTODT(st.st_mode);
 }
 
+/* ---- going on from where an earlier walk stood ---- */
+
+/* The part of `seek` that comes after this name; NULL when it is another name,
+ * "" when nothing does. */
+static const char *seek_after(const char *seek, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(seek, name, n) != 0 || (seek[n] && seek[n] != '/'))
+		return NULL;
+	return seek[n] ? seek + n + 1 : seek + n;
+}
+
+static bool is_changed(const struct walk *w, int at, const char *name)
+{
+	struct statx sx;
+	int64_t ns;
+
+	if (statx(at, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_CTIME,
+		  &sx) < 0 ||
+	    !(sx.stx_mask & STATX_CTIME))
+		return true;
+	ns = sx.stx_ctime.tv_sec * (int64_t)CLOCK_NS_PER_S +
+	     sx.stx_ctime.tv_nsec;
+	return ns >= w->from_ns - STAMP_SLACK_NS;
+}
+
+/*
+ * True when the earlier walk came by this entry. The one that it stood at is
+ * where this one begins; a directory is gone on in, by w->seek.
+ */
+static bool is_passed(struct walk *w, int at, const char *name)
+{
+	struct frame *f = &w->frames.items[w->frames.len - 1];
+	const char *after;
+
+	w->seek = NULL;
+	if (!f->seek)
+		return false;
+	after = seek_after(f->seek, name);
+	if (!after)
+		return !is_changed(w, at, name);
+	f->seek = NULL;
+	if (*after)
+		w->seek = after;
+	return false;
+}
+
+/* At the end of a directory: true when what was looked for is not there, and
+ * all of it is walked. */
+static bool is_sought_in_vain(struct frame *f)
+{
+	if (!f->seek)
+		return false;
+	f->seek = NULL;
+	rewinddir(f->dir);
+	return true;
+}
+
 static void do_entry(struct walk *w, const struct dirent *de)
 {
 	int at = dirfd(w->frames.items[w->frames.len - 1].dir);
 	unsigned char type;
 
-	if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
+	if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 ||
+	    is_passed(w, at, de->d_name))
 		return;
 	path_join(w, de->d_name);
 	type = entry_type(at, de);
@@ -331,12 +399,46 @@ static void walk_frames(struct walk *w)
 		path_cut(w, f->len);
 		if (errno)
 			complain(w, errno);
+		if (is_sought_in_vain(f))
+			continue;
 		leave(w);
 	}
 }
 
+bool walk_is_below(const char *tree, const char *path)
+{
+	size_t n = strlen(tree);
+
+	if (strcmp(tree, "/") == 0)
+		return *path == '/';
+	return strncmp(path, tree, n) == 0 && (!path[n] || path[n] == '/');
+}
+
+/* Where to go on from, as the names below the beginning. */
+static void set_from(struct walk *w, const char *path,
+		     const struct walk_from *from)
+{
+	const char *rest;
+
+	if (!from || !walk_is_below(path, from->path))
+		return;
+	rest = from->path + (strcmp(path, "/") == 0 ? 0 : strlen(path));
+	rest += strspn(rest, "/");
+	w->seek = *rest ? rest : NULL;
+	w->from_ns = from->time_ns;
+	/* A clock that was set back tells nothing of what changed when. */
+	if (clock_real_ns() < from->time_ns)
+		w->seek = NULL;
+}
+
 int walk_tree(const char *path, unsigned int flags, const struct walk_ops *ops,
 	      void *arg)
+{
+	return walk_tree_from(path, NULL, flags, ops, arg);
+}
+
+int walk_tree_from(const char *path, const struct walk_from *from,
+		   unsigned int flags, const struct walk_ops *ops, void *arg)
 {
 	struct walk w = {.ops = ops, .arg = arg, .flags = flags, .closed = 1};
 	struct frame *f;
@@ -345,6 +447,7 @@ int walk_tree(const char *path, unsigned int flags, const struct walk_ops *ops,
 
 	if (strcmp(path, "/") != 0)
 		str_add(&w.path, path);
+	set_from(&w, path, from);
 	if (lstat(path, &st) < 0) {
 		ops->error(path, errno, arg);
 	} else if (S_ISREG(st.st_mode)) {

@@ -3,6 +3,7 @@
 #define SPLX_CTL_WALK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 /*
@@ -37,11 +38,29 @@ struct walk_ops {
 #define WALK_COUNT 1u /* open no files */
 
 /*
+ * Where an earlier walk of the same tree stood: `path` (the beginning, or
+ * below it) comes first, and what directories show before it is passed over.
+ * Never is anything left out that the earlier walk did not come by: a
+ * directory in which the next part of `path` is not found is walked from its
+ * beginning, and what was changed or renamed since `time_ns` (by its ctime) is
+ * walked wherever it stands.
+ */
+struct walk_from {
+	const char *path;
+	int64_t time_ns; /* CLOCK_REALTIME */
+};
+
+/*
  * Walks from `path`, a full path without symbolic links, a directory or a
  * regular file (anything else is EINVAL to ops->error). 0 when all was
  * walked, 1 when a callback ended it.
  */
 int walk_tree(const char *path, unsigned int flags, const struct walk_ops *ops,
 	      void *arg);
+/* The same, going on from there; NULL: from the beginning. */
+int walk_tree_from(const char *path, const struct walk_from *from,
+		   unsigned int flags, const struct walk_ops *ops, void *arg);
+/* Whether `path` is `tree` or lies below it, by its words. */
+bool walk_is_below(const char *tree, const char *path);
 
 #endif

@@ -21,6 +21,7 @@
 #include "logsink.h"
 #include "modlock.h"
 #include "quarantine.h"
+#include "scans.h"
 #include "service.h"
 #include "settings.h"
 #include "statistics.h"
@@ -141,10 +142,11 @@ static const struct {
 } ladder[] = {
 	{logsink_init, logsink_deinit},	      {health_init, health_deinit},
 	{settings_init, settings_deinit},     {store_init, store_deinit},
-	{quarantine_init, quarantine_deinit}, {findings_init, findings_deinit},
-	{statistics_init, statistics_deinit}, {modlock_init, modlock_deinit},
-	{service_init, service_deinit},	      {dispatch_init, dispatch_deinit},
-	{verbs_init, verbs_deinit},	      {adopt_init, adopt_deinit},
+	{quarantine_init, quarantine_deinit}, {scans_init, scans_deinit},
+	{findings_init, findings_deinit},     {statistics_init, statistics_deinit},
+	{modlock_init, modlock_deinit},	      {service_init, service_deinit},
+	{dispatch_init, dispatch_deinit},     {verbs_init, verbs_deinit},
+	{adopt_init, adopt_deinit},
 };
 #define RUNGS (sizeof(ladder) / sizeof(ladder[0]))
 

@@ -18,6 +18,7 @@ struct ipc_server;
 struct logsink;
 struct modlock;
 struct quarantine;
+struct scans;
 struct service;
 struct settings;
 struct statistics;
@@ -42,6 +43,7 @@ struct core {
 	struct settings *settings;
 	struct store *store;
 	struct quarantine *quarantine;
+	struct scans *scans;
 	struct findings *findings;
 	struct statistics *statistics;
 	struct modlock *modlock;

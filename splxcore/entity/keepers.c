@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
-#include "keepers.h"
-
+/*
+ * Store, quarantine and findings as parts of core: their X_init() and
+ * X_deinit() (store.h, quarantine.h, findings.h), and what is to be done now
+ * and then: trying again what failed, purging by age and size.
+ */
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -12,6 +15,7 @@
 #include "lib/fdutil.h"
 #include "lib/log.h"
 #include "quarantine.h"
+#include "scans.h"
 #include "store.h"
 
 #define TICK_MS 5000
@@ -83,6 +87,8 @@ static void on_chores(void *arg)
 	if (!store_healthy(core->store, NULL))
 		return;
 	purge_events(core);
+	if (core->scans)
+		scans_purge(core);
 	if (!core->quarantine)
 		return;
 	if (quarantine_recover(core->quarantine, &err) < 0 ||
@@ -161,10 +167,11 @@ static const struct conf *conf_of(void *arg)
 
 /*
  * A core before us may have exempted scanning clients that it can no longer
- * take out: all that are not programs of ours go.
+ * take out: all that are not programs of ours, or scan on, go.
  */
-static void drop_old_exemptions(struct scoreboard *sb)
+static void drop_old_exemptions(struct core *core)
 {
+	struct scoreboard *sb = core->sb;
 	pid_t pid;
 
 	for (int i = 0; i < SCOREBOARD_EXEMPT; i++) {
@@ -172,7 +179,7 @@ static void drop_old_exemptions(struct scoreboard *sb)
 		if (pid > 0 && pid != getpid() && pid != getppid() &&
 		    pid != atomic_load(&sb->supervisor.pid) &&
 		    pid != atomic_load(&sb->master.pid) &&
-		    !holders_is_ours(pid))
+		    !scans_has(core, pid) && !holders_is_ours(pid))
 			scoreboard_unexempt(sb, pid);
 	}
 }
@@ -189,13 +196,12 @@ int findings_init(struct core *core, struct err *err)
 		.arg = core,
 	};
 
-	drop_old_exemptions(core->sb);
+	drop_old_exemptions(core);
 	core->findings = findings_new(&setup);
 	return 0;
 }
 
 void findings_deinit(struct core *core)
 {
-	scan_clients_end();
 	findings_free(&core->findings);
 }

@@ -75,6 +75,11 @@ static const char *const migrations[] = {
 	"CREATE INDEX pass_size ON pass(size);",
 	"CREATE TABLE spool (id INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" tries INT NOT NULL DEFAULT 0, data BLOB NOT NULL);",
+	"CREATE TABLE scan ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, state INT NOT NULL,"
+	" name TEXT NOT NULL, begun INT NOT NULL, data TEXT NOT NULL);"
+	"CREATE INDEX scan_state ON scan(state);"
+	"CREATE INDEX scan_name ON scan(name);",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

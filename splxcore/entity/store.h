@@ -221,6 +221,43 @@ typedef void (*store_spool_fn)(int64_t id, int tries, const void *data,
 int store_spool(struct store *store, store_spool_fn fn, void *arg,
 		struct err *err);
 
+/* ---- scans (scans.h) ---- */
+
+/* A scan as a job; what `data` holds is known to scans.c alone. */
+struct scan_row {
+	int64_t id;	  /* above 0, never used again */
+	int state;	  /* enum scan_state */
+	const char *name; /* of its schedule; "": none */
+	int64_t begun_ns;
+	const char *data;
+};
+typedef void (*store_scan_fn)(const struct scan_row *row, void *arg);
+/* Writes a new one; sets row->id. 0, or -1 and *err. */
+int store_scan_add(struct store *store, struct scan_row *row, struct err *err);
+/* state and data are others now. */
+int store_scan_save(struct store *store, const struct scan_row *row,
+		    struct err *err);
+/*
+ * Newest first, at most `limit`, those with lower ids than `before` (0: all);
+ * of that name alone (NULL: all). The strings live until fn returns, which
+ * must not call the store.
+ */
+int store_scans(struct store *store, const char *name, int64_t before,
+		int limit, store_scan_fn fn, void *arg, struct err *err);
+/* Those that are running or paused, oldest first. */
+int store_scans_alive(struct store *store, store_scan_fn fn, void *arg,
+		      struct err *err);
+/* fn is called for it. 1, 0 when there is none, -1 and *err. */
+int store_scan_get(struct store *store, int64_t id, store_scan_fn fn, void *arg,
+		   struct err *err);
+/* Deletes the oldest that are over, beyond so many. */
+int store_scans_purge(struct store *store, int64_t keep, struct err *err);
+/*
+ * The findings of a scan: events of kind virus, oldest first, at most `limit`.
+ */
+int store_scan_findings(struct store *store, int64_t id, int limit,
+			store_event_fn fn, void *arg, struct err *err);
+
 /* ---- passes of restored files ---- */
 
 struct pass {

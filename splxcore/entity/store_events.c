@@ -50,6 +50,7 @@ struct store_events_state {
 	bool flushing;
 	int64_t count;
 	char *sql_insert;
+	char *sql_job; /* findings of one scan */
 	char *sql_query[2][2][2]; /* newest first, one kind, text */
 };
 
@@ -137,12 +138,25 @@ static char *build_query(bool newest, bool one_kind, bool text)
 	return str_take(&sql);
 }
 
+static char *build_job(void)
+{
+	struct str sql = {0};
+
+	str_add(&sql, "SELECT id,time,kind,severity,message");
+	for (size_t i = 0; i < column_count; i++)
+		str_addf(&sql, ",\"%s\"", columns[i]->name);
+	str_add(&sql, " FROM event WHERE job=?1 AND +kind='virus' "
+		      "ORDER BY id LIMIT ?2");
+	return str_take(&sql);
+}
+
 struct store_events_state *store_events_new(void)
 {
 	struct store_events_state *state = xcalloc(1, sizeof(*state));
 
 	columns_collect();
 	state->sql_insert = build_insert();
+	state->sql_job = build_job();
 	for (int n = 0; n < 2; n++)
 		for (int k = 0; k < 2; k++)
 			for (int t = 0; t < 2; t++)
@@ -175,6 +189,7 @@ void store_events_free(struct store_events_state **state)
 		free(s->followers.items[i]);
 	vec_free(&s->followers);
 	free(s->sql_insert);
+	free(s->sql_job);
 	for (int i = 0; i < 8; i++)
 		free(s->sql_query[i >> 2][i >> 1 & 1][i & 1]);
 	xfree(state);
@@ -221,7 +236,11 @@ int store_events_schema(struct store *store, struct err *err)
 		rc = store_exec(store, str_get(&sql), err);
 	}
 	str_free(&sql);
-	return rc;
+	return rc < 0 ? -1
+		      : store_exec(store,
+				   "CREATE INDEX IF NOT EXISTS event_job ON "
+				   "event(job) WHERE job IS NOT NULL",
+				   err);
 }
 
 int store_events_opened(struct store *store, struct err *err)
@@ -605,6 +624,31 @@ int store_events(struct store *store, struct event_query *q, store_event_fn fn,
 		return 1;
 	q->cursor = q->newest_first ? from + 1 : to;
 	return q->newest_first ? from > q->low : to < q->high;
+}
+
+int store_scan_findings(struct store *store, int64_t id, int limit,
+			store_event_fn fn, void *arg, struct err *err)
+{
+	struct store_events_state *state = store_events_of(store);
+	struct stmt *st;
+	int rc;
+
+	/* What waits in memory belongs to it, too. */
+	if (store_events_flush(store, err) < 0)
+		return -1;
+	st = stmt_get(store, state->sql_job, err);
+	if (!st)
+		return -1;
+	stmt_int(st, 1, id);
+	stmt_int(st, 2, limit);
+	while ((rc = stmt_step(st, err)) > 0) {
+		json_t *event = row_to_json(st);
+
+		fn(event, arg);
+		json_decref(event);
+	}
+	stmt_done(&st);
+	return rc;
 }
 
 int64_t store_last_event(struct store *store)

@@ -1,156 +1,446 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
-/*
- * scan.begin {"pid"}: the client's process is exempt from being held until it
- * ends, so that it can open infected files to have them scanned.
- * scan.end null: an event of kind scan.
- */
+/* scan.*; what they answer is told in scans.h. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "common/scoreboard.h"
+#include "common/verbs.h"
+#include "common/verdict.h"
 #include "dispatch.h"
-#include "keepers.h"
 #include "lib/alloc.h"
-#include "lib/fdutil.h"
-#include "lib/proc.h"
-#include "lib/vec.h"
+#include "lib/clock.h"
+#include "lib/str.h"
+#include "scans.h"
 #include "store.h"
 
-struct client {
-	struct core *core;
-	pid_t pid;
-	int pidfd;
-	struct loop_event *exit_event;
-};
+#define LIST_DEFAULT 50
+#define LIST_MAX 1000
+#define FINDINGS_DEFAULT 1000
+#define FINDINGS_MAX 10000
+/* How often what a scan tells is written. */
+#define SAVE_NS (3 * CLOCK_NS_PER_S)
 
-/* Those of this core; one that was before us had its own. */
-static struct {
-	VEC(struct client *);
-} clients;
-
-static void client_free(struct client *c)
+static const char *code_of(const struct err *err)
 {
-	scoreboard_unexempt(c->core->sb, c->pid);
-	loop_cancel(&c->exit_event);
-	fd_close(&c->pidfd);
-	for (size_t i = 0; i < clients.len; i++) {
-		if (clients.items[i] == c) {
-			vec_remove(&clients, i);
-			break;
-		}
+	switch (err->code) {
+	case ENOENT:
+		return "not_found";
+	case EBUSY:
+		return "conflict";
+	case EINVAL:
+		return "invalid";
+	case EPERM:
+		return "denied";
+	default:
+		return "unavailable";
 	}
-	free(c);
 }
 
-static void on_exit_event(int fd, int what, void *arg)
+static int read_id(json_t *args, const char *name, int64_t *id_r,
+		   struct err *err)
 {
-	client_free(arg);
-}
+	long long id;
 
-void scan_clients_end(void)
-{
-	while (clients.len)
-		client_free(clients.items[0]);
-	vec_free(&clients);
-}
-
-static bool is_registered(pid_t pid)
-{
-	for (size_t i = 0; i < clients.len; i++)
-		if (clients.items[i]->pid == pid)
-			return true;
-	return false;
-}
-
-static int client_new(struct core *core, pid_t pid, struct err *err)
-{
-	struct client *c;
-	struct proc_id id;
-	int pidfd;
-
-	if (is_registered(pid))
-		return 0;
-	if (pid <= 1 || proc_identify(pid, &id) < 0 ||
-	    (pidfd = proc_pidfd(&id)) < 0)
-		return err_set(err, ESRCH, "process %d", (int)pid);
-	if (!scoreboard_exempt(core->sb, pid)) {
-		close(pidfd);
-		return err_set(err, EAGAIN, "too many scanning clients");
+	if (dispatch_arg_i64(args, name, 0, 1, INT64_MAX, &id, err) < 0) {
+		err->code = EINVAL;
+		return -1;
 	}
-	c = xcalloc(1, sizeof(*c));
-	c->core = core;
-	c->pid = pid;
-	c->pidfd = pidfd;
-	c->exit_event = loop_fd(core->loop, pidfd, LOOP_READ, on_exit_event, c);
-	vec_push(&clients, c);
+	*id_r = id;
 	return 0;
+}
+
+static bool is_admin(const struct core *core, const struct ipc_peer *peer)
+{
+	return dispatch_role(core, peer) == VERB_ADMIN;
+}
+
+/* ---- begin ---- */
+
+static int check_spec(json_t *args, struct err *err)
+{
+	static const char *const actions[] = {"action", "second"};
+	const char *word = dispatch_arg(args, "source");
+	char path[PATH_MAX];
+	json_t *item;
+	size_t i;
+
+	if (word && strcmp(word, "manual") != 0 && strcmp(word, "in-use") != 0)
+		return err_set(err, EINVAL, "source");
+	for (i = 0; i < 2; i++) {
+		word = dispatch_arg(args, actions[i]);
+		if (word && action_parse(word) < 0)
+			return err_set(err, EINVAL, "%s", actions[i]);
+	}
+	json_array_foreach (json_object_get(args, "path"), i, item)
+		if (scan_path_decode(json_string_value(item), path, err) < 0) {
+			err->code = EINVAL;
+			return -1;
+		}
+	return 0;
+}
+
+/* A scan that nobody has heard of. */
+static struct scan *begin_new(struct core *core, const struct ipc_peer *peer,
+			      json_t *args, struct err *err)
+{
+	struct scan *scan;
+
+	if (check_spec(args, err) < 0)
+		return NULL;
+	scan = scan_new(core);
+	scan->spec = json_copy(args);
+	json_object_del(scan->spec, "job");
+	scan->uid = peer->uid;
+	return scans_attach(scan, peer->pid, err) == 0 ? scan : NULL;
+}
+
+/* One that stopped goes on, in this process. */
+static struct scan *begin_again(struct core *core, const struct ipc_peer *peer,
+				int64_t id, struct err *err)
+{
+	struct scan *scan = scans_get(core, id, err);
+	bool allowed;
+
+	if (!scan)
+		return NULL;
+	if (scan->proc.pid == peer->pid && scans_live(core, id))
+		return scan;
+	allowed = scan->uid == (int64_t)peer->uid || is_admin(core, peer);
+	if (!allowed)
+		err_set(err, EPERM, "job %" PRId64 " is not yours", id);
+	else if (scan->state != SCAN_INTERRUPTED)
+		err_set(err, EBUSY, "job %" PRId64 " is %s", id,
+			scan_state_name(scan->state));
+	else if (strcmp(dispatch_arg(scan->spec, "source") ?: "", "in-use") ==
+		 0)
+		err_set(err, EBUSY, "job %" PRId64 " has no paths to go on in",
+			id);
+	else
+		return scans_attach(scan, peer->pid, err) == 0 ? scan : NULL;
+	scans_release(&scan);
+	return NULL;
 }
 
 void verb_scan_begin(struct core *core, struct ipc_call *call, json_t *args)
 {
-	pid_t pid = ipc_call_peer(call)->pid;
-	struct err err;
+	const struct ipc_peer *peer = ipc_call_peer(call);
+	struct scan *scan = scans_of(core, peer->pid);
+	struct err err = {0};
+	int64_t id = 0;
 
-	if (client_new(core, pid, &err) < 0) {
-		dispatch_fail(core, call, "unavailable", "%s", err.text);
+	if (json_object_get(args, "job") &&
+	    read_id(args, "job", &id, &err) < 0) {
+		dispatch_fail(core, call, "invalid", "%s", err.text);
 		return;
 	}
-	dispatch_reply(core, call, json_pack("{s:i}", "pid", (int)pid));
+	if (!scan && id)
+		scan = begin_again(core, peer, id, &err);
+	else if (!scan)
+		scan = begin_new(core, peer, args, &err);
+	if (!scan) {
+		dispatch_fail(core, call, code_of(&err), "%s", err.text);
+		return;
+	}
+	dispatch_reply(core, call,
+		       json_pack("{s:i, s:I, s:O, s:s?}", "pid",
+				 (int)peer->pid, "job", (json_int_t)scan->id,
+				 "spec", scan->spec, "position",
+				 scan->position));
 }
 
-/* A number column of the event, when the client gave one. */
-static int copy_number(json_t *args, const char *from, json_t *cols,
-		       const char *to, struct err *err)
+/* ---- progress and end ---- */
+
+struct told {
+	enum scan_state state;
+	long long numbers[SCAN_NUMBERS];
+	long long duration, all_files, all_bytes;
+	const char *position; /* borrowed; NULL: none */
+	const char *reason;
+};
+
+static int read_numbers(json_t *args, struct told *told, struct err *err)
 {
-	long long n;
-
-	if (dispatch_arg_i64(args, from, -1, -1, INT64_MAX, &n, err) < 0)
-		return -1;
-	if (n >= 0)
-		json_object_set_new(cols, to, json_integer(n));
-	return 0;
-}
-
-static int scan_columns(json_t *args, json_t *cols, struct err *err)
-{
-	static const char *const numbers[] = {"job", "files", "infected",
-					      "errors", "bytes"};
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (copy_number(args, numbers[i], cols, numbers[i], err) < 0)
+	for (int i = 0; i < SCAN_NUMBERS; i++)
+		if (dispatch_arg_i64(args, scan_number_name((enum scan_number)i),
+				     0, 0, INT64_MAX, &told->numbers[i],
+				     err) < 0)
 			return -1;
-	return copy_number(args, "duration", cols, "duration_ms", err);
+	if (dispatch_arg_i64(args, "duration", 0, 0, INT64_MAX, &told->duration,
+			     err) < 0 ||
+	    dispatch_arg_i64(args, "all-files", 0, 0, INT64_MAX,
+			     &told->all_files, err) < 0)
+		return -1;
+	return dispatch_arg_i64(args, "all-bytes", 0, 0, INT64_MAX,
+				&told->all_bytes, err);
+}
+
+static int read_told(json_t *args, struct told *told, struct err *err)
+{
+	const char *state = dispatch_arg(args, "state");
+	struct scan_position *pos;
+	int rc = 0;
+
+	memset(told, 0, sizeof(*told));
+	rc = scan_state_parse(state ? state : "done");
+	if (rc < 0)
+		return err_set(err, 0, "state: %s", state);
+	told->state = (enum scan_state)rc;
+	told->position = dispatch_arg(args, "position");
+	told->reason = dispatch_arg(args, "reason");
+	if (read_numbers(args, told, err) < 0)
+		return -1;
+	if (!told->position)
+		return 0;
+	pos = xmalloc(sizeof(*pos));
+	rc = scan_position_parse(told->position, pos, err);
+	free(pos);
+	return rc;
+}
+
+static void take(struct scan *scan, const struct told *told)
+{
+	for (int i = 0; i < SCAN_NUMBERS; i++)
+		scan->now[i] = (uint64_t)told->numbers[i];
+	scan->now_ms = (uint64_t)told->duration;
+	if (told->all_files) {
+		scan->all_files = (uint64_t)told->all_files;
+		scan->all_bytes = (uint64_t)told->all_bytes;
+	}
+	if (told->position) {
+		free(scan->position);
+		scan->position = xstrdup(told->position);
+	}
+	scan->told = true;
+}
+
+/* The scan of whoever calls. NULL, and the call has failed, when there is none
+ * or what it tells makes no sense. */
+static struct scan *listen_to(struct core *core, struct ipc_call *call,
+			      json_t *args, struct told *told)
+{
+	struct scan *scan = scans_of(core, ipc_call_peer(call)->pid);
+	struct err err = {0};
+
+	if (read_told(args, told, &err) < 0)
+		dispatch_fail(core, call, "invalid", "%s", err.text);
+	else if (!scan)
+		dispatch_fail(core, call, "not_found",
+			      "this process has not registered a scan");
+	else
+		return scan;
+	return NULL;
+}
+
+void verb_scan_progress(struct core *core, struct ipc_call *call, json_t *args)
+{
+	struct told told;
+	struct scan *scan = listen_to(core, call, args, &told);
+	enum scan_state state;
+
+	if (!scan)
+		return;
+	state = told.state == SCAN_PAUSED ? SCAN_PAUSED : SCAN_RUNNING;
+	take(scan, &told);
+	if (state != scan->state ||
+	    clock_mono_ns() - scan->saved_ns >= SAVE_NS) {
+		scan->state = state;
+		scan_save(scan);
+	}
+	dispatch_reply(core, call,
+		       json_pack("{s:I, s:s}", "job", (json_int_t)scan->id,
+				 "order", scan_order_name(scan->order)));
 }
 
 void verb_scan_end(struct core *core, struct ipc_call *call, json_t *args)
 {
-	const char *state = dispatch_arg(args, "state");
-	json_t *cols = json_object();
-	json_t *files, *infected;
-	struct err err;
+	struct told told;
+	struct scan *scan = listen_to(core, call, args, &told);
 
-	if (!state)
-		state = "done";
-	if (strcmp(state, "begun") != 0 && strcmp(state, "done") != 0 &&
-	    strcmp(state, "interrupted") != 0)
-		err_set(&err, 0, "state: begun, done or interrupted");
-	else if (scan_columns(args, cols, &err) == 0)
-		err_clear(&err);
-	if (err.text[0]) {
-		json_decref(cols);
+	if (!scan)
+		return;
+	if (told.state == SCAN_RUNNING || told.state == SCAN_PAUSED) {
+		dispatch_fail(core, call, "invalid",
+			      "state: interrupted, cancelled, done or failed");
+		return;
+	}
+	take(scan, &told);
+	scans_end(scan, told.state, told.reason);
+	dispatch_reply(core, call, NULL);
+}
+
+/* ---- list, show ---- */
+
+struct listing {
+	struct core *core;
+	json_t *ids;
+	int64_t last;
+};
+
+static void add_id(const struct scan_row *row, void *arg)
+{
+	struct listing *l = arg;
+
+	json_array_append_new(l->ids, json_integer(row->id));
+	l->last = row->id;
+}
+
+static json_t *list_jobs(struct listing *l, bool live_only)
+{
+	json_t *jobs = json_array(), *id;
+	struct scan *scan;
+	size_t i;
+
+	json_array_foreach (l->ids, i, id) {
+		scan = scans_get(l->core, json_integer_value(id), NULL);
+		if (scan && (!live_only || scans_live(l->core, scan->id)))
+			json_array_append_new(jobs, scan_json(scan));
+		scans_release(&scan);
+	}
+	return jobs;
+}
+
+void verb_scan_list(struct core *core, struct ipc_call *call, json_t *args)
+{
+	struct listing l = {.core = core};
+	bool live = json_is_true(json_object_get(args, "live"));
+	long long limit, before;
+	struct err err = {0};
+	json_t *jobs;
+	int rc;
+
+	if (dispatch_arg_i64(args, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit,
+			     &err) < 0 ||
+	    dispatch_arg_i64(args, "before", 0, 0, INT64_MAX, &before, &err) <
+		    0) {
 		dispatch_fail(core, call, "invalid", "%s", err.text);
 		return;
 	}
-	json_object_set_new(cols, "state", json_string(state));
-	files = json_object_get(cols, "files");
-	infected = json_object_get(cols, "infected");
-	store_event(core->store, EVENT_scan,
-		    json_integer_value(infected) ? EVENT_SEVERITY_MEDIUM
-						 : EVENT_SEVERITY_INFO,
-		    cols, "scan %s: %lld files, %lld infected", state,
-		    (long long)json_integer_value(files),
-		    (long long)json_integer_value(infected));
-	dispatch_reply(core, call, NULL);
+	l.ids = json_array();
+	rc = live ? store_scans_alive(core->store, add_id, &l, &err)
+		  : store_scans(core->store, NULL, before, (int)limit, add_id,
+				&l, &err);
+	jobs = list_jobs(&l, live);
+	if (rc < 0)
+		dispatch_fail(core, call, "unavailable", "%s", err.text);
+	else
+		dispatch_reply(
+			core, call,
+			json_pack("{s:O, s:o}", "jobs", jobs, "next",
+				  !live && json_array_size(l.ids) ==
+						   (size_t)limit
+					  ? json_integer(l.last)
+					  : json_null()));
+	json_decref(jobs);
+	json_decref(l.ids);
+}
+
+static void add_finding(json_t *event, void *arg)
+{
+	json_array_append(arg, event);
+}
+
+void verb_scan_show(struct core *core, struct ipc_call *call, json_t *args)
+{
+	json_t *findings = json_array();
+	struct scan *scan = NULL;
+	struct err err = {0};
+	long long limit = 0;
+	bool more = false;
+	int64_t id;
+	int rc = -1;
+
+	if (read_id(args, "id", &id, &err) == 0) {
+		rc = dispatch_arg_i64(args, "limit", FINDINGS_DEFAULT, 1,
+				      FINDINGS_MAX, &limit, &err);
+		err.code = EINVAL;
+	}
+	scan = rc == 0 ? scans_get(core, id, &err) : NULL;
+	if (scan && store_scan_findings(core->store, id, (int)limit + 1,
+					add_finding, findings, &err) == 0) {
+		more = json_array_size(findings) > (size_t)limit;
+		if (more)
+			json_array_remove(findings, (size_t)limit);
+		dispatch_reply(core, call,
+			       json_pack("{s:o, s:O, s:b}", "job",
+					 scan_json(scan), "findings", findings,
+					 "more", more));
+	} else {
+		dispatch_fail(core, call, code_of(&err), "%s", err.text);
+	}
+	scans_release(&scan);
+	json_decref(findings);
+}
+
+/* ---- orders ---- */
+
+/* NULL, and the call has failed, when there is none of that number. */
+static struct scan *find(struct core *core, struct ipc_call *call, json_t *args)
+{
+	struct scan *scan = NULL;
+	struct err err = {0};
+	int64_t id;
+
+	if (read_id(args, "id", &id, &err) == 0)
+		scan = scans_get(core, id, &err);
+	if (!scan)
+		dispatch_fail(core, call, code_of(&err), "%s", err.text);
+	return scan;
+}
+
+static void order(struct core *core, struct ipc_call *call, struct scan *scan,
+		  enum scan_order what)
+{
+	scan->order = what;
+	dispatch_reply(core, call, scan_json(scan));
+}
+
+static void refuse(struct core *core, struct ipc_call *call, struct scan *scan)
+{
+	dispatch_fail(core, call, "conflict", "job %" PRId64 " is %s", scan->id,
+		      scan_state_name(scan->state));
+	scans_release(&scan);
+}
+
+void verb_scan_pause(struct core *core, struct ipc_call *call, json_t *args)
+{
+	struct scan *scan = find(core, call, args);
+
+	if (!scan)
+		return;
+	if (scans_live(core, scan->id) && scan->order != SCAN_CANCEL)
+		order(core, call, scan, SCAN_PAUSE);
+	else
+		refuse(core, call, scan);
+}
+
+void verb_scan_resume(struct core *core, struct ipc_call *call, json_t *args)
+{
+	struct scan *scan = find(core, call, args);
+
+	if (!scan)
+		return;
+	if (scans_live(core, scan->id) && scan->order != SCAN_CANCEL)
+		order(core, call, scan, SCAN_GO);
+	else
+		refuse(core, call, scan);
+}
+
+void verb_scan_cancel(struct core *core, struct ipc_call *call, json_t *args)
+{
+	struct scan *scan = find(core, call, args);
+	json_t *job;
+
+	if (!scan)
+		return;
+	if (scans_live(core, scan->id)) {
+		order(core, call, scan, SCAN_CANCEL);
+	} else if (scan->state == SCAN_INTERRUPTED) {
+		scan->state = SCAN_CANCELLED;
+		job = scan_json(scan);
+		scans_end(scan, SCAN_CANCELLED, "cancelled");
+		dispatch_reply(core, call, job);
+	} else {
+		refuse(core, call, scan);
+	}
 }

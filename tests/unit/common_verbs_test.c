@@ -77,7 +77,7 @@ static void a_grammar_is_split_into_its_arguments(void **state)
 {
 	struct verb_arg args[VERB_ARGS_MAX];
 
-	assert_int_equal(verbs_grammar(find("scan"), args, VERB_ARGS_MAX), 7);
+	assert_int_equal(verbs_grammar(find("scan"), args, VERB_ARGS_MAX), 8);
 	assert_string_equal(args[0].name, "path");
 	assert_true(!args[0].required && args[0].repeats && !args[0].option);
 	assert_string_equal(args[2].name, "action");
@@ -101,6 +101,10 @@ static void the_words_of_a_command_line_choose_the_verb(void **state)
 	assert_int_equal(verbs_match(2, WORDS("scan", "/srv"), &used)->id,
 			 VERB_ID_scan);
 	assert_int_equal(used, 1);
+	assert_int_equal(verbs_match(2, WORDS("scan", "list"), &used)->id,
+			 VERB_ID_scan_list);
+	assert_int_equal(verbs_match(2, WORDS("scan", "./list"), &used)->id,
+			 VERB_ID_scan);
 	assert_int_equal(verbs_match(1, WORDS("status"), &used)->id,
 			 VERB_ID_status);
 	assert_null(verbs_match(1, WORDS("quarantine"), &used));

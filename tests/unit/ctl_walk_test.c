@@ -21,6 +21,7 @@
 
 #include "ctl/walk.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/str.h"
 
 /* On a tmpfs of its own, so that names and inodes are its alone. */
@@ -370,6 +371,170 @@ static void a_callback_ends_the_walk_and_nothing_stays_open(void **state)
 	assert_int_equal(count_open(), before);
 }
 
+/* ---- going on from where an earlier walk stood ---- */
+
+#define TREE_FILES 60
+#define SLACK_S 4 /* what is older than this was changed before */
+
+/* Paths in the order in which they were seen. */
+struct trail {
+	char paths[2 * TREE_FILES + 8][128];
+	size_t n, stop_at;
+};
+
+static int on_trail(int fd, const struct stat *st, const char *path, void *arg)
+{
+	struct trail *t = arg;
+
+	assert_true(t->n < sizeof(t->paths) / sizeof(t->paths[0]));
+	str_copy(t->paths[t->n++], sizeof(t->paths[0]), path);
+	return t->stop_at && t->n == t->stop_at;
+}
+
+static void on_trail_error(const char *path, int code, void *arg)
+{
+	fail_msg("%s: %s", path, strerror(code));
+}
+
+static const struct walk_ops trail_ops = {
+	.file = on_trail,
+	.error = on_trail_error,
+};
+
+static bool has(const struct trail *t, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < t->n; i++)
+		if (strcmp(t->paths[i], path) == 0)
+			return true;
+	return false;
+}
+
+/* Files in directories of several levels; old when it returns. */
+static void make_tree(void)
+{
+	char name[64];
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "t%d", i);
+		assert_int_equal(mkdir(at(name), 0755), 0);
+		snprintf(name, sizeof(name), "t%d/in", i);
+		assert_int_equal(mkdir(at(name), 0755), 0);
+		snprintf(name, sizeof(name), "t%d/in/deep", i);
+		assert_int_equal(mkdir(at(name), 0755), 0);
+	}
+	for (i = 0; i < TREE_FILES; i++) {
+		static const char *const where[] = {"", "/in", "/in/deep"};
+
+		snprintf(name, sizeof(name), "t%d%s/f%d", i % 4,
+			 where[i % 3], i);
+		touch(name);
+	}
+	sleep(SLACK_S);
+}
+
+static void go_on(struct trail *t, const char *path)
+{
+	struct walk_from from = {.path = path, .time_ns = clock_real_ns()};
+
+	assert_int_equal(walk_tree_from(dir, &from, 0, &trail_ops, t), 0);
+}
+
+static void a_walk_goes_on_from_any_point_and_nothing_is_left_out(void **state)
+{
+	static struct trail whole, begun, rest;
+	size_t k, i;
+
+	make_tree();
+	whole.n = 0;
+	assert_int_equal(walk_tree(dir, 0, &trail_ops, &whole), 0);
+	assert_int_equal(whole.n, TREE_FILES);
+	for (k = 1; k <= TREE_FILES; k++) {
+		begun.n = rest.n = 0;
+		begun.stop_at = k;
+		walk_tree(dir, 0, &trail_ops, &begun);
+		assert_int_equal(begun.n, k);
+		go_on(&rest, begun.paths[k - 1]);
+		/* The one it stood at comes again, and nothing before it. */
+		assert_int_equal(rest.n, TREE_FILES - k + 1);
+		assert_string_equal(rest.paths[0], begun.paths[k - 1]);
+		for (i = 0; i < TREE_FILES; i++)
+			assert_true(has(&begun, whole.paths[i]) ||
+				    has(&rest, whole.paths[i]));
+	}
+}
+
+static void where_the_place_is_gone_the_directory_is_walked_again(void **state)
+{
+	static struct trail whole, rest;
+	char gone[128];
+	size_t k, i;
+
+	make_tree();
+	for (k = 0; k < TREE_FILES; k += 7) {
+		whole.n = rest.n = 0;
+		walk_tree(dir, 0, &trail_ops, &whole);
+		snprintf(gone, sizeof(gone), "%s.gone", whole.paths[k]);
+		go_on(&rest, gone);
+		for (i = k; i < TREE_FILES; i++)
+			assert_true(has(&rest, whole.paths[i]));
+	}
+	rest.n = 0;
+	go_on(&rest, at("nothing/of/this"));
+	assert_int_equal(rest.n, TREE_FILES);
+	rest.n = 0;
+	go_on(&rest, "/elsewhere");
+	assert_int_equal(rest.n, TREE_FILES);
+}
+
+/* It stood behind the place when the first walk stopped, and before it now. */
+static void what_was_renamed_meanwhile_is_walked_wherever_it_stands(void **state)
+{
+	static struct trail whole, rest;
+	char to[PATH_MAX + 32];
+	size_t k;
+
+	make_tree();
+	whole.n = 0;
+	walk_tree(dir, 0, &trail_ops, &whole);
+	k = TREE_FILES - 1;
+	/* Any name may come first: so each directory gets one. */
+	for (int i = 0; i < 4; i++) {
+		snprintf(to, sizeof(to), "%s/t%d/moved%d", dir, i, i);
+		assert_int_equal(rename(whole.paths[k - 1 - (size_t)i], to), 0);
+	}
+	go_on(&rest, whole.paths[k]);
+	for (int i = 0; i < 4; i++) {
+		snprintf(to, sizeof(to), "%s/t%d/moved%d", dir, i, i);
+		assert_true(has(&rest, to));
+	}
+}
+
+static void a_clock_that_was_set_back_is_not_believed(void **state)
+{
+	static struct trail t;
+	struct walk_from from = {
+		.path = at("t3/in/deep"),
+		.time_ns = clock_real_ns() + 3600 * (int64_t)CLOCK_NS_PER_S,
+	};
+
+	make_tree();
+	t.n = 0;
+	walk_tree_from(dir, &from, 0, &trail_ops, &t);
+	assert_int_equal(t.n, TREE_FILES);
+}
+
+static void what_lies_below_is_told_by_whole_names(void **state)
+{
+	assert_true(walk_is_below("/", "/a"));
+	assert_true(walk_is_below("/a", "/a"));
+	assert_true(walk_is_below("/a", "/a/b"));
+	assert_false(walk_is_below("/a", "/ab"));
+	assert_false(walk_is_below("/a/b", "/a"));
+}
+
 #define DISK(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -387,6 +552,11 @@ int main(void)
 		DISK(another_file_system_is_asked_about_before_it_is_entered),
 		DISK(what_is_to_be_left_out_is_left_out_with_all_below),
 		DISK(a_callback_ends_the_walk_and_nothing_stays_open),
+		DISK(a_walk_goes_on_from_any_point_and_nothing_is_left_out),
+		DISK(where_the_place_is_gone_the_directory_is_walked_again),
+		DISK(what_was_renamed_meanwhile_is_walked_wherever_it_stands),
+		DISK(a_clock_that_was_set_back_is_not_believed),
+		cmocka_unit_test(what_lies_below_is_told_by_whole_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""Scans as jobs: listed, paused, gone on with, cancelled; what happens when
+anything that takes part in one dies meanwhile."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+from suite import EICAR, pid_stat, wait_for
+
+
+def tree(suite, name, files=120, size=30 << 20, where=None):
+    """Files that take a while, and that differ: known ones would be quick.
+    They are holes, which cost no space."""
+    d = pathlib.Path(where or suite.root) / name
+    for i in range(files):
+        sub = d / f"d{i % 7}"
+        sub.mkdir(parents=True, exist_ok=True)
+        with open(sub / f"f{i}", "wb") as f:
+            f.write(os.urandom(64))
+            f.truncate(size)
+    return d
+
+
+def begin(suite, *args):
+    """splxctl scan in the background of the test."""
+    return subprocess.Popen(
+        [str(suite.root / "bin/splxctl"), "scan", *map(str, args)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
+
+
+def jobs(suite, *args):
+    return suite.json("scan", "list", *args)["jobs"]
+
+
+def job(suite, number):
+    return suite.json("scan", "show", number)["job"]
+
+
+def live_job(suite, path, files=1):
+    """The job that scans path, once it has come some way."""
+    def found():
+        return [j for j in jobs(suite, "--live")
+                if str(path) in j["paths"] and j["files"] >= files]
+    return wait_for(found, 20)[0]
+
+
+def settled(suite, number):
+    """How many files a paused one has come to, when what was under way is
+    done."""
+    def same():
+        before = job(suite, number)["files"]
+        time.sleep(2.5)
+        return before if job(suite, number)["files"] == before else None
+    return wait_for(same, 60)
+
+
+def ended(suite, number, seconds=60):
+    wait_for(lambda: job(suite, number)["state"] not in ("running", "paused"),
+             seconds)
+    return job(suite, number)
+
+
+def test_a_scan_is_a_job_that_is_kept(shared):
+    d = shared.root / "kept"
+    d.mkdir()
+    (d / "good").write_bytes(b"good")
+    (d / "bad.com").write_bytes(EICAR)
+    p = begin(shared, d)
+    assert p.wait(60) == 1
+    j = jobs(shared)[0]
+    assert j["paths"] == [str(d)] and j["state"] == "done"
+    assert (j["files"], j["infected"], j["source"]) == (2, 1, "manual")
+    shown = wait_for(lambda: shared.json("scan", "show", j["id"])
+                     if shared.json("scan", "show", j["id"])["findings"]
+                     else None)
+    assert [f["path"] for f in shown["findings"]] == [str(d / "bad.com")]
+    assert shown["findings"][0]["job"] == j["id"]
+    out = shared.ctl("scan", "show", j["id"]).stdout
+    assert str(d / "bad.com") in out and "done" in out
+    assert str(d) in shared.ctl("scan", "list").stdout
+    states = [e["state"] for e in shared.events("scan")
+              if e["job"] == j["id"]]
+    assert states == ["done", "begun"]
+
+
+def test_two_at_once_are_paused_gone_on_with_and_cancelled(shared):
+    a = tree(shared, "two-a")
+    b = tree(shared, "two-b")
+    pa, pb = begin(shared, a), begin(shared, b)
+    ja, jb = live_job(shared, a), live_job(shared, b)
+    shared.ctl("scan", "pause", ja["id"])
+    wait_for(lambda: job(shared, ja["id"])["state"] == "paused", 5)
+    at = settled(shared, ja["id"])
+    begun = time.monotonic()
+    shared.ctl("scan", "cancel", jb["id"])
+    assert pb.wait(60) == 2
+    assert time.monotonic() - begun < 30
+    assert b"nterrupted" in pb.stdout.read()
+    assert job(shared, jb["id"])["state"] == "cancelled"
+    assert pa.poll() is None and job(shared, ja["id"])["files"] == at
+    shared.ctl("scan", "resume", ja["id"])
+    assert pa.wait(120) == 0
+    done = job(shared, ja["id"])
+    assert (done["state"], done["files"]) == ("done", 120)
+
+
+def test_a_cancelled_or_finished_one_takes_no_orders(shared):
+    d = shared.root / "over"
+    d.mkdir()
+    assert begin(shared, d).wait(60) == 0
+    over = jobs(shared)[0]["id"]
+    for order in ("pause", "resume", "cancel"):
+        r = shared.ctl("scan", order, over, check=False)
+        assert r.returncode == 2 and "is done" in r.stderr
+    r = shared.ctl("scan", "show", 999999, check=False)
+    assert r.returncode == 2 and "999999" in r.stderr
+    assert shared.ctl("scan", "pause", "x", check=False).returncode == 2
+
+
+def test_a_killed_one_is_interrupted_and_goes_on_where_it_stopped(shared):
+    d = tree(shared, "killed")
+    (d / "d0/bad.com").write_bytes(EICAR)
+    p = begin(shared, d)
+    j = live_job(shared, d, 20)
+    os.kill(j["pid"], signal.SIGKILL)
+    p.wait(10)
+    wait_for(lambda: job(shared, j["id"])["state"] == "interrupted", 5)
+    before = job(shared, j["id"])
+    assert before["resumable"] and before["current"].startswith(str(d))
+    p = begin(shared, "--job", j["id"])
+    assert p.wait(120) == (0 if before["infected"] else 1), p.stdout.read()
+    after = job(shared, j["id"])
+    assert after["state"] == "done" and after["runs"] == 2
+    # What was under way, and what came since it was told last, comes twice.
+    assert 121 <= after["files"] < 121 + before["files"]
+    assert after["infected"] == 1
+    r = shared.ctl("scan", "--job", j["id"], check=False)
+    assert r.returncode == 2 and "is done" in r.stderr
+
+
+def test_core_is_killed_and_the_scan_goes_on_as_the_same_job(suite):
+    d = tree(suite, "core", where=suite.dir, files=150)
+    suite.infected("core/d0/bad.com")
+    p = begin(suite, d)
+    j = live_job(suite, d)
+    core = suite.pid_of("core")
+    os.kill(core, signal.SIGKILL)
+    wait_for(lambda: suite.pid_of("core") not in (None, core), 20)
+    wait_for(lambda: suite.ctl("scan", "list", check=False).returncode == 0, 20)
+    assert p.wait(120) == 1, p.stdout.read()
+    done = ended(suite, j["id"])
+    assert (done["state"], done["files"]) == ("done", 151)
+    assert (done["infected"], done["errors"], done["runs"]) == (1, 0, 1)
+
+
+def test_vsapiapp_is_killed_and_the_scan_goes_on(suite):
+    d = tree(suite, "scanner", files=150)
+    (d / "d6/bad.com").write_bytes(EICAR)
+    p = begin(suite, d)
+    j = live_job(suite, d)
+    for pid in [suite.pid_of("master"), suite.pid_of("generation"),
+                *suite.workers("back"), *suite.workers("front")]:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+    rc = p.wait(200)
+    out = p.stdout.read()
+    assert rc == 1, out
+    done = ended(suite, j["id"])
+    assert done["state"] == "done" and done["infected"] == 1
+    assert done["files"] >= 151
+
+
+def test_a_scan_without_entity_is_no_job_and_goes_on(suite):
+    d = tree(suite, "alone", files=10)
+    core = suite.pid_of("core")
+    os.kill(core, signal.SIGSTOP)
+    try:
+        r = suite.ctl("--timeout", "1s", "scan", d, check=False)
+    finally:
+        os.kill(core, signal.SIGCONT)
+    assert r.returncode == 0 and "could not be registered" in r.stderr
