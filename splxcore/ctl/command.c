@@ -32,6 +32,7 @@ static const struct handler {
 	[VERB_ID_scan] = {.run = scan_run},
 	[VERB_ID_scan_list] = {.render = scan_list_render},
 	[VERB_ID_scan_show] = {.render = scan_show_render},
+	[VERB_ID_scan_start] = {.run = scan_start_run},
 	[VERB_ID_scan_pause] = {.render = scan_job_render},
 	[VERB_ID_scan_resume] = {.render = scan_job_render},
 	[VERB_ID_scan_cancel] = {.render = scan_job_render},

@@ -83,6 +83,7 @@ int pattern_remove_run(struct ctl *ctl);
 int pattern_bundle_run(struct ctl *ctl);
 int pattern_key_run(struct ctl *ctl);
 int scan_run(struct ctl *ctl);
+int scan_start_run(struct ctl *ctl);
 int diagnose_run(struct ctl *ctl);
 int service_start_run(struct ctl *ctl);
 int service_stop_run(struct ctl *ctl);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "lib/alloc.h"
 #include "output.h"
 #include "render.h"
 
@@ -116,6 +120,36 @@ void scan_show_render(json_t *data)
 	output_rows(stdout, findings, cols, N(cols), NULL);
 	if (json_is_true(json_object_get(data, "more")))
 		puts("\nthere are more: --limit=N");
+}
+
+/* Where relative paths begin only the caller knows. */
+int scan_start_run(struct ctl *ctl)
+{
+	json_t *list = json_object_get(ctl->args, "path"), *item;
+	char cwd[PATH_MAX], *full;
+	struct err err = {0};
+	json_t *data;
+	size_t i;
+	int rc;
+
+	json_array_foreach (list, i, item) {
+		const char *path = json_string_value(item);
+
+		if (*path == '/' || !getcwd(cwd, sizeof(cwd)))
+			continue;
+		full = xasprintf("%s/%s", cwd, path);
+		json_array_set_new(list, i, json_string(full));
+		free(full);
+	}
+	rc = ctl_call(ctl, "scan.start", ctl->args, &data, &err);
+	if (rc != CTL_OK)
+		return ctl_failed(rc, &err);
+	if (ctl->output == CTL_JSON)
+		output_json(stdout, data);
+	else
+		scan_job_render(data);
+	json_decref(data);
+	return CTL_OK;
 }
 
 /* One line: what it is, and what it is told. */

@@ -483,7 +483,9 @@ static int run_scan(struct scan *s)
 				  : scanclient_job(s->client);
 	scanclient_set_job(s->client, (uint64_t)s->link.id);
 	scan_filter_init(&s->filter, what->conf, what->exclusions, what->stay);
-	if (s->show.progress && !what->in_use)
+	/* For a job in the background others look. */
+	if ((s->show.progress || ctl_arg(s->ctl, "job")) && !what->in_use &&
+	    what->source == SOURCE_MANUAL)
 		s->count = scan_count_start(what->paths.items, what->paths.len,
 					    what->conf, what->exclusions,
 					    what->stay);
@@ -509,7 +511,7 @@ static int attach(struct scan *s, const char *id)
 	if (rc < 0 && !*code)
 		return ctl_failed(CTL_UNREACHABLE, &err) ? CTL_ERROR : 0;
 	if (rc == 0)
-		rc = scan_what_job(&s->what, data, &err);
+		rc = scan_what_job(&s->what, data, on_error, s, &err);
 	json_decref(data);
 	if (rc < 0) {
 		ctl_complain("job %s: %s", id, err.text);

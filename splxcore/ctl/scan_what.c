@@ -102,12 +102,24 @@ static int set_actions(struct scan_what *what, const struct ctl *ctl)
 	return 0;
 }
 
+/* As it is found now: entity does not look for files. */
+static void add_path(struct scan_what *what, const char *path,
+		     void (*error)(const char *path, int code, void *arg),
+		     void *arg)
+{
+	char full[PATH_MAX];
+
+	if (realpath(path, full))
+		vec_push(&what->paths, xstrdup(full));
+	else
+		error(path, errno, arg);
+}
+
 int scan_what_args(struct scan_what *what, const struct ctl *ctl,
 		   void (*error)(const char *path, int code, void *arg),
 		   void *arg)
 {
 	json_t *list = json_object_get(ctl->args, "path"), *item;
-	char full[PATH_MAX];
 	size_t i;
 
 	if (!is_told_what(ctl))
@@ -120,14 +132,8 @@ int scan_what_args(struct scan_what *what, const struct ctl *ctl,
 	what->stay = ctl_flag(ctl, "stay");
 	if (set_actions(what, ctl) < 0)
 		return -1;
-	json_array_foreach (list, i, item) {
-		const char *path = json_string_value(item);
-
-		if (realpath(path, full))
-			vec_push(&what->paths, xstrdup(full));
-		else
-			error(path, errno, arg);
-	}
+	json_array_foreach (list, i, item)
+		add_path(what, json_string_value(item), error, arg);
 	return 0;
 }
 
@@ -144,7 +150,9 @@ static int job_action(json_t *spec, const char *key, int *action_r,
 	return 0;
 }
 
-static int job_paths(struct scan_what *what, json_t *list, struct err *err)
+static int job_paths(struct scan_what *what, json_t *list,
+		     void (*error)(const char *path, int code, void *arg),
+		     void *arg, struct err *err)
 {
 	char path[PATH_MAX];
 	json_t *item;
@@ -154,14 +162,16 @@ static int job_paths(struct scan_what *what, json_t *list, struct err *err)
 		if (scan_path_decode(json_string_value(item) ?: "", path, err) <
 		    0)
 			return -1;
-		vec_push(&what->paths, xstrdup(path));
+		add_path(what, path, error, arg);
 	}
-	if (!what->paths.len)
+	if (!json_array_size(list))
 		return err_set(err, 0, "the job has no paths");
 	return 0;
 }
 
-int scan_what_job(struct scan_what *what, json_t *data, struct err *err)
+int scan_what_job(struct scan_what *what, json_t *data,
+		  void (*error)(const char *path, int code, void *arg),
+		  void *arg, struct err *err)
 {
 	json_t *spec = json_object_get(data, "spec");
 	const char *pos = json_string_value(json_object_get(data, "position"));
@@ -181,7 +191,7 @@ int scan_what_job(struct scan_what *what, json_t *data, struct err *err)
 	if (job_action(spec, "action", &what->first_action, err) < 0 ||
 	    job_action(spec, "second", &what->second_action, err) < 0)
 		return -1;
-	return job_paths(what, json_object_get(spec, "path"), err);
+	return job_paths(what, json_object_get(spec, "path"), error, arg, err);
 }
 
 json_t *scan_what_json(const struct scan_what *what)

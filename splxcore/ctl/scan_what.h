@@ -40,8 +40,10 @@ struct conf *scan_what_settings(const struct ctl *ctl);
 int scan_what_args(struct scan_what *what, const struct ctl *ctl,
 		   void (*error)(const char *path, int code, void *arg),
 		   void *arg);
-/* From what scan.begin answered for a job. -1 and *err. */
-int scan_what_job(struct scan_what *what, json_t *data, struct err *err);
+/* From what scan.begin answered for a job; paths as above. -1 and *err. */
+int scan_what_job(struct scan_what *what, json_t *data,
+		  void (*error)(const char *path, int code, void *arg),
+		  void *arg, struct err *err);
 /* As arguments of scan.begin. New reference. */
 json_t *scan_what_json(const struct scan_what *what);
 void scan_what_free(struct scan_what *what);

@@ -2,6 +2,7 @@
 #include "scans.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -125,23 +126,21 @@ void scan_save(struct scan *scan)
 	free(text);
 }
 
-static void scan_add(struct scan *scan)
+int scans_add(struct scan *scan, struct err *err)
 {
-	char *text = scan_text(scan);
-	struct scan_row row = {
-		.state = scan->state,
-		.name = scan->name,
-		.begun_ns = scan->begun_ns,
-		.data = text,
-	};
-	struct err err;
+	struct scan_row row = {.state = scan->state, .name = scan->name};
+	char *text;
+	int rc;
 
-	if (store_scan_add(scan->core->store, &row, &err) == 0)
-		scan->id = row.id;
-	else
-		log_warn("a scan has no number: %s", err.text);
+	scan->begun_ns = row.begun_ns = clock_real_ns();
 	scan->saved_ns = clock_mono_ns();
+	text = scan_text(scan);
+	row.data = text;
+	rc = store_scan_add(scan->core->store, &row, err);
+	if (rc == 0)
+		scan->id = row.id;
 	free(text);
+	return rc;
 }
 
 static char *text_of(json_t *o, const char *key)
@@ -379,7 +378,8 @@ static void go_on(struct scan *scan)
 
 int scans_attach(struct scan *scan, pid_t pid, struct err *err)
 {
-	bool before = scan->id != 0;
+	bool before = scan->runs > 0;
+	struct err why;
 
 	scan->proc.pid = 0;
 	if (watch(scan, pid, err) < 0) {
@@ -388,13 +388,12 @@ int scans_attach(struct scan *scan, pid_t pid, struct err *err)
 	}
 	scan->state = SCAN_RUNNING;
 	scan->runs++;
-	if (before) {
+	if (before)
 		go_on(scan);
+	if (scan->id)
 		scan_save(scan);
-	} else {
-		scan->begun_ns = clock_real_ns();
-		scan_add(scan);
-	}
+	else if (scans_add(scan, &why) < 0)
+		log_warn("a scan has no number: %s", why.text);
 	log_info("job %lld %s pid=%d uid=%lld", (long long)scan->id,
 		 before ? "resumed" : "begun", (int)pid, (long long)scan->uid);
 	add_event(scan, before ? "resumed" : "begun");
@@ -448,6 +447,8 @@ void scans_deinit(struct core *core)
 	while (core->scans->live.len) {
 		scan = core->scans->live.items[0];
 		scan_save(scan);
+		if (scan->background)
+			proc_signal(scan->pidfd, SIGTERM);
 		detach(scan);
 		scan_free(scan);
 	}

@@ -78,6 +78,14 @@ struct scan *scan_new(struct core *core);
  * can be exempt; the scan is freed then.
  */
 int scans_attach(struct scan *scan, pid_t pid, struct err *err);
+/* Gives a new one its number. -1 and *err when the store cannot. */
+int scans_add(struct scan *scan, struct err *err);
+/*
+ * Runs it as a child of core, from its beginning or from where it stopped; it
+ * goes on when core is killed, and ends with the suite. -1 and *err; the scan
+ * is freed then.
+ */
+int scans_start(struct scan *scan, struct err *err);
 /* It lives no more: writes it, makes the event, frees it. */
 void scans_end(struct scan *scan, enum scan_state state, const char *why);
 /* Writes what it has come to, if it can be. */

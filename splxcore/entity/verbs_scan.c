@@ -372,6 +372,123 @@ void verb_scan_show(struct core *core, struct ipc_call *call, json_t *args)
 	json_decref(findings);
 }
 
+/* ---- in the background ---- */
+
+/* Whether a file is another one afterwards, or is not there. */
+static bool changes_files(const char *action)
+{
+	int a = action_parse(action);
+
+	return a >= 0 && a != ACTION_DENY && a != ACTION_PASS &&
+	       a != ACTION_NONE;
+}
+
+/*
+ * What entity runs may read what its caller may not, so nobody but an
+ * administrator chooses what is done to files there: others get what the
+ * settings say. False, and the call has failed.
+ */
+static bool may_run(struct core *core, struct ipc_call *call, json_t *spec)
+{
+	const struct conf *conf = core_conf(core);
+	const char *first = dispatch_arg(spec, "action") ?: "deny";
+	const char *second = dispatch_arg(spec, "second") ?: "deny";
+
+	if (is_admin(core, ipc_call_peer(call)) ||
+	    (!changes_files(first) && !changes_files(second)) ||
+	    dispatch_arg(spec, "schedule") ||
+	    (action_parse(first) == conf_action(conf, "ManualFirstAction") &&
+	     action_parse(second) == conf_action(conf, "ManualSecondAction")))
+		return true;
+	dispatch_fail(core, call, "denied",
+		      "%s, in the background, needs the role admin; without "
+		      "--action it is as ManualFirstAction says",
+		      first);
+	return false;
+}
+
+static void answer_start(struct core *core, struct ipc_call *call,
+			 struct scan *scan)
+{
+	struct err err;
+
+	if (scans_start(scan, &err) < 0)
+		dispatch_fail(core, call, "failed", "%s", err.text);
+	else
+		dispatch_reply(core, call, scan_json(scan));
+}
+
+static int start_paths(json_t *args, json_t *spec, struct err *err)
+{
+	json_t *list = json_array(), *item;
+	size_t i;
+
+	json_object_set_new(spec, "path", list);
+	json_array_foreach (json_object_get(args, "path"), i, item) {
+		const char *path = json_string_value(item);
+		char *word;
+
+		if (*path != '/' || strlen(path) >= PATH_MAX)
+			return err_set(err, EINVAL, "%s: a full path is wanted",
+				       path);
+		word = scan_path_encode(path);
+		json_array_append_new(list, json_string(word));
+		free(word);
+	}
+	return 0;
+}
+
+static int start_spec(struct core *core, json_t *args, json_t *spec,
+		      struct err *err)
+{
+	static const char *const flags[] = {"all", "no-exclusions", "stay"};
+	const struct conf *conf = core_conf(core);
+	const char *action = dispatch_arg(args, "action");
+	int first = conf_action(conf, "ManualFirstAction");
+	int second = conf_action(conf, "ManualSecondAction");
+
+	if (action) {
+		first = action_parse(action);
+		if (first < 0)
+			return err_set(err, EINVAL,
+				       "action: clean, quarantine, delete, "
+				       "rename, deny, pass or none, not %s",
+				       action);
+		if (first == ACTION_NONE)
+			second = ACTION_NONE;
+	}
+	json_object_set_new(spec, "source", json_string("manual"));
+	json_object_set_new(spec, "action",
+			    json_string(action_name((enum action)first)));
+	json_object_set_new(spec, "second",
+			    json_string(action_name((enum action)second)));
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+		if (json_is_true(json_object_get(args, flags[i])))
+			json_object_set_new(spec, flags[i], json_true());
+	return start_paths(args, spec, err);
+}
+
+void verb_scan_start(struct core *core, struct ipc_call *call, json_t *args)
+{
+	struct scan *scan;
+	json_t *spec = json_object();
+	struct err err = {0};
+
+	if (start_spec(core, args, spec, &err) < 0) {
+		dispatch_fail(core, call, code_of(&err), "%s", err.text);
+		json_decref(spec);
+		return;
+	}
+	if (!may_run(core, call, spec)) {
+		json_decref(spec);
+		return;
+	}
+	scan = scan_new(core);
+	scan->spec = spec;
+	scan->uid = ipc_call_peer(call)->uid;
+	answer_start(core, call, scan);
+}
+
 /* ---- orders ---- */
 
 /* NULL, and the call has failed, when there is none of that number. */
@@ -422,8 +539,13 @@ void verb_scan_resume(struct core *core, struct ipc_call *call, json_t *args)
 		return;
 	if (scans_live(core, scan->id) && scan->order != SCAN_CANCEL)
 		order(core, call, scan, SCAN_GO);
-	else
+	else if (scan->state != SCAN_INTERRUPTED ||
+		 !json_object_get(scan->spec, "path"))
 		refuse(core, call, scan);
+	else if (may_run(core, call, scan->spec))
+		answer_start(core, call, scan);
+	else
+		scans_release(&scan);
 }
 
 void verb_scan_cancel(struct core *core, struct ipc_call *call, json_t *args)

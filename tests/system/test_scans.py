@@ -185,3 +185,89 @@ def test_a_scan_without_entity_is_no_job_and_goes_on(suite):
     finally:
         os.kill(core, signal.SIGCONT)
     assert r.returncode == 0 and "could not be registered" in r.stderr
+
+
+def start(suite, *args):
+    return suite.json("scan", "start", *args)["id"]
+
+
+def test_entity_runs_a_scan_in_the_background(shared):
+    d = tree(shared, "back")
+    (d / "d0/bad.com").write_bytes(EICAR)
+    number = start(shared, d)
+    j = live_job(shared, d)
+    assert j["id"] == number and j["background"] and j["pid"]
+    wait_for(lambda: job(shared, number)["all_files"] == 121, 20)
+    shared.ctl("scan", "pause", number)
+    settled(shared, number)
+    shared.ctl("scan", "resume", number)
+    done = ended(shared, number)
+    assert (done["state"], done["files"], done["infected"]) == ("done", 121, 1)
+    wait_for(lambda: shared.json("scan", "show", number)["findings"])
+    # Nobody is left of it, not even as a zombie.
+    wait_for(lambda: pid_stat(j["pid"]) is None, 10)
+
+
+def test_one_in_the_background_is_killed_resumed_and_cancelled(shared):
+    d = tree(shared, "back-killed")
+    number = start(shared, d)
+    os.kill(live_job(shared, d, 5)["pid"], signal.SIGKILL)
+    wait_for(lambda: job(shared, number)["state"] == "interrupted", 5)
+    shared.ctl("scan", "resume", number)
+    live_job(shared, d, 10)
+    shared.ctl("scan", "cancel", number)
+    j = ended(shared, number)
+    assert (j["state"], j["runs"], j["resumable"]) == ("cancelled", 2, False)
+    assert shared.ctl("scan", "resume", number, check=False).returncode == 2
+
+
+def test_one_that_has_nothing_to_scan_says_so(shared):
+    number = start(shared, shared.root / "nowhere")
+    j = ended(shared, number)
+    assert (j["state"], j["files"], j["errors"]) == ("done", 0, 1)
+    assert shared.ctl("scan", "start", check=False).returncode == 2
+
+
+def test_the_background_ends_with_the_suite_and_may_go_on(make_suite):
+    s = make_suite(FirstAction="deny").start()
+    d = tree(s, "ends")
+    number = start(s, d)
+    pid = live_job(s, d, 5)["pid"]
+    s.stop()
+    wait_for(lambda: pid_stat(pid) is None, 10)
+    s.start()
+    j = job(s, number)
+    assert j["state"] == "interrupted" and j["files"] >= 5
+    s.ctl("scan", "resume", number)
+    j = ended(s, number)
+    assert j["state"] == "done" and j["files"] >= 120
+
+
+def test_an_operator_has_no_files_changed_that_he_may_not_read(make_suite):
+    s = make_suite(FirstAction="deny", OperatorUsers=["nobody"]).start()
+    secret = s.root / "secret"
+    secret.mkdir(mode=0o700)
+    (secret / "bad.com").write_bytes(EICAR)
+
+    def as_nobody(*args):
+        return subprocess.run(
+            [str(s.root / "usr/sbin/splxctl"), "-R", str(s.root), *args],
+            user=65534, group=65534, capture_output=True, timeout=60)
+    r = as_nobody("scan", "start", "--action=delete", str(secret))
+    assert r.returncode == 2 and b"role admin" in r.stderr
+    r = as_nobody("scan", "start", str(secret))
+    assert r.returncode == 0, r.stderr
+    j = ended(s, jobs(s)[0]["id"])
+    assert (j["uid"], j["infected"], j["action"]) == (65534, 1, "deny")
+    assert (secret / "bad.com").exists()
+    # Somebody else's, in his own process, reads nothing for him.
+    d = tree(s, "roots")
+    p = begin(s, d, "--action=delete")
+    os.kill(live_job(s, d, 5)["pid"], signal.SIGKILL)
+    p.wait(10)
+    number = str(jobs(s)[0]["id"])
+    wait_for(lambda: job(s, number)["state"] == "interrupted", 5)
+    r = as_nobody("scan", "--job=" + number)
+    assert r.returncode == 2 and b"not yours" in r.stderr
+    r = as_nobody("scan", "resume", number)
+    assert r.returncode == 2 and b"role admin" in r.stderr
