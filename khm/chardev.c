@@ -152,7 +152,9 @@ static long ioctl_rules(struct file *file, void __user *arg)
 		if (IS_ERR(rules))
 			return PTR_ERR(rules);
 	}
-	err = splxmod_rules_set(rules, r.count, &bad);
+	err = splxmod_rules_locate(rules, r.count, &bad);
+	if (!err)
+		err = splxmod_rules_set(rules, r.count, &bad);
 	if (err == -EINVAL)
 		pr_notice_ratelimited("splxmod: rule %u of %u is not valid: "
 				      "all are refused\n",

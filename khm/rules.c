@@ -5,6 +5,8 @@
  */
 #include <linux/cred.h>
 #include <linux/dcache.h>
+#include <linux/err.h>
+#include <linux/file.h>
 #include <linux/jhash.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -17,7 +19,7 @@
 
 #include "rules.h"
 
-#define RULES_KINDS (SPLXMOD_RULE_ONLY_DEV + 1)
+#define RULES_KINDS (SPLXMOD_RULE_ONLY_BELOW + 1)
 #define RULES_NONE U32_MAX
 
 /* What is looked for: of a kind that is named by numbers or by text. */
@@ -202,10 +204,13 @@ static bool rules_names_directory(const struct rules_set *set,
 	return false;
 }
 
-static bool rules_walk_up(const struct rules_set *set, const struct dentry *d)
+/* Does one of its directories have such a rule? */
+static bool rules_is_below(const struct rules_set *set, const struct dentry *d)
 {
 	const struct dentry *parent;
 
+	if (!set->kinds[SPLXMOD_RULE_DIRECTORY])
+		return false;
 	for (;;) {
 		parent = READ_ONCE(d->d_parent);
 		if (parent == d)
@@ -216,22 +221,49 @@ static bool rules_walk_up(const struct rules_set *set, const struct dentry *d)
 	}
 }
 
-static bool rules_by_directory(const struct rules_set *set,
-			       const struct dentry *d)
+/* Is there an ONLY_BELOW rule for its file system, and none for one of its
+ * directories? What hangs on no root may lie anywhere. */
+static bool rules_is_outside(const struct rules_set *set,
+			     const struct dentry *d)
+{
+	struct rules_name name = {.kind = SPLXMOD_RULE_ONLY_BELOW};
+	const struct rules_entry *first, *e;
+	const struct dentry *parent;
+
+	if (!set->kinds[SPLXMOD_RULE_ONLY_BELOW])
+		return false;
+	name.dev = d->d_sb->s_dev;
+	first = rules_find(set, &name);
+	if (!first)
+		return false;
+	while (d != d->d_sb->s_root) {
+		parent = READ_ONCE(d->d_parent);
+		if (parent == d)
+			return false;
+		d = parent;
+		for (e = first; e; e = rules_next(set, &name, e->next))
+			if (rules_is_at(d, e->text, strlen(e->text)))
+				return false;
+	}
+	return true;
+}
+
+static bool rules_by_place(const struct rules_set *set, const struct dentry *d)
 {
 	unsigned int seq;
 	int tries;
-	bool below;
+	bool excluded;
 
-	if (!set->kinds[SPLXMOD_RULE_DIRECTORY])
+	if (!set->kinds[SPLXMOD_RULE_DIRECTORY] &&
+	    !set->kinds[SPLXMOD_RULE_ONLY_BELOW])
 		return false;
 	/* Where so much is renamed that no walk comes through, nothing is
 	 * excluded. */
 	for (tries = 0; tries < 8; tries++) {
 		seq = read_seqbegin(&rename_lock);
-		below = rules_walk_up(set, d);
+		excluded = rules_is_below(set, d) || rules_is_outside(set, d);
 		if (!read_seqretry(&rename_lock, seq))
-			return below && !d_unlinked(d);
+			return excluded && !d_unlinked(d);
 	}
 	return false;
 }
@@ -246,7 +278,7 @@ bool splxmod_rules_exclude(struct file *file)
 	set = rcu_dereference(rules_now);
 	excluded = set && (rules_by_device(set, sb) || rules_by_type(set, sb) ||
 			   rules_by_user(set) || rules_by_program(set) ||
-			   rules_by_directory(set, file->f_path.dentry));
+			   rules_by_place(set, file->f_path.dentry));
 	rcu_read_unlock();
 	return excluded;
 }
@@ -280,12 +312,67 @@ static bool rules_is_sound(const struct splxmod_rule *rule)
 		       rules_text_is_sound(rule, false);
 	case SPLXMOD_RULE_DIRECTORY:
 		return dev_fits && rules_text_is_sound(rule, true);
+	case SPLXMOD_RULE_ONLY_BELOW:
+		return dev_fits && !rule->ino &&
+		       rules_text_is_sound(rule, true);
 	case SPLXMOD_RULE_DEV:
 	case SPLXMOD_RULE_ONLY_DEV:
 		return dev_fits && !rule->ino && !rule->text[0];
 	default:
 		return false;
 	}
+}
+
+/*
+ * Such a rule excludes all that it does not name: so the directory's place is
+ * not what somebody says, but what the kernel itself makes of it.
+ */
+static int rules_place(struct splxmod_rule *rule, const struct dentry *d)
+{
+	char buf[sizeof(rule->text)];
+	const char *path;
+	int err = -EXDEV;
+
+	if (!d_is_dir(d))
+		return -ENOTDIR;
+	path = dentry_path_raw((struct dentry *)d, buf, sizeof(buf));
+	if (IS_ERR(path))
+		return PTR_ERR(path);
+	rcu_read_lock();
+	if (d_unlinked(d))
+		err = -ENOENT;
+	else if (rules_is_at(d, path, strlen(path)))
+		err = 0;
+	rcu_read_unlock();
+	if (err)
+		return err;
+	strscpy(rule->text, path, sizeof(rule->text));
+	rule->dev = splxmod_dev_out(d->d_sb->s_dev);
+	rule->ino = 0;
+	return 0;
+}
+
+int splxmod_rules_locate(struct splxmod_rule *rules, u32 count, u32 *bad_r)
+{
+	struct file *file;
+	u32 i;
+	int err;
+
+	for (i = 0; i < count; i++) {
+		if (rules[i].kind != SPLXMOD_RULE_ONLY_BELOW)
+			continue;
+		*bad_r = i;
+		if (rules[i].dev || rules[i].text[0] || rules[i].ino > INT_MAX)
+			return -EINVAL;
+		file = fget_raw(rules[i].ino);
+		if (!file)
+			return -EBADF;
+		err = rules_place(&rules[i], file->f_path.dentry);
+		fput(file);
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 static void rules_insert(struct rules_set *set, const struct splxmod_rule *rule)

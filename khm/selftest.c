@@ -454,11 +454,31 @@ static void test_rule(struct test_bed *bed, struct splxmod_rule *rule)
 		break;
 	}
 	path = test_path(bed, &bed->dentries[n], buf, sizeof(buf));
-	rule->kind = SPLXMOD_RULE_DIRECTORY;
 	rule->dev = splxmod_dev_out(TEST_DEV);
-	rule->ino = 900 + n;
+	if (test_random(4)) {
+		rule->kind = SPLXMOD_RULE_DIRECTORY;
+		rule->ino = 900 + n;
+	} else {
+		rule->kind = SPLXMOD_RULE_ONLY_BELOW;
+		rule->dev += !test_random(4);
+	}
 	strscpy(rule->text, *path ? path : "/too/long", sizeof(rule->text));
 	test_spoil(rule->text, sizeof(rule->text));
+}
+
+/* Does the file lie below the directory that the rule's text names? */
+static bool test_is_below(struct test_bed *bed, const struct splxmod_rule *rule,
+			  const struct dentry *d)
+{
+	char buf[sizeof(rule->text)];
+
+	while (d != &bed->dentries[0]) {
+		d = d->d_parent;
+		if ((!rule->ino || rule->ino == d->d_inode->i_ino) &&
+		    !strcmp(rule->text, test_path(bed, d, buf, sizeof(buf))))
+			return true;
+	}
+	return false;
 }
 
 /* Does this rule exclude that file? As it is written in the interface. */
@@ -466,9 +486,6 @@ static bool test_rule_says(struct test_bed *bed,
 			   const struct splxmod_rule *rule,
 			   const struct dentry *file)
 {
-	const struct dentry *d = file;
-	char buf[sizeof(rule->text)];
-
 	switch (rule->kind) {
 	case SPLXMOD_RULE_DEV:
 		return rule->dev == splxmod_dev_out(TEST_DEV);
@@ -476,16 +493,31 @@ static bool test_rule_says(struct test_bed *bed,
 		return rule->ino == from_kuid(&init_user_ns, current_uid());
 	case SPLXMOD_RULE_FSTYPE:
 		return !strcmp(rule->text, "testdisk");
+	case SPLXMOD_RULE_ONLY_BELOW:
+		return false; /* not by itself */
 	default:
-		while (d != &bed->dentries[0]) {
-			d = d->d_parent;
-			if (rule->ino == d->d_inode->i_ino &&
-			    !strcmp(rule->text,
-				    test_path(bed, d, buf, sizeof(buf))))
-				return true;
-		}
-		return false;
+		return test_is_below(bed, rule, file);
 	}
+}
+
+/* Do they, together? */
+static bool test_rules_say(struct test_bed *bed,
+			   const struct splxmod_rule *rules, u32 count,
+			   const struct dentry *file)
+{
+	bool only = false, below = false;
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		if (test_rule_says(bed, &rules[i], file))
+			return true;
+		if (rules[i].kind == SPLXMOD_RULE_ONLY_BELOW &&
+		    rules[i].dev == splxmod_dev_out(TEST_DEV)) {
+			only = true;
+			below |= test_is_below(bed, &rules[i], file);
+		}
+	}
+	return only && !below;
 }
 
 static bool test_excludes(struct test_bed *bed, u32 n)
@@ -500,7 +532,6 @@ static bool test_excludes(struct test_bed *bed, u32 n)
 static int test_rules_model(struct test_bed *bed, struct splxmod_rule *rules)
 {
 	u32 round, count, bad, i, n;
-	bool says;
 
 	for (round = 0; round < 400; round++) {
 		for (n = 0; n < TEST_NODES; n++)
@@ -511,13 +542,10 @@ static int test_rules_model(struct test_bed *bed, struct splxmod_rule *rules)
 			test_rule(bed, &rules[i]);
 		HOLDS(splxmod_rules_set(rules, count, &bad) == 0);
 		HOLDS(splxmod_rules_count() == count);
-		for (n = 1; n < TEST_NODES; n++) {
-			says = false;
-			for (i = 0; i < count; i++)
-				says |= test_rule_says(bed, &rules[i],
-						       &bed->dentries[n]);
-			HOLDS(test_excludes(bed, n) == says);
-		}
+		for (n = 1; n < TEST_NODES; n++)
+			HOLDS(test_excludes(bed, n) ==
+			      test_rules_say(bed, rules, count,
+					     &bed->dentries[n]));
 	}
 	return 0;
 }
@@ -535,7 +563,7 @@ static int test_rules_checks(struct test_bed *bed, struct splxmod_rule *rules)
 	HOLDS(splxmod_rules_set(rules, 1, &bad) == 0);
 	HOLDS(test_excludes(bed, 1));
 
-	rules[1].kind = SPLXMOD_RULE_ONLY_DEV + 1;
+	rules[1].kind = SPLXMOD_RULE_ONLY_BELOW + 1;
 	HOLDS(splxmod_rules_set(rules, 2, &bad) == -EINVAL && bad == 1);
 	rules[1].kind = SPLXMOD_RULE_DIRECTORY;
 	strscpy(rules[1].text, "a/b", sizeof(rules[1].text));

@@ -68,6 +68,11 @@ void cover_set_reason(struct cover_row *row, const char *fmt, ...)
 
 void cover_row_free(struct cover_row *row)
 {
+	char **dir;
+
+	vec_each (dir, &row->within)
+		free(*dir);
+	vec_free(&row->within);
 	free(row->point);
 	free(row->fstype);
 	free(row->source);
@@ -177,34 +182,44 @@ static const char *barred(const struct mount *m, const struct conf *conf,
 	}
 }
 
-/* 1 when Include asks for this mount; *scope_r tells as what. */
-static bool wanted(const struct mount *m, bool own,
-		   const struct entries *entries, bool everything,
-		   enum fangroup_scope *scope_r)
+/* How Include asks for a mount. */
+struct want {
+	bool whole; /* for all that is on it */
+	bool part;  /* for directories that lie on it */
+	enum fangroup_scope scope;
+};
+
+static struct want wanted(const struct mount *m, bool own,
+			  const struct entries *entries, bool everything)
 {
+	struct want want = {.whole = everything, .scope = FANGROUP_FILESYSTEM};
 	const struct entry *e;
 
-	*scope_r = FANGROUP_FILESYSTEM;
 	if (everything)
-		return true;
+		return want;
 	vec_each (e, entries) {
-		if (!at_or_below(m->point, e->path) && !(own && m == e->below))
-			continue;
-		if (strcmp(m->root, "/") != 0)
-			*scope_r = FANGROUP_MOUNT;
-		return true;
+		want.whole |= at_or_below(m->point, e->path);
+		want.part |= own && m == e->below;
 	}
-	return false;
+	if (strcmp(m->root, "/") != 0)
+		want.scope = FANGROUP_MOUNT;
+	return want;
 }
 
-/* A row for this file system that makes another one superfluous. */
-static bool told_already(const struct cover_list *list, const struct mount *m)
+/* Is there a row for this file system that says as much? */
+static bool told_already(const struct cover_list *list, const struct mount *m,
+			 bool covered)
 {
 	const struct cover_row *row;
 
 	vec_each (row, list) {
-		if (row->mount && row->mount->dev == m->dev &&
-		    (row->covered ? row->scope == FANGROUP_FILESYSTEM : true))
+		if (!row->mount || row->mount->dev != m->dev)
+			continue;
+		if (covered ? row->covered &&
+				      row->scope == FANGROUP_FILESYSTEM &&
+				      !row->within.len
+			    : !row->covered ||
+				      row->scope == FANGROUP_FILESYSTEM)
 			return true;
 	}
 	return false;
@@ -236,25 +251,30 @@ static void plan_ns(const struct follow_ns *ns, const struct entries *entries,
 	bool everything = conf->include.len == 0;
 	bool own = ns->pid == 0;
 	const struct mount *m;
+	const struct entry *e;
 
 	vec_each (m, &ns->mounts) {
-		enum fangroup_scope scope;
+		struct want want;
 		const char *why;
-		bool want;
 
 		if (mounts_kind(m->fstype) == MOUNT_PSEUDO)
 			continue;
-		want = wanted(m, own, entries, everything, &scope);
-		why = want ? barred(m, conf, ex) : "not in Include";
+		want = wanted(m, own, entries, everything);
+		why = want.whole || want.part ? barred(m, conf, ex)
+					      : "not in Include";
 		/*
 		 * Namespaces repeat each other's file systems: in another one
 		 * only what is new counts, and mounts that are marked each by
 		 * itself.
 		 */
-		if (!own && (why || scope == FANGROUP_FILESYSTEM) &&
-		    told_already(list, m))
+		if (!own && (why || want.scope == FANGROUP_FILESYSTEM) &&
+		    told_already(list, m, !why))
 			continue;
-		add_row(list, ns, m, m->point, scope, why);
+		add_row(list, ns, m, m->point, want.scope, why);
+		vec_each (e, entries)
+			if (!want.whole && own && e->below == m)
+				vec_push(&list->items[list->len - 1].within,
+					 xstrdup(e->path));
 	}
 }
 

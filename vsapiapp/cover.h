@@ -31,6 +31,11 @@ struct cover_row {
 	bool covered;
 	enum fangroup_scope scope;
 	char *reason; /* "" when covered */
+	/* The directories on it that Include names, when it is covered for
+	 * these alone; empty: for all that is on it. */
+	struct {
+		VEC(char *);
+	} within;
 };
 struct cover_list {
 	VEC(struct cover_row);

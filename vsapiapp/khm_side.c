@@ -225,6 +225,36 @@ static bool has_covered(const struct cover_list *plan, dev_t dev)
 	return false;
 }
 
+/* Is all that is covered of this file system in directories on it? */
+static bool is_covered_in_part(const struct cover_list *plan, dev_t dev)
+{
+	const struct cover_row *row;
+
+	vec_each (row, plan)
+		if (row->mount && row->covered && row->mount->dev == dev &&
+		    !row->within.len)
+			return false;
+	return true;
+}
+
+/* False when one of them cannot be said: then none may be. */
+static bool add_directories(const struct cover_list *plan,
+			    struct khm_rules *rules)
+{
+	const struct cover_row *row;
+	char *const *dir;
+
+	vec_each (row, plan) {
+		if (!row->covered || !row->within.len ||
+		    !is_covered_in_part(plan, row->mount->dev))
+			continue;
+		vec_each (dir, &row->within)
+			if (!khm_rules_add_below(rules, *dir, row->mount))
+				return false;
+	}
+	return true;
+}
+
 void khm_side_plan_rules(const struct conf *conf, const struct cover_list *plan,
 			 struct khm_rules *rules)
 {
@@ -246,6 +276,8 @@ void khm_side_plan_rules(const struct conf *conf, const struct cover_list *plan,
 			khm_rules_add(rules, SPLXMOD_RULE_DEV, row->mount->dev,
 				      0, NULL);
 	}
+	if (!add_directories(plan, rules))
+		khm_rules_drop_below(rules);
 }
 
 static int send_rules(const struct khm_want *want, struct err *err)
@@ -259,6 +291,13 @@ static int send_rules(const struct khm_want *want, struct err *err)
 		log_warn("kernel module: %zu rules are left to the workers",
 			 rules.left_out);
 	rc = khm_rules_send(INHERIT_KHM, &rules, err);
+	/* A module of before does not know such rules, and there are places
+	 * that it cannot tell: then all is asked about. */
+	if (rc && khm_rules_drop_below(&rules)) {
+		log_info("kernel module: Include is left to the workers: %s",
+			 err->text);
+		rc = khm_rules_send(INHERIT_KHM, &rules, err);
+	}
 	khm_rules_free(&rules);
 	return rc;
 }

@@ -85,7 +85,8 @@ const char *khm_side_unseen(const struct khm_side *side);
 
 /*
  * The rules that follow from a plan, besides those of the settings: with
- * Include the file systems that are asked about, else those that are not.
+ * Include the file systems that are asked about, and the directories on them
+ * when it names these alone; else the file systems that are not.
  */
 void khm_side_plan_rules(const struct conf *conf, const struct cover_list *plan,
 			 struct khm_rules *rules);

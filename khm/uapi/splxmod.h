@@ -137,6 +137,11 @@ enum splxmod_rule_kind {
 				 * which it must still have */
 	SPLXMOD_RULE_DEV,	/* on this file system: dev */
 	SPLXMOD_RULE_ONLY_DEV,	/* where there are any: on no other one */
+	SPLXMOD_RULE_ONLY_BELOW, /* where there are any for a file system: on
+				  * it, what lies below none of them; ino is a
+				  * descriptor of the directory (O_PATH will
+				  * do). It is known by its path from then on:
+				  * what takes its place counts */
 };
 struct splxmod_rule {
 	__u32 kind; /* enum splxmod_rule_kind */

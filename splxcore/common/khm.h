@@ -92,7 +92,7 @@ void khm_config_from(const struct conf *conf, uint64_t epoch,
 		     struct splxmod_config *config_r);
 
 struct khm_rules {
-	VEC(struct splxmod_rule);
+	VEC(struct splxmod_rule); /* with descriptors of ours */
 	size_t left_out; /* there were more than SPLXMOD_RULES_MAX */
 };
 /*
@@ -106,6 +106,16 @@ void khm_rules_from(const struct conf *conf, const struct mount_list *mounts,
 /* One more; what there is no room for is counted. text may be NULL. */
 void khm_rules_add(struct khm_rules *rules, enum splxmod_rule_kind kind,
 		   uint64_t dev, uint64_t ino, const char *text);
+/*
+ * Of what lies on the mount only what is below this directory is asked about,
+ * and below others of which that is said. False when it cannot be said: the
+ * directory is no more, or not on that mount.
+ */
+bool khm_rules_add_below(struct khm_rules *rules, const char *dir,
+			 const struct mount *mount);
+/* Takes all that was said so back: more is asked about. True when there was
+ * any. */
+bool khm_rules_drop_below(struct khm_rules *rules);
 void khm_rules_free(struct khm_rules *rules);
 /* 0, or -1 and *err. */
 int khm_rules_send(int fd, const struct khm_rules *rules, struct err *err);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "khm.h"
 #include "lib/alloc.h"
+#include "lib/fdutil.h"
 #include "lib/str.h"
 
 void khm_config_from(const struct conf *conf, uint64_t epoch,
@@ -56,8 +58,50 @@ void khm_rules_add(struct khm_rules *rules, enum splxmod_rule_kind kind,
 	vec_push(rules, rule);
 }
 
+/* As the kernel knows it; before 5.8 it does not say. */
+static bool is_on(int fd, const struct mount *mount)
+{
+	struct statx stx;
+
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID,
+		     &stx) == 0 &&
+	       (stx.stx_mask & STATX_MNT_ID) &&
+	       stx.stx_mnt_id == (uint64_t)mount->id;
+}
+
+bool khm_rules_add_below(struct khm_rules *rules, const char *dir,
+			 const struct mount *mount)
+{
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	size_t len = rules->len;
+
+	if (fd >= 0 && is_on(fd, mount))
+		khm_rules_add(rules, SPLXMOD_RULE_ONLY_BELOW, 0, (uint64_t)fd,
+			      NULL);
+	if (rules->len > len)
+		return true;
+	fd_close(&fd);
+	return false;
+}
+
+bool khm_rules_drop_below(struct khm_rules *rules)
+{
+	size_t len = rules->len;
+	int fd;
+
+	for (size_t i = len; i-- > 0;) {
+		if (rules->items[i].kind != SPLXMOD_RULE_ONLY_BELOW)
+			continue;
+		fd = (int)rules->items[i].ino;
+		fd_close(&fd);
+		vec_remove(rules, i);
+	}
+	return rules->len < len;
+}
+
 void khm_rules_free(struct khm_rules *rules)
 {
+	khm_rules_drop_below(rules);
 	vec_free(rules);
 	rules->left_out = 0;
 }

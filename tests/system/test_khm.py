@@ -244,8 +244,21 @@ def test_include_of_a_directory_asks_about_it_alone(make_suite):
     s.start()
     assert denied(s.infected("bad.com"))
     out = probe / "bad.com"
+    before = int(module_status()["asked"])
     out.write_bytes(EICAR)
     assert opens(out) == 0
+    assert int(module_status()["asked"]) == before
+    # what takes its place is protected, and so is what is mounted in it
+    s.dir.rename(probe / "was")
+    s.dir.mkdir()
+    assert denied(s.infected("bad.com"))
+    (s.dir / "more").mkdir()
+    assert opens(out) == 0
+    sh("mount", "--bind", probe / "was", s.dir / "more")
+    try:
+        wait_for(lambda: denied(s.dir / "more" / "bad.com"), 10)
+    finally:
+        umount(s.dir / "more")
 
 
 def test_what_is_not_mounted_holds_nothing_else(make_suite):

@@ -194,6 +194,38 @@ static void test_a_plain_directory_stands_for_its_file_system(void **state)
 	assert_true(cover_needs_filter(cover));
 }
 
+static void test_a_directory_is_told_where_it_is_all_that_counts(void **state)
+{
+	table(0, usual);
+	reckon();
+	assert_int_equal(row_at("/tmp")->within.len, 0);
+	include("");
+	reckon();
+	assert_int_equal(row_at("/tmp")->within.len, 1);
+	assert_string_equal(row_at("/tmp")->within.items[0], dir);
+	assert_int_equal(row_at("/")->within.len, 0);
+	/* the whole of it, by another entry */
+	include(", \"/tmp\"");
+	reckon();
+	assert_int_equal(row_at("/tmp")->within.len, 0);
+	assert_true(covered("/tmp"));
+}
+
+/* Its root, in a container, lies where Include names all that is mounted. */
+static void test_the_whole_elsewhere_is_not_told_by_a_directory(void **state)
+{
+	const struct cover_row *row;
+	bool whole = false;
+
+	table(0, usual);
+	table(1, "30 1 0:6 / @D/in rw - tmpfs tmpfs rw\n");
+	include("");
+	reckon();
+	vec_each (row, &plan)
+		whole |= row->covered && row->ns->pid && !row->within.len;
+	assert_true(whole);
+}
+
 static void test_a_mount_that_goes_is_not_replaced_by_what_is_below(
 	void **state)
 {
@@ -274,6 +306,8 @@ int main(void)
 		T(test_an_included_mount_is_covered_and_nothing_else),
 		T(test_an_included_bind_mount_is_covered_as_a_mount),
 		T(test_a_plain_directory_stands_for_its_file_system),
+		T(test_a_directory_is_told_where_it_is_all_that_counts),
+		T(test_the_whole_elsewhere_is_not_told_by_a_directory),
 		T(test_a_mount_that_goes_is_not_replaced_by_what_is_below),
 		T(test_an_entry_that_names_nothing_is_told),
 		T(test_other_namespaces_add_what_is_new_there),

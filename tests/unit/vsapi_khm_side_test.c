@@ -2,6 +2,7 @@
 /* What a plan becomes for the kernel module, and the master's side without
  * one. With one: tests/system/test_khm.py in a virtual machine. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -116,6 +117,77 @@ static void an_include_that_names_nothing_now_means_nothing(void **state)
 	assert_true(rules.items[0].dev <= UINT32_MAX);
 }
 
+/* A row for the mount that our own directory lies on, and no other. */
+static void real_row(const char *dir)
+{
+	static struct mount_list own;
+	char real[4096];
+	struct err err;
+	const struct mount *m;
+
+	mounts_free(&own);
+	assert_int_equal(mounts_read(0, &own, &err), 0);
+	assert_non_null(realpath(".", real));
+	m = mounts_find(&own, real);
+	assert_non_null(m);
+	mounts.items[0].id = m->id;
+	row(0, true);
+	vec_push(&plan.items[plan.len - 1].within, xstrdup(dir));
+	mounts_free(&own);
+}
+
+static void directories_alone_are_asked_about(void **state)
+{
+	char real[4096];
+
+	include("{\"/somewhere\"}");
+	assert_non_null(realpath(".", real));
+	real_row(real);
+	khm_side_plan_rules(conf, &plan, &rules);
+	assert_true(has(SPLXMOD_RULE_ONLY_DEV, makedev(8, 1)));
+	assert_int_equal(count(SPLXMOD_RULE_ONLY_BELOW), 1);
+	assert_true(has(SPLXMOD_RULE_ONLY_BELOW, 0));
+	/* a descriptor of ours, until they are freed */
+	assert_true(fcntl((int)rules.items[rules.len - 1].ino, F_GETFD) >= 0);
+	assert_true(khm_rules_drop_below(&rules));
+	assert_int_equal(count(SPLXMOD_RULE_ONLY_BELOW), 0);
+	assert_true(has(SPLXMOD_RULE_ONLY_DEV, makedev(8, 1)));
+	assert_false(khm_rules_drop_below(&rules));
+}
+
+static void what_cannot_be_told_has_all_asked_about(void **state)
+{
+	char real[4096];
+
+	include("{\"/somewhere\"}");
+	assert_non_null(realpath(".", real));
+	real_row(real);
+	real_row("/no/such/place");
+	khm_side_plan_rules(conf, &plan, &rules);
+	assert_int_equal(count(SPLXMOD_RULE_ONLY_BELOW), 0);
+	/* it lies on another mount by now */
+	cover_list_free(&plan);
+	real_row(real);
+	mounts.items[0].id++;
+	khm_rules_free(&rules);
+	khm_side_plan_rules(conf, &plan, &rules);
+	assert_int_equal(count(SPLXMOD_RULE_ONLY_BELOW), 0);
+	assert_true(has(SPLXMOD_RULE_ONLY_DEV, makedev(8, 1)));
+}
+
+/* By another way all of it is reached. */
+static void what_is_covered_as_a_whole_elsewhere_is_asked_about(void **state)
+{
+	char real[4096];
+
+	include("{\"/somewhere\"}");
+	assert_non_null(realpath(".", real));
+	real_row(real);
+	row(3, true);
+	khm_side_plan_rules(conf, &plan, &rules);
+	assert_int_equal(count(SPLXMOD_RULE_ONLY_BELOW), 0);
+}
+
 /* The kernel knows "fuse" alone, the settings also what is behind the dot. */
 static void a_users_type_of_file_system_is_left_out_by_its_number(void **state)
 {
@@ -171,6 +243,9 @@ int main(void)
 		T(without_include_all_is_asked_about),
 		T(with_include_its_file_systems_alone_are),
 		T(an_include_that_names_nothing_now_means_nothing),
+		T(directories_alone_are_asked_about),
+		T(what_cannot_be_told_has_all_asked_about),
+		T(what_is_covered_as_a_whole_elsewhere_is_asked_about),
 		T(a_users_type_of_file_system_is_left_out_by_its_number),
 		T(what_is_covered_elsewhere_is_not_left_out),
 		T(without_a_device_there_is_a_reason),

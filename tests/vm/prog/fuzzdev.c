@@ -144,7 +144,7 @@ static void make_rules(struct splxmod_rules *r)
 	rules[0].kind = SPLXMOD_RULE_ONLY_DEV;
 	rules[0].dev = st.st_dev;
 	for (int i = 1; i < 8; i++) {
-		rules[i].kind = 1 + random_below(6);
+		rules[i].kind = 1 + random_below(7);
 		if (rules[i].kind == SPLXMOD_RULE_ONLY_DEV)
 			rules[i].kind = SPLXMOD_RULE_FSTYPE;
 		if (rules[i].kind == SPLXMOD_RULE_FSTYPE)
@@ -153,6 +153,10 @@ static void make_rules(struct splxmod_rules *r)
 			rules[i].dev = st.st_dev;
 		if (rules[i].kind != SPLXMOD_RULE_DEV)
 			rules[i].ino = 1000 + random_below(1000);
+		if (rules[i].kind == SPLXMOD_RULE_ONLY_BELOW) {
+			rules[i].dev = 0;
+			rules[i].ino = random_below(24);
+		}
 		if (one_in(8))
 			random_fill(&rules[i], sizeof(rules[i]));
 	}

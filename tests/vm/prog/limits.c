@@ -111,6 +111,35 @@ static void only_who_may(void)
 	close(fd);
 }
 
+#define refused(cmd, arg, err)                                                 \
+	check(ioctl(control, SPLXMOD_IOC_##cmd, arg) < 0 && errno == (err))
+
+/* A descriptor that names no place excludes nothing. */
+static void only_below(struct splxmod_rule *rule, struct splxmod_rules *rules)
+{
+	int dir;
+
+	*rule = (struct splxmod_rule){.kind = SPLXMOD_RULE_ONLY_BELOW};
+	rule->ino = 9999;
+	refused(RULES, rules, EBADF);
+	rule->ino = 1ull << 32;
+	refused(RULES, rules, EINVAL);
+	rule->ino = control;
+	refused(RULES, rules, ENOTDIR);
+	check(!mkdir(path_of("gone"), 0755));
+	dir = open(path_of("gone"), O_PATH | O_CLOEXEC);
+	rule->ino = dir;
+	rule->dev = 1;
+	refused(RULES, rules, EINVAL);
+	rule->dev = 0;
+	rule->text[0] = '/';
+	refused(RULES, rules, EINVAL);
+	rule->text[0] = 0;
+	check(!rmdir(path_of("gone")));
+	refused(RULES, rules, ENOENT);
+	close(dir);
+}
+
 static void requests_are_checked(void)
 {
 	struct splxmod_reader_setup setup = {.classes = 8};
@@ -122,8 +151,6 @@ static void requests_are_checked(void)
 	static struct splxmod_arming a;
 	struct splxmod_config c = conf;
 
-#define refused(cmd, arg, err)                                                 \
-	check(ioctl(control, SPLXMOD_IOC_##cmd, arg) < 0 && errno == (err))
 	refused(READER, &setup, EINVAL);
 	setup.classes = 0;
 	refused(READER, &setup, EINVAL);
@@ -142,6 +169,7 @@ static void requests_are_checked(void)
 	refused(RULES, &rules, EFAULT);
 	rules.rules = (unsigned long)&rule;
 	refused(RULES, &rules, EINVAL);
+	only_below(&rule, &rules);
 	rules.reserved = 1;
 	refused(RULES, &rules, EINVAL);
 	list.known = (unsigned long)&known;

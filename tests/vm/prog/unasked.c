@@ -221,6 +221,45 @@ static void renaming_does_not_harm_who_walks(void)
 	only_dir();
 }
 
+static void only_what_lies_below_is_asked(void)
+{
+	struct splxmod_rule one = {.kind = SPLXMOD_RULE_ONLY_BELOW};
+	char again[64];
+	int dir, fd;
+
+	reader_start((struct serving){0});
+	check(!mkdir(path_of("a"), 0755) && !mkdir(path_of("a/b"), 0755));
+	check(!mkdir(path_of("a/b/c"), 0755) && !mkdir(path_of("bb"), 0755));
+	file_make(path_of("a/b/c/f"), "Denied");
+	file_make(path_of("a/f"), "Denied");
+	file_make(path_of("bb/f"), "Denied");
+	dir = open(path_of("a/b"), O_PATH | O_CLOEXEC);
+	one.ino = dir;
+	rule(one);
+	close(dir);
+	equal(open_once(path_of("a/b/c/f")), EPERM);
+	equal(open_once(path_of("a/f")), 0);
+	equal(open_once(path_of("bb/f")), 0);
+	/* It is where it lies when it is opened. */
+	check(!rename(path_of("a/f"), path_of("a/b/f")));
+	equal(open_once(path_of("a/b/f")), EPERM);
+	check(!rename(path_of("a/b/c"), path_of("bb/c")));
+	equal(open_once(path_of("bb/c/f")), 0);
+	/* Another directory in its place counts; what it was does not. */
+	check(!rename(path_of("a/b"), path_of("a/was")));
+	check(!mkdir(path_of("a/b"), 0755));
+	file_make(path_of("a/b/new"), "Denied");
+	equal(open_once(path_of("a/b/new")), EPERM);
+	equal(open_once(path_of("a/was/f")), 0);
+	/* What has no name any more lies nowhere that could be told. */
+	fd = open(path_of("bb/f"), O_RDONLY | O_CLOEXEC);
+	check(fd >= 0 && !unlink(path_of("bb/f")));
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
+	equal(open_once(again), EPERM);
+	close(fd);
+	only_dir();
+}
+
 static void run_as(void *arg)
 {
 	check(!setresuid(1234, 1234, 1234));
@@ -492,6 +531,7 @@ static const struct test_case cases[] = {
 	CASE(executing_ends_it),
 	CASE(with_nobody_there_all_passes),
 	CASE(a_directory_is_excluded_where_it_was),
+	CASE(only_what_lies_below_is_asked),
 	CASE(renaming_does_not_harm_who_walks),
 	CASE(a_user_is_excluded),
 	CASE(a_program_is_excluded_by_its_file),
