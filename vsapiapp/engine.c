@@ -435,6 +435,9 @@ static int load_files(struct engine *e, struct err *err)
 		loading = true;
 		rc = cl_load(f->path, e->cl, &n, options);
 		loading = false;
+		/* It calls a file malformed that it has no room for. */
+		if (rc == CL_EMEM || strstr(load_complaint, "allocate memory"))
+			return err_set(err, ENOMEM, "%s", f->path);
 		if (rc != CL_SUCCESS)
 			return err_set(
 				err, 0, "%s: %s%s%s", f->path, cl_strerror(rc),
@@ -513,8 +516,8 @@ static int build(struct engine *e, const struct conf *conf, const char *set_dir,
 		return -1;
 	rc = cl_engine_compile(e->cl);
 	if (rc != CL_SUCCESS)
-		return err_set(err, 0, "patterns do not compile: %s",
-			       cl_strerror(rc));
+		return err_set(err, rc == CL_EMEM ? ENOMEM : 0,
+			       "patterns do not compile: %s", cl_strerror(rc));
 	return try_engine(e, err);
 }
 

@@ -399,6 +399,41 @@ static void check_waiting(struct master *m, uint64_t now)
 	}
 }
 
+/* --- one at a time ------------------------------------------------------ */
+
+static bool is_held_off(const struct master *m)
+{
+	struct proc_id id = {
+		.pid = atomic_load(&m->sb->unload.pid),
+		.start = atomic_load(&m->sb->unload.start),
+	};
+
+	return id.pid > 0 && proc_alive(&id);
+}
+
+/*
+ * Nothing is loaded as long as somebody needs the memory to try other
+ * patterns; true meanwhile. Who opens is answered as when no worker lives.
+ */
+static bool hold_off(struct master *m)
+{
+	if (is_held_off(m)) {
+		if (m->line.gen) {
+			log_warn("the patterns are unloaded");
+			memset(&m->line, 0, sizeof(m->line));
+			slots_drain_others(m->slots, &m->line);
+		}
+		if (!m->gens.len)
+			atomic_store(&m->sb->unload.done, 1);
+		return true;
+	}
+	if (atomic_exchange(&m->sb->unload.pid, 0))
+		log_warn("who had the patterns unloaded is gone");
+	if (atomic_exchange(&m->sb->unload.done, 0) || !m->line.gen)
+		m->want_patterns = true;
+	return false;
+}
+
 static void start_next(struct master *m, uint64_t now)
 {
 	struct err err;
@@ -423,7 +458,7 @@ void reload_tick(struct master *m)
 	free_gens(m);
 	if (m->stopping)
 		return;
-	if (m->phase == RELOAD_IDLE)
+	if (m->phase == RELOAD_IDLE && !hold_off(m))
 		start_next(m, now);
 	if (m->phase != RELOAD_FILLING)
 		return;

@@ -208,7 +208,8 @@ int trial_run(const char *dir, const struct trial_limits *limits)
 	if (rc == 0)
 		rc = try_all(&t, dir, &err);
 	o = rc == 0 ? good_news(&t)
-		    : json_pack("{s:b, s:s}", "ok", 0, "why", err.text);
+		    : json_pack("{s:b, s:s, s:b}", "ok", 0, "why", err.text,
+				"short", err.code == ENOMEM);
 	json_dumpf(o, stdout, JSON_COMPACT);
 	putchar('\n');
 	fflush(stdout);

@@ -90,6 +90,10 @@ enum conf_known_clean {
 	CONF_KNOWN_MEMORY,
 	CONF_KNOWN_PERSISTENT,
 };
+enum conf_low_memory {
+	CONF_LOW_MEMORY_REFUSE,
+	CONF_LOW_MEMORY_UNLOAD,
+};
 enum conf_ignore_marks {
 	CONF_MARKS_OFF,
 	CONF_MARKS_SYSTEM,

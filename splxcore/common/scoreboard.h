@@ -163,6 +163,17 @@ struct scoreboard {
 	_Atomic uint64_t generation; /* the pattern generation that serves */
 	_Atomic uint64_t policy_generation; /* settings, as taken over */
 	_Atomic uint64_t pattern_id; /* content of the patterns, a hash */
+	/*
+	 * No engine is loaded as long as this process lives, so that it can
+	 * try another one where memory is short (splxctl pattern update).
+	 * pid and start: by core; pid 0: nobody. done: by the master, when
+	 * the engine is out of memory.
+	 */
+	struct {
+		_Atomic int32_t pid;
+		_Atomic uint64_t start;
+		_Atomic uint32_t done; /* bool */
+	} unload;
 	/* bool, by the master: Include names plain directories, so workers
 	 * judge openers by path; else all that is asked lies within it. */
 	_Atomic uint32_t path_filter;

@@ -14,6 +14,7 @@ struct pattern_change {
 	struct conf *conf;
 	int lock;
 	struct patternset_stage stage;
+	bool unloaded; /* the service has none loaded, for our sake */
 };
 /* With the lock held and a set in the making; -1 and *err. */
 int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,

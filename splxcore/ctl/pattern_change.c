@@ -39,13 +39,6 @@ int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
 	return patternset_stage_begin(&c->stage, err);
 }
 
-void pattern_change_end(struct pattern_change *c)
-{
-	patternset_stage_end(&c->stage);
-	fd_close(&c->lock);
-	conf_free(&c->conf);
-}
-
 /* ---- the trial ---- */
 
 /* Starts it, with its standard output in *out_r. */
@@ -81,9 +74,11 @@ static pid_t start_trial(const char *dir, int *out_r, struct err *err)
 	return pid;
 }
 
+/* -1 and *err, with ENOMEM when it was for want of memory. */
 static int judge(json_t *said, int status, struct err *err)
 {
 	const char *why = json_string_value(json_object_get(said, "why"));
+	bool is_short = json_is_true(json_object_get(said, "short"));
 
 	if (WIFSIGNALED(status) &&
 	    (WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGXCPU))
@@ -91,8 +86,11 @@ static int judge(json_t *said, int status, struct err *err)
 	if (WIFSIGNALED(status))
 		return err_set(err, 0, "the trial was ended by signal %d (%s)",
 			       WTERMSIG(status), strsignal(WTERMSIG(status)));
-	if (why)
-		return err_set(err, 0, "the trial failed: %s", why);
+	if (why) {
+		err_set(err, 0, "the trial failed: %s", why);
+		err->code = is_short ? ENOMEM : 0;
+		return -1;
+	}
 	if (!json_is_true(json_object_get(said, "ok")) ||
 	    WEXITSTATUS(status) != 0)
 		return err_set(err, 0, "the trial ended with status %d",
@@ -134,6 +132,56 @@ static int try_set(const char *dir, struct err *err)
 	return rc;
 }
 
+/* ---- one engine at a time ---- */
+
+#define UNLOAD_SECONDS 60
+
+/* Has the service unload what it has, until the next reload. */
+static int unload(struct pattern_change *c, struct err *err)
+{
+	json_t *data = NULL;
+
+	for (int i = 0; i < UNLOAD_SECONDS * 5; i++) {
+		bool done;
+
+		if (ctl_call(c->ctl, "pattern.unload", NULL, &data, err) !=
+		    CTL_OK) {
+			json_decref(data);
+			return -1;
+		}
+		c->unloaded = true;
+		done = json_is_true(json_object_get(data, "unloaded"));
+		json_decref(data);
+		data = NULL;
+		if (done)
+			return 0;
+		usleep(200000);
+	}
+	return err_set(err, 0,
+		       "the patterns that serve could not be unloaded within "
+		       "%d s",
+		       UNLOAD_SECONDS);
+}
+
+/* Beside the engine that serves, or where that is allowed in its stead. */
+static int try_stage(struct pattern_change *c, struct err *err)
+{
+	if (try_set(c->stage.dir, err) == 0)
+		return 0;
+	if (err->code != ENOMEM || status_is_stopped())
+		return -1;
+	if (c->conf->low_memory_update != CONF_LOW_MEMORY_UNLOAD) {
+		err_add(err,
+			"there is no memory for two engines (LowMemoryUpdate "
+			"= unload: the one that serves is unloaded first)");
+		return -1;
+	}
+	puts("there is no memory for two engines: the one that serves is "
+	     "unloaded until there is another one (LowMemoryUpdate)");
+	fflush(stdout);
+	return unload(c, err) < 0 ? -1 : try_set(c->stage.dir, err);
+}
+
 /* ---- taking it into use ---- */
 
 /* 1 when the service loaded it, 0 when it is not running, -1 and *err. */
@@ -150,7 +198,21 @@ static int load(struct pattern_change *c, struct err *err)
 		rc = CTL_ERROR;
 	}
 	json_decref(data);
+	c->unloaded &= rc != CTL_OK;
 	return rc == CTL_OK ? 1 : -1;
+}
+
+void pattern_change_end(struct pattern_change *c)
+{
+	struct err err;
+
+	/* The service would see that we are gone; so it need not. */
+	if (c->unloaded && load(c, &err) < 0)
+		ctl_complain("the patterns are not loaded again yet: %s",
+			     err.text);
+	patternset_stage_end(&c->stage);
+	fd_close(&c->lock);
+	conf_free(&c->conf);
 }
 
 int pattern_change_to(struct pattern_change *c, const struct patternset *from,
@@ -184,8 +246,7 @@ int pattern_change_commit(struct pattern_change *c, struct err *err)
 	int rc = -1;
 
 	if (patternset_stage_seal(&c->stage, err) < 0 ||
-	    try_set(c->stage.dir, err) < 0 ||
-	    patternset_current(&before, err) < 0)
+	    try_stage(c, err) < 0 || patternset_current(&before, err) < 0)
 		return -1;
 	if (patternset_install(&c->stage, &number, err) == 0)
 		rc = pattern_change_to(c, &before, number, err);

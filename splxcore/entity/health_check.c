@@ -226,7 +226,11 @@ static void check_workers(const struct core *core, struct report *r,
 {
 	json_int_t want = wanted(core);
 
-	if (w->front == 0)
+	if (w->front == 0 && atomic_load(&core->sb->unload.pid))
+		degraded(r, STATUS_NO_WORKER, "worker",
+			 "the patterns are unloaded while others are tried, as "
+			 "memory is short (LowMemoryUpdate): OnError decides");
+	else if (w->front == 0)
 		degraded(r, STATUS_NO_WORKER, "worker",
 			 w->stopped ? "no scan worker answers, %d are stopped: "
 				      "OnTimeout decides"

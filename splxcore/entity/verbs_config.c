@@ -5,9 +5,12 @@
 
 #include "common/exclude.h"
 #include "common/jsontext.h"
+#include "common/scoreboard.h"
 #include "common/state.h"
 #include "dispatch.h"
 #include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/proc.h"
 #include "settings.h"
 
 /* A pattern set of 8 million signatures takes 15 s on a fast machine. */
@@ -450,9 +453,37 @@ static void patterns_done(enum takeover_result result, const char *note,
 	free(c);
 }
 
+/* Asked again and again until it is so. */
+void verb_pattern_unload(struct core *core, struct ipc_call *call, json_t *args)
+{
+	struct scoreboard *sb = core->sb;
+	struct proc_id id;
+
+	(void)args;
+	if (core_conf(core)->low_memory_update != CONF_LOW_MEMORY_UNLOAD) {
+		dispatch_fail(core, call, "unavailable",
+			      "LowMemoryUpdate does not allow it");
+		return;
+	}
+	if (proc_identify(ipc_call_peer(call)->pid, &id) < 0) {
+		dispatch_fail(core, call, "unavailable",
+			      "the calling process is not known here");
+		return;
+	}
+	if (atomic_load(&sb->unload.pid) != id.pid)
+		log_warn("the patterns are unloaded for an update: memory is "
+			 "short");
+	atomic_store(&sb->unload.start, id.start);
+	atomic_store(&sb->unload.pid, id.pid);
+	dispatch_reply(core, call,
+		       json_pack("{s:b}", "unloaded",
+				 (int)atomic_load(&sb->unload.done)));
+}
+
 void verb_pattern_reload(struct core *core, struct ipc_call *call, json_t *args)
 {
 	(void)args;
+	atomic_store(&core->sb->unload.pid, 0);
 	takeover_new(core, TAKEOVER_PATTERNS, PATTERNS_MS, patterns_done,
 		     change_new(core, call));
 }

@@ -2,6 +2,7 @@
 """New patterns: by hand, as signed bundles from a directory or a server; what
 must not come in does not, and whatever fails the old ones serve on."""
 
+import errno
 import functools
 import http.server
 import json
@@ -14,7 +15,7 @@ import time
 
 import pytest
 
-from suite import MARKER, denied, opens, wait_for
+from suite import MARKER, PATIENCE, denied, opens, wait_for
 
 TEXT = "Something that is found"
 
@@ -487,6 +488,106 @@ def test_a_trial_has_limits(shared, office):
                            capture_output=True, text=True)
     assert small.returncode != 0
     assert '"ok":true' not in small.stdout
+
+
+class Memory:
+    """What the kernel says of free memory; little, and more when there is no
+    engine in it, if that is so."""
+
+    def __init__(self, s, gives):
+        self.s, self.gives = s, gives
+        self.gap = []  # what an open came to meanwhile
+        self.files = [s.clean(f"gap-{i}.txt") for i in range(9)]
+        self.file = s.root / "meminfo"
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _say(self, mib):
+        self.file.write_text(f"MemAvailable: {mib << 10} kB\n")
+
+    def _run(self):
+        while not self._over.wait(0.05):
+            if self.s.pid_of("generation"):
+                continue
+            self._say(4096 if self.gives else 12)
+            if self.files:
+                begin = time.monotonic()
+                self.gap.append((opens(self.files.pop()),
+                                 time.monotonic() - begin))
+
+    def __enter__(self):
+        self._say(12)
+        subprocess.run(["mount", "--bind", self.file, "/proc/meminfo"],
+                       check=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *why):
+        self._over.set()
+        self._thread.join()
+        subprocess.run(["umount", "/proc/meminfo"], check=True)
+
+
+@pytest.fixture
+def small(make_suite):
+    """A suite, and patterns that do not fit beside those that serve."""
+    s = make_suite(FirstAction="deny", OnError="deny").start()
+    f = s.root / "big.ndb"
+    f.write_text("".join(ndb(f"Padding {i}", f"Test.P{i}")
+                         for i in range(60000)))
+    return s, f
+
+
+def test_without_memory_for_two_engines_the_old_one_stays(small):
+    s, big = small
+    with Memory(s, gives=True) as m:
+        refused(s, big, "no memory for two engines", "LowMemoryUpdate")
+        assert not m.gap
+    assert 20034 in [i["code"] for i in s.health()["health_issues"]]
+    assert finds(s, MARKER.decode()) and not finds(s, "Padding 77 ")
+
+
+def test_where_memory_is_short_one_engine_serves_at_a_time(small):
+    s, big = small
+    s.ctl("config", "set", "LowMemoryUpdate", "unload")
+    with Memory(s, gives=True) as m:
+        r = update(s, big, seconds=120)
+    assert "unloaded until there is another" in r.stdout
+    assert finds(s, "Padding 77 ") and finds(s, MARKER.decode())
+    # meanwhile OnError decided, and nobody hung
+    assert m.gap and {e for e, _ in m.gap} <= {0, errno.EPERM}
+    assert errno.EPERM in {e for e, _ in m.gap}
+    assert max(t for _, t in m.gap) < 10 * PATIENCE
+    wait_for(lambda: 20018 not in [i["code"] for i in
+                                   s.health()["health_issues"]], 10)
+
+
+def test_when_that_comes_to_nothing_the_old_one_serves_again(small):
+    s, big = small
+    first = big.with_name("first.ndb")
+    first.write_text(ndb("First one"))
+    update(s, first)
+    s.ctl("config", "set", "LowMemoryUpdate", "unload")
+    with Memory(s, gives=False) as m:
+        refused(s, big, "allocate memory")
+        assert m.gap
+    assert finds(s, "First one") and not finds(s, "Padding 77 ")
+
+
+def test_who_is_killed_meanwhile_leaves_no_gap_behind(small):
+    s, big = small
+    s.ctl("config", "set", "LowMemoryUpdate", "unload")
+    with Memory(s, gives=False) as m:
+        p = subprocess.Popen([str(s.root / "bin/splxctl"), "pattern", "update",
+                              f"--from={big}"], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        wait_for(lambda: m.gap, 30)
+        p.kill()
+        p.wait()
+        wait_for(lambda: s.pid_of("generation"), 20)
+    wait_for(lambda: finds(s, MARKER.decode()), 20)
+    wait_for(lambda: 20018 not in [i["code"] for i in
+                                   s.health()["health_issues"]], 10)
 
 
 def test_killed_in_any_step_one_whole_set_stays(shared, office, serve):
