@@ -189,6 +189,22 @@ struct hand *hand_start(struct loop *loop, struct scoreboard *sb,
 	return hand;
 }
 
+void hand_kill(struct hand *hand)
+{
+	if (hand)
+		proc_signal(hand->pidfd, SIGKILL);
+}
+
+void hand_leave(struct hand **hand)
+{
+	if (!*hand)
+		return;
+	hand_kill(*hand);
+	waitpid((*hand)->pid, NULL, WNOHANG);
+	hand_release(*hand);
+	*hand = NULL;
+}
+
 void hand_cancel(struct hand **hand)
 {
 	if (!*hand)

@@ -43,5 +43,10 @@ struct hand *hand_start(struct loop *loop, struct scoreboard *sb,
 			void *arg, struct err *err);
 /* Kills it; `done` is not called. */
 void hand_cancel(struct hand **hand);
+/* Kills it and does not wait; `done` is called when it is gone. NULL: none. */
+void hand_kill(struct hand *hand);
+/* For the end of this process: kills it and does not wait, for one that waits
+ * for a disk may take its time; `done` is not called. */
+void hand_leave(struct hand **hand);
 
 #endif

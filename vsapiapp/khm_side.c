@@ -356,6 +356,18 @@ static void send_known(struct khm_side *side, const struct khm_want *want)
 		log_info("kernel module knows files=%ld", n);
 }
 
+void khm_side_known(struct khm_side *side, const struct known *known,
+		    uint64_t epoch)
+{
+	static struct log_limit limit;
+	struct err err;
+
+	if (side->armed && side->known_epoch == epoch &&
+	    khm_send_known(INHERIT_KHM, known, epoch, &err) < 0)
+		log_limited(&limit, 1, 60000, LOG_LVL_WARN, "kernel module: %s",
+			    err.text);
+}
+
 static enum status_code arm_code(int code)
 {
 	switch (code) {

@@ -59,6 +59,9 @@ struct khm_want {
 	const struct cover_list *plan;
 	const struct mount_list *mounts; /* of our own namespace */
 };
+/* Files have become known since it was armed: it is told of all. */
+void khm_side_known(struct khm_side *side, const struct known *known,
+		    uint64_t epoch);
 /*
  * Tells it all and arms; again and again without harm. STATUS_OK, or why not
  * and *err.

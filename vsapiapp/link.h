@@ -41,7 +41,7 @@ struct gen_msg {
 
 /* master <-> worker */
 enum work_kind {
-	WORK_REMEMBER, /* <- key, epoch, ino (the scoreboard's `forgets` when
+	WORK_REMEMBER, /* <- key, trace, epoch, ino (the scoreboard's `forgets` when
 			  the first was seen), job (how many keys): was clean;
 			  no answer. As struct work_keys for several */
 	WORK_MARK,     /* <- key, 1 fd: put an ignore mark (the worker may
@@ -67,13 +67,18 @@ struct work_msg {
 	uint64_t dev;
 	uint64_t ino;
 	struct file_key key;
+	struct known_trace trace;
 };
 
 /* WORK_REMEMBER of several: only those that are used are sent. */
 #define WORK_KEYS_MAX 32
+struct work_key {
+	struct file_key key;
+	struct known_trace trace;
+};
 struct work_keys {
 	struct work_msg first; /* and its key */
-	struct file_key more[WORK_KEYS_MAX - 1];
+	struct work_key more[WORK_KEYS_MAX - 1];
 };
 
 #endif

@@ -86,6 +86,7 @@ static void fill_state(json_t *state, void *arg)
 				      worker_has_seccomp(m), "landlock",
 				      kernel_has_landlock(), "namespaces", 1));
 	json_object_set(state, "void_entries", m->void_entries);
+	refresh_tell(m->refresh, state);
 }
 
 /* --- coverage ----------------------------------------------------------- */
@@ -336,6 +337,7 @@ static void stop(struct master *m, const char *why)
 	m->stopping = true;
 	m->stop_ns = clock_mono_ns();
 	atomic_store(&m->sb->master_state, MASTER_STOPPING);
+	refresh_end(m->refresh);
 	interceptor_disarm(m->ic);
 	/* those of an earlier master, if nothing was armed yet */
 	marks_clear(m->marks);
@@ -397,6 +399,7 @@ static void on_tick(void *arg)
 	if (!interceptor_pump(m->ic))
 		master_arm(m);
 	remember_tick(m->remember);
+	refresh_tick(m->refresh);
 	status_tick(m->status);
 }
 
@@ -461,6 +464,7 @@ static int begin_parts(struct master *m)
 	m->cover = cover_new();
 	m->status = status_new(m->loop, m->sb, fill_state, m);
 	m->remember = remember_new(m->loop, m->sb, m->group);
+	m->refresh = refresh_new(m);
 	m->slots =
 		slots_new(m->loop, m->sb, m->group, m->start, &slots_events, m);
 	slots_user(m->slots, m->settings->scan_uid);
@@ -511,6 +515,7 @@ static void end_parts(struct master *m)
 	if (m->slots)
 		slots_free(&m->slots);
 	reload_stop(m);
+	refresh_free(&m->refresh);
 	if (m->remember)
 		remember_save(m->remember);
 	remember_free(&m->remember);

@@ -15,6 +15,7 @@
 #include "interceptor.h"
 #include "jobs.h"
 #include "khm_side.h"
+#include "refresh.h"
 #include "remember.h"
 #include "settings.h"
 #include "slots.h"
@@ -53,6 +54,7 @@ struct master {
 	struct slots *slots;
 	struct jobs *jobs;
 	struct remember *remember;
+	struct refresh *refresh;
 	struct status *status;
 	struct guard *guard;
 	struct adopt *adopt;

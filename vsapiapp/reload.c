@@ -322,6 +322,7 @@ static void switch_over(struct master *m)
 	/* Behind the new numbers: what a worker of the old line still marks it
 	 * takes back by itself. */
 	marks_flush_ignored(m->marks);
+	refresh_begin(m->refresh);
 	log_info("generation %llu serves policy=%llu",
 		 (unsigned long long)gen_number(m->line.gen),
 		 (unsigned long long)m->line.policy_generation);

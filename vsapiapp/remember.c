@@ -128,7 +128,7 @@ void remember_put(struct remember *r, const struct work_msg *msg)
 	if (!r->known || msg->epoch != r->epoch || !msg->key.ino ||
 	    msg->ino != atomic_load(&r->sb->forgets))
 		return;
-	known_put(r->known, &msg->key, msg->epoch);
+	known_put_trace(r->known, &msg->key, msg->epoch, &msg->trace);
 	r->puts++;
 	atomic_fetch_add(&r->sb->counters[COUNTER_REMEMBERED], 1);
 }
@@ -138,6 +138,8 @@ void remember_forget(struct remember *r, uint64_t dev)
 	atomic_fetch_add(&r->sb->forgets, 1);
 	if (r->known)
 		known_forget(r->known, dev);
+	/* Who looked between the two may have found what is gone now. */
+	atomic_fetch_add(&r->sb->forgets, 1);
 }
 
 void remember_mark(struct remember *r, const struct work_msg *msg, int fd)
@@ -183,7 +185,7 @@ static int save(struct remember *r)
 {
 	struct err err;
 
-	if (!known_save(r->known, paths()->verdicts, r->epoch, &err))
+	if (!known_save(r->known, paths()->verdicts, &err))
 		return 0;
 	log_warn("known files: %s", err.text);
 	return 1;

@@ -229,8 +229,10 @@ static void worker_readable(int fd, int what, void *arg)
 	}
 	keys = n > 0 ? count_keys(&rec, n) : 0;
 	for (unsigned int k = 0; k < keys; k++) {
-		if (k > 0)
-			rec.first.key = rec.more[k - 1];
+		if (k > 0) {
+			rec.first.key = rec.more[k - 1].key;
+			rec.first.trace = rec.more[k - 1].trace;
+		}
 		slots->events.message(w, &rec.first, fds, nfds, slots->arg);
 	}
 	for (i = 0; i < nfds; i++)

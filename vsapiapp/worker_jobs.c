@@ -193,8 +193,7 @@ static bool is_sound(const struct scanjob_request *r, ssize_t len)
 {
 	return len == (ssize_t)sizeof(*r) && r->version == SCANJOB_VERSION &&
 	       r->kind <= SCANJOB_FILE &&
-	       (r->source == SOURCE_MANUAL || r->source == SOURCE_SCHEDULED ||
-		r->source == SOURCE_IN_USE) &&
+	       r->source >= SOURCE_MANUAL && r->source < SOURCE_COUNT &&
 	       (r->flags & ~SCANJOB_IGNORE_KNOWN) == 0 &&
 	       r->first_action <= ACTION_NONE &&
 	       r->second_action <= ACTION_NONE &&

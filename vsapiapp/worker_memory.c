@@ -10,6 +10,8 @@
 
 /* How long the master may stay without word of a clean file. */
 #define KEEP_MS 5
+/* How old the last use that it knows of may grow while a file is used. */
+#define USE_S 600
 
 /* What the master has not been told yet. */
 struct memories {
@@ -85,7 +87,12 @@ void memory_begin(struct worker *w)
 
 static struct file_key *memory(struct memories *m, unsigned int i)
 {
-	return i == 0 ? &m->keys.first.key : &m->keys.more[i - 1];
+	return i == 0 ? &m->keys.first.key : &m->keys.more[i - 1].key;
+}
+
+static struct known_trace *trace_of(struct memories *m, unsigned int i)
+{
+	return i == 0 ? &m->keys.first.trace : &m->keys.more[i - 1].trace;
 }
 
 /* What was kept before something had to be forgotten is worth nothing. */
@@ -115,13 +122,56 @@ static bool is_current(struct worker *w)
 	       atomic_load(&w->sb->policy_generation) == w->s.policy_generation;
 }
 
+/* To look at it for a scan job is no use of it. */
+static uint32_t last_use(const struct file *f)
+{
+	if (f->source <= SOURCE_ASYNC)
+		return (uint32_t)(clock_real_ns() / CLOCK_NS_PER_S);
+	return (uint32_t)f->st.st_atim.tv_sec;
+}
+
+/* While the file is open: so what the master forgets later may be of it.
+ * `forgets` as it stood before the file was judged. */
+static void keep(struct worker *w, const struct file *f, uint64_t forgets)
+{
+	struct memories *m = w->memories;
+
+	drop_forgotten(w);
+	if (m->count == WORK_KEYS_MAX)
+		memory_flush(w, true);
+	if (m->count == 0) {
+		m->since_ns = clock_mono_ns();
+		m->forgets = forgets;
+	} else if (m->forgets != forgets) {
+		return;
+	}
+	*memory(m, m->count) = f->key;
+	known_trace_get(f->fd, last_use(f), trace_of(m, m->count));
+	m->count++;
+}
+
+/* Somebody uses a file that is known: the master hears of it now and then. */
+static void note_use(struct worker *w, const struct file *f, uint64_t forgets)
+{
+	if (f->source <= SOURCE_EXEC && is_current(w) &&
+	    last_use(f) - known_used(w->s.known, &f->key, w->s.epoch) > USE_S &&
+	    !is_in_memory(w, &f->key))
+		keep(w, f, forgets);
+}
+
 bool file_is_known(struct worker *w, struct file *f)
 {
+	uint64_t forgets = atomic_load(&w->sb->forgets);
+
 	if (!w->s.known || !key_tells(f))
 		return false;
-	return (known_has(w->s.known, &f->key, w->s.epoch) ||
-		(is_current(w) && is_in_memory(w, &f->key))) &&
-	       known_has_writer(f->fd) == 0;
+	if (!known_has(w->s.known, &f->key, w->s.epoch))
+		return is_current(w) && is_in_memory(w, &f->key) &&
+		       known_has_writer(f->fd) == 0;
+	if (known_has_writer(f->fd) != 0)
+		return false;
+	note_use(w, f, forgets);
+	return true;
 }
 
 /* Only root can change it: see IgnoreMarks in options.def. */
@@ -224,21 +274,6 @@ void memory_flush(struct worker *w, bool all)
 	m->count = 0;
 }
 
-/* While the file is open: so what the master forgets later may be of it. */
-static void keep(struct worker *w, const struct file_key *key)
-{
-	struct memories *m = w->memories;
-
-	drop_forgotten(w);
-	if (m->count == WORK_KEYS_MAX)
-		memory_flush(w, true);
-	if (m->count == 0) {
-		m->since_ns = clock_mono_ns();
-		m->forgets = atomic_load(&w->sb->forgets);
-	}
-	*memory(m, m->count++) = *key;
-}
-
 void memory_end(struct worker *w)
 {
 	memory_flush(w, true);
@@ -255,7 +290,7 @@ bool file_is_steady(const struct file *f)
 void file_keep(struct worker *w, struct file *f)
 {
 	if (w->s.known && key_tells(f))
-		keep(w, &f->key);
+		keep(w, f, atomic_load(&w->sb->forgets));
 }
 
 void file_remember(struct worker *w, struct file *f)

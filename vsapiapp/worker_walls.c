@@ -47,6 +47,7 @@ static const char *const allowed[] = {
 	"fstat",
 	"newfstatat",
 	"fstatfs",
+	"name_to_handle_at",
 	"readlink",
 	"readlinkat",
 	"fcntl",

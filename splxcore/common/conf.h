@@ -99,6 +99,10 @@ enum conf_ignore_marks {
 	CONF_MARKS_SYSTEM,
 	CONF_MARKS_ALL,
 };
+enum conf_after_update {
+	CONF_AFTER_RESCAN,
+	CONF_AFTER_LAZY,
+};
 /* RealtimeScan's bits */
 #define CONF_CLASS_INCOMING 1
 #define CONF_CLASS_OUTGOING 2

@@ -41,6 +41,8 @@ struct table {
 	uint64_t magic;
 	uint64_t entries; /* a power of two, at least WAYS */
 	uint64_t pad[6];
+	/* Then as many traces: apart, for who looks a file up does not need
+	 * them. One that is half written leads to no file, or another. */
 	struct entry entry[];
 };
 
@@ -48,6 +50,7 @@ struct known {
 	struct table *table;
 	size_t size;
 	size_t entries;
+	struct known_trace *traces; /* in the table */
 	uint32_t puts;
 	/* The writer's: the devices of which it has ever put something, so
 	 * that known_forget() does not go through a table, and make all its
@@ -57,6 +60,7 @@ struct known {
 };
 
 _Static_assert(sizeof(struct entry) == 64, "an entry is 64 bytes");
+_Static_assert(sizeof(struct known_trace) == 32, "a trace is 32 bytes");
 _Static_assert(sizeof(struct file_key) == KEY_WORDS * sizeof(uint64_t),
 	       "a key is six words without padding");
 
@@ -121,6 +125,18 @@ static void expect_sigio(void)
 	}
 }
 
+static size_t table_size(size_t entries)
+{
+	return sizeof(struct table) +
+	       entries * (sizeof(struct entry) + sizeof(struct known_trace));
+}
+
+static void set_entries(struct known *known, size_t entries)
+{
+	known->entries = entries;
+	known->traces = (struct known_trace *)&known->table->entry[entries];
+}
+
 static struct known *attach(int fd, size_t size, int prot, struct err *err)
 {
 	struct known *known;
@@ -145,7 +161,7 @@ struct known *known_new(size_t entries, int *fd_r, struct err *err)
 
 	while (n < entries && n < MAX_ENTRIES)
 		n *= 2;
-	size = sizeof(struct table) + n * sizeof(struct entry);
+	size = table_size(n);
 	fd = memfd_new("splx-known", size, err);
 	if (fd < 0)
 		return NULL;
@@ -154,7 +170,7 @@ struct known *known_new(size_t entries, int *fd_r, struct err *err)
 		close(fd);
 		return NULL;
 	}
-	known->entries = n;
+	set_entries(known, n);
 	known->table->entries = n;
 	known->table->magic = TABLE_MAGIC;
 	/* Those who inherit the descriptor can only look. */
@@ -180,12 +196,12 @@ struct known *known_map(int fd, struct err *err)
 	n = known->table->entries;
 	if (known->table->magic != TABLE_MAGIC || n < WAYS || n > MAX_ENTRIES ||
 	    (n & (n - 1)) != 0 ||
-	    size != sizeof(struct table) + n * sizeof(struct entry)) {
+	    size != table_size(n)) {
 		err_set(err, 0, "descriptor %d is no table of known files", fd);
 		known_free(&known);
 		return NULL;
 	}
-	known->entries = n;
+	set_entries(known, n);
 	return known;
 }
 
@@ -197,19 +213,34 @@ void known_free(struct known **known)
 	xfree(known);
 }
 
+/* The number of its place, -1 when there is none. */
+static ssize_t find(const struct known *known, const struct file_key *key,
+		    uint64_t epoch)
+{
+	size_t at = bucket_of(known, key);
+	uint64_t w[ENTRY_WORDS];
+
+	for (size_t i = at; i < at + WAYS; i++) {
+		entry_read(&known->table->entry[i], w);
+		if (w[WORD_EPOCH] == epoch &&
+		    memcmp(w, key, sizeof(*key)) == 0 && entry_valid(w))
+			return (ssize_t)i;
+	}
+	return -1;
+}
+
 bool known_has(const struct known *known, const struct file_key *key,
 	       uint64_t epoch)
 {
-	const struct entry *e = &known->table->entry[bucket_of(known, key)];
-	uint64_t w[ENTRY_WORDS];
+	return find(known, key, epoch) >= 0;
+}
 
-	for (int i = 0; i < WAYS; i++, e++) {
-		entry_read(e, w);
-		if (w[WORD_EPOCH] == epoch &&
-		    memcmp(w, key, sizeof(*key)) == 0 && entry_valid(w))
-			return true;
-	}
-	return false;
+uint32_t known_used(const struct known *known, const struct file_key *key,
+		    uint64_t epoch)
+{
+	ssize_t at = find(known, key, epoch);
+
+	return at < 0 ? 0 : known->traces[at].used_s;
 }
 
 static bool has_dev(const struct known *known, uint64_t dev)
@@ -229,16 +260,22 @@ static void note_dev(struct known *known, uint64_t dev)
 	known->ndevs++;
 }
 
-/* How gladly a place is given to a new entry. */
-static uint64_t spare(const struct known *known, const uint64_t w[ENTRY_WORDS],
-		      const struct file_key *key, uint64_t epoch)
+static bool same_file(const uint64_t w[ENTRY_WORDS], const struct file_key *key)
 {
 	struct file_key old;
 
 	memcpy(&old, w, sizeof(old));
+	return old.fsid == key->fsid && old.dev == key->dev &&
+	       old.ino == key->ino;
+}
+
+/* How gladly a place is given to a new entry. */
+static uint64_t spare(const struct known *known, const uint64_t w[ENTRY_WORDS],
+		      const struct file_key *key, uint64_t epoch)
+{
 	if (!entry_valid(w))
 		return UINT64_MAX - 1;
-	if (old.fsid == key->fsid && old.dev == key->dev && old.ino == key->ino)
+	if (same_file(w, key))
 		return UINT64_MAX;
 	if (w[WORD_EPOCH] != epoch)
 		return UINT64_MAX - 2;
@@ -246,29 +283,64 @@ static uint64_t spare(const struct known *known, const uint64_t w[ENTRY_WORDS],
 	return (uint32_t)(known->puts - (uint32_t)w[WORD_CHECK]);
 }
 
-void known_put(struct known *known, const struct file_key *key, uint64_t epoch)
+/* The place of the bucket that is given away most gladly. */
+static size_t choose(const struct known *known, const struct file_key *key,
+		     uint64_t epoch, uint64_t *how_r)
 {
-	struct entry *place = &known->table->entry[bucket_of(known, key)];
-	struct entry *best = NULL;
-	uint64_t w[ENTRY_WORDS], most = 0;
+	size_t at = bucket_of(known, key), best = at;
+	uint64_t w[ENTRY_WORDS];
 
-	for (int i = 0; i < WAYS; i++) {
+	*how_r = 0;
+	for (size_t i = at; i < at + WAYS; i++) {
 		uint64_t s;
 
-		entry_read(&place[i], w);
+		entry_read(&known->table->entry[i], w);
 		s = spare(known, w, key, epoch);
-		if (!best || s > most) {
-			best = &place[i];
-			most = s;
+		if (s > *how_r) {
+			best = i;
+			*how_r = s;
 		}
 	}
+	return best;
+}
+
+static void note_trace(struct known_trace *at, bool same,
+		       const struct known_trace *new)
+{
+	static const struct known_trace none;
+
+	if (!same)
+		*at = none;
+	if (!new)
+		return;
+	if (new->used_s > at->used_s)
+		at->used_s = new->used_s;
+	if (!new->len || new->len > KNOWN_HANDLE_MAX)
+		return;
+	at->type = new->type;
+	at->len = new->len;
+	memcpy(at->handle, new->handle, sizeof(at->handle));
+}
+
+void known_put_trace(struct known *known, const struct file_key *key,
+		     uint64_t epoch, const struct known_trace *trace)
+{
+	uint64_t w[ENTRY_WORDS], how;
+	size_t best = choose(known, key, epoch, &how);
+
 	note_dev(known, key->dev);
 	if (++known->puts == 0)
 		known->puts = 1; /* a whole word of 0 means empty */
+	note_trace(&known->traces[best], how == UINT64_MAX, trace);
 	memcpy(w, key, sizeof(*key));
 	w[WORD_EPOCH] = epoch;
 	w[WORD_CHECK] = checksum(w) << 32 | known->puts;
-	entry_write(best, w);
+	entry_write(&known->table->entry[best], w);
+}
+
+void known_put(struct known *known, const struct file_key *key, uint64_t epoch)
+{
+	known_put_trace(known, key, epoch, NULL);
 }
 
 void known_forget(struct known *known, uint64_t dev)
@@ -315,46 +387,81 @@ size_t known_count(const struct known *known, uint64_t epoch)
 	return n;
 }
 
-/* The file: this, then `count` entries as they stand in memory. */
+size_t known_former(const struct known *known, uint64_t epoch,
+		    struct known_file **list_r)
+{
+	struct known_file *list = NULL;
+	uint64_t w[ENTRY_WORDS];
+	size_t n = 0, room = 0;
+
+	*list_r = NULL;
+	/* To look at an empty table would make all its memory real. */
+	for (size_t i = 0; known->puts && i < known->entries; i++) {
+		entry_read(&known->table->entry[i], w);
+		if (w[WORD_EPOCH] == epoch || !entry_valid(w))
+			continue;
+		if (n == room) {
+			room = room ? 2 * room : 256;
+			list = xrealloc(list, room * sizeof(*list));
+		}
+		memcpy(&list[n].key, w, sizeof(list[n].key));
+		list[n].epoch = w[WORD_EPOCH];
+		list[n].trace = known->traces[i];
+		if (list[n].trace.len > KNOWN_HANDLE_MAX)
+			list[n].trace.len = 0;
+		n++;
+	}
+	*list_r = list;
+	return n;
+}
+
+/* The file: this, then `count` records. */
 struct file_head {
 	uint64_t magic;
 	uint64_t version;
-	uint64_t epoch;
 	uint64_t count;
-	uint64_t check; /* over the four above */
+	uint64_t check; /* over the three above */
 };
-#define FILE_VERSION 1
+#define FILE_VERSION 2
+
+/* As they stand in memory. */
+struct record {
+	uint64_t w[ENTRY_WORDS];
+	struct known_trace trace;
+};
 
 static uint64_t head_check(const struct file_head *head)
 {
-	uint64_t w[ENTRY_WORDS] = {head->magic, head->version, head->epoch,
-				   head->count};
+	uint64_t w[ENTRY_WORDS] = {head->magic, head->version, head->count};
 
 	return checksum(w);
 }
 
-int known_save(const struct known *known, const char *path, uint64_t epoch,
-	       struct err *err)
+int known_save(const struct known *known, const char *path, struct err *err)
 {
-	struct file_head head = {
-		.magic = FILE_MAGIC, .version = FILE_VERSION, .epoch = epoch};
-	size_t room = known_count(known, epoch);
-	size_t size = sizeof(head) + room * sizeof(struct entry);
-	char *data = xmalloc(size);
-	uint64_t w[ENTRY_WORDS];
+	struct file_head head = {.magic = FILE_MAGIC, .version = FILE_VERSION};
+	size_t room = 0, size;
+	struct record r;
+	char *data;
 	int rc;
 
+	for (size_t i = 0; i < known->entries; i++) {
+		entry_read(&known->table->entry[i], r.w);
+		room += entry_valid(r.w);
+	}
+	data = xmalloc(sizeof(head) + room * sizeof(r));
 	for (size_t i = 0; i < known->entries && head.count < room; i++) {
-		entry_read(&known->table->entry[i], w);
-		if (w[WORD_EPOCH] != epoch || !entry_valid(w))
+		entry_read(&known->table->entry[i], r.w);
+		if (!entry_valid(r.w))
 			continue;
-		memcpy(data + sizeof(head) + head.count * sizeof(w), w,
-		       sizeof(w));
+		r.trace = known->traces[i];
+		memcpy(data + sizeof(head) + head.count * sizeof(r), &r,
+		       sizeof(r));
 		head.count++;
 	}
 	head.check = head_check(&head);
 	memcpy(data, &head, sizeof(head));
-	size = sizeof(head) + head.count * sizeof(struct entry);
+	size = sizeof(head) + head.count * sizeof(r);
 	rc = fd_replace_file(path, data, size, 0600, err);
 	xfree(&data);
 	return rc;
@@ -381,32 +488,43 @@ static int check_file(int fd, const char *path, struct file_head *head_r,
 	if (head_r->check != head_check(head_r) ||
 	    head_r->count > MAX_ENTRIES ||
 	    (uint64_t)st.st_size !=
-		    sizeof(*head_r) + head_r->count * sizeof(struct entry))
+		    sizeof(*head_r) + head_r->count * sizeof(struct record))
 		return err_set(err, 0, "%s: torn", path);
 	return 0;
 }
 
-static long take_entries(struct known *known, int fd, uint64_t count,
+/* 1 when it is of this epoch. Another one pushes nothing out. */
+static int take_record(struct known *known, const struct record *r,
+		       uint64_t epoch)
+{
+	struct file_key key;
+	uint64_t how;
+
+	if (!entry_valid(r->w))
+		return 0;
+	memcpy(&key, r->w, sizeof(key));
+	if (r->w[WORD_EPOCH] != epoch) {
+		choose(known, &key, r->w[WORD_EPOCH], &how);
+		if (how != UINT64_MAX - 1)
+			return 0;
+	}
+	known_put_trace(known, &key, r->w[WORD_EPOCH], &r->trace);
+	return r->w[WORD_EPOCH] == epoch;
+}
+
+static long take_records(struct known *known, int fd, uint64_t count,
 			 uint64_t epoch)
 {
-	uint64_t w[ENTRY_WORDS * 64];
+	struct record r[64];
 	long taken = 0;
 
 	while (count > 0) {
 		size_t n = count < 64 ? (size_t)count : 64;
 
-		if (fd_read_all(fd, w, n * sizeof(struct entry)) < 0)
+		if (fd_read_all(fd, r, n * sizeof(r[0])) < 0)
 			break;
-		for (size_t i = 0; i < n; i++) {
-			const uint64_t *e = &w[i * ENTRY_WORDS];
-			struct file_key key;
-
-			if (!entry_valid(e) || e[WORD_EPOCH] != epoch)
-				continue;
-			memcpy(&key, e, sizeof(key));
-			known_put(known, &key, epoch);
-			taken++;
-		}
+		for (size_t i = 0; i < n; i++)
+			taken += take_record(known, &r[i], epoch);
 		count -= n;
 	}
 	return taken;
@@ -423,10 +541,50 @@ long known_load(struct known *known, const char *path, uint64_t epoch,
 		return err_set(err, errno, "open(%s)", path);
 	if (check_file(fd, path, &head, err) < 0)
 		taken = -1;
-	else if (head.epoch == epoch)
-		taken = take_entries(known, fd, head.count, epoch);
+	else
+		taken = take_records(known, fd, head.count, epoch);
 	fd_close(&fd);
 	return taken;
+}
+
+/* struct file_handle with room for what we keep. */
+union handle {
+	struct file_handle h;
+	char room[sizeof(struct file_handle) + KNOWN_HANDLE_MAX];
+};
+
+void known_trace_get(int fd, uint32_t used_s, struct known_trace *trace_r)
+{
+	union handle u;
+	int mount_id;
+
+	memset(trace_r, 0, sizeof(*trace_r));
+	trace_r->used_s = used_s;
+	memset(&u, 0, sizeof(u));
+	u.h.handle_bytes = KNOWN_HANDLE_MAX;
+	if (name_to_handle_at(fd, "", &u.h, &mount_id, AT_EMPTY_PATH) < 0 ||
+	    u.h.handle_bytes > KNOWN_HANDLE_MAX || u.h.handle_type < 0 ||
+	    u.h.handle_type > UINT8_MAX)
+		return;
+	trace_r->type = (uint8_t)u.h.handle_type;
+	trace_r->len = (uint8_t)u.h.handle_bytes;
+	memcpy(trace_r->handle, u.room + sizeof(struct file_handle),
+	       u.h.handle_bytes);
+}
+
+int known_trace_open(int mount, const struct known_trace *trace, int flags)
+{
+	union handle u;
+
+	memset(&u, 0, sizeof(u));
+	if (!trace->len || trace->len > KNOWN_HANDLE_MAX) {
+		errno = ESTALE;
+		return -1;
+	}
+	u.h.handle_bytes = trace->len;
+	u.h.handle_type = trace->type;
+	memcpy(u.room + sizeof(struct file_handle), trace->handle, trace->len);
+	return open_by_handle_at(mount, &u.h, flags);
 }
 
 uint64_t known_epoch(uint64_t pattern_id, uint64_t policy_id)

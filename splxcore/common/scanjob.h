@@ -31,7 +31,7 @@ struct scanjob_request {
 	uint32_t kind;	       /* enum scanjob_kind */
 	uint64_t id;	       /* the client's, never 0 */
 	uint32_t flags;	       /* SCANJOB_* */
-	uint32_t source;       /* SOURCE_MANUAL, _SCHEDULED or _IN_USE */
+	uint32_t source;       /* SOURCE_MANUAL or one behind it */
 	uint32_t first_action; /* ACTION_NONE: report alone */
 	uint32_t second_action;
 	uint64_t job;	 /* entity's number of the scan, which its findings

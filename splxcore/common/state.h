@@ -34,6 +34,10 @@
  *   workers         {"front","back","wanted"}
  *   sandbox         {"seccomp","landlock","namespaces"} booleans
  *   void_entries    [{"key","entry","reason"}] settings that were left out
+ *   refresh         {"running","total","left","clean","found"} what was known
+ *                   before an update and is examined again (AfterUpdate): how
+ *                   many, how many are not looked at yet, and what came of
+ *                   the others; not there before the first
  *   errors          [{"code","text","time"}] what is wrong now; empty if fine
  *
  * Signals to vsapiapp's master: SIGHUP takes over paths()->active_conf,

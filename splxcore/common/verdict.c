@@ -20,7 +20,7 @@ static const char *const source_names[] = {
 	[SOURCE_OPEN] = "open",	    [SOURCE_EXEC] = "exec",
 	[SOURCE_CLOSE] = "close",   [SOURCE_ASYNC] = "async",
 	[SOURCE_MANUAL] = "manual", [SOURCE_SCHEDULED] = "scheduled",
-	[SOURCE_IN_USE] = "in-use",
+	[SOURCE_IN_USE] = "in-use", [SOURCE_REFRESH] = "refresh",
 };
 
 static const char *const action_names[] = {

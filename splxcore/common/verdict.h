@@ -27,7 +27,8 @@ enum scan_source {
 	SOURCE_ASYNC, /* async mode: while it is in use */
 	SOURCE_MANUAL,
 	SOURCE_SCHEDULED,
-	SOURCE_IN_USE, /* a scan of what ran before it was examined */
+	SOURCE_IN_USE,	/* a scan of what ran before it was examined */
+	SOURCE_REFRESH, /* known clean by former patterns, after an update */
 	SOURCE_COUNT
 };
 const char *source_name(enum scan_source s);

@@ -24,7 +24,17 @@ void pattern_show_render(json_t *data)
 		{"time", "TIME", OUTPUT_TIME},
 	};
 
+	static const struct output_column known[] = {
+		{"total", "Known before", OUTPUT_NUMBER},
+		{"left", "… not looked at yet", OUTPUT_NUMBER},
+		{"clean", "… clean", OUTPUT_NUMBER},
+		{"found", "… infected", OUTPUT_NUMBER},
+	};
+	json_t *refresh = json_object_get(data, "refresh");
+
 	output_pairs(stdout, data, pairs, N(pairs), false);
+	if (json_is_object(refresh))
+		output_pairs(stdout, refresh, known, N(known), false);
 	if (json_array_size(json_object_get(data, "patterns")) > 0)
 		puts("");
 	output_rows(stdout, json_object_get(data, "patterns"), files, N(files),

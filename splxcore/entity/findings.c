@@ -224,7 +224,8 @@ static bool was_not_held(const struct job *job)
 {
 	const struct scoreboard *sb = job->fs->setup.sb;
 
-	if (job->f.source == SOURCE_ASYNC || job->f.source == SOURCE_IN_USE)
+	if (job->f.source == SOURCE_ASYNC || job->f.source == SOURCE_IN_USE ||
+	    job->f.source == SOURCE_REFRESH)
 		return true;
 	return sb && job->f.source <= SOURCE_CLOSE &&
 	       atomic_load(&sb->interceptor) == INTERCEPTOR_ASYNC;

@@ -56,6 +56,8 @@ static const char *result_text(const struct finding *f,
 		return used_text(f);
 	case SOURCE_IN_USE:
 		return "found running: it began before it was examined";
+	case SOURCE_REFRESH:
+		return "found by newer patterns: it was let through before";
 	default:
 		break;
 	}
@@ -68,7 +70,8 @@ static bool was_let_through(const struct finding *f)
 {
 	return !f->denied &&
 	       (f->source == SOURCE_OPEN || f->source == SOURCE_EXEC ||
-		f->source == SOURCE_ASYNC || f->source == SOURCE_IN_USE);
+		f->source == SOURCE_ASYNC || f->source == SOURCE_IN_USE ||
+		f->source == SOURCE_REFRESH);
 }
 
 static enum event_severity severity_of(const struct finding *f,

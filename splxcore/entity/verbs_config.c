@@ -409,7 +409,7 @@ void verb_pattern_show(struct core *core, struct ipc_call *call, json_t *args)
 {
 	static const char *const names[] = {
 		"generation",	"engine",	"signatures", "pattern_id",
-		"pattern_time", "builtin_only", "patterns",
+		"pattern_time", "builtin_only", "patterns",   "refresh",
 	};
 	json_t *data = json_object(), *state, *value;
 	struct err err;

@@ -261,6 +261,9 @@ static void epochs_differ_and_are_never_zero(void **state)
 
 /* --- across restarts ------------------------------------------------------ */
 
+#define HEAD 32
+#define RECORD 96
+
 static void fill(void)
 {
 	for (uint64_t i = 0; i < 100; i++) {
@@ -270,32 +273,23 @@ static void fill(void)
 	}
 }
 
+static size_t former(uint64_t epoch)
+{
+	struct known_file *list;
+	size_t n = known_former(known, epoch, &list);
+
+	for (size_t i = 0; i < n; i++)
+		assert_true(list[i].epoch != epoch);
+	free(list);
+	return n;
+}
+
 static long load_anew(uint64_t epoch)
 {
 	known_free(&known);
 	fd_close(&known_fd);
 	known = known_new(1024, &known_fd, &err);
 	return known_load(known, path, epoch, &err);
-}
-
-static void what_is_saved_is_known_after_a_restart(void **state)
-{
-	struct stat st;
-
-	(void)state;
-	fill();
-	assert_int_equal(known_save(known, path, 9, &err), 0);
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_int_equal(load_anew(9), 90);
-	for (uint64_t i = 0; i < 100; i++) {
-		struct file_key k = some_key(i);
-
-		assert_int_equal(known_has(known, &k, 9), i < 90);
-	}
-	/* Of other patterns nothing is taken. */
-	assert_int_equal(load_anew(8), 0);
-	assert_int_equal(known_count(known, 8), 0);
 }
 
 static void patch(off_t at, int with)
@@ -309,15 +303,163 @@ static void patch(off_t at, int with)
 	close(fd);
 }
 
+static void what_is_saved_is_known_after_a_restart(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	fill();
+	assert_int_equal(known_save(known, path, &err), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(load_anew(9), 90);
+	for (uint64_t i = 0; i < 100; i++) {
+		struct file_key k = some_key(i);
+
+		assert_int_equal(known_has(known, &k, 9), i < 90);
+	}
+	/* By other patterns it is not known, but that it was is. */
+	assert_int_equal(load_anew(7), 0);
+	assert_int_equal(known_count(known, 7), 0);
+	assert_int_equal(former(7), 100);
+	/* Each under its own, as before. */
+	assert_int_equal(load_anew(8), 10);
+	assert_int_equal(former(8), 90);
+}
+
+/* In a full bucket what was known gives way to what is. */
+static void what_was_known_before_pushes_nothing_out(void **state)
+{
+	struct file_key k;
+
+	(void)state;
+	known_free(&known);
+	fd_close(&known_fd);
+	known = known_new(1, &known_fd, &err); /* one bucket of four */
+	for (uint64_t i = 0; i < 4; i++) {
+		k = some_key(i);
+		known_put(known, &k, i < 3 ? 8 : 9);
+	}
+	assert_int_equal(known_save(known, path, &err), 0);
+	known_free(&known);
+	fd_close(&known_fd);
+	known = known_new(1, &known_fd, &err);
+	for (uint64_t i = 10; i < 12; i++) {
+		k = some_key(i);
+		known_put(known, &k, 9);
+	}
+	assert_int_equal(known_load(known, path, 9, &err), 1);
+	assert_int_equal(known_count(known, 9), 3);
+	assert_int_equal(former(9), 1);
+}
+
+static struct known_trace some_trace(uint32_t used_s, uint8_t len)
+{
+	struct known_trace t = {.used_s = used_s, .type = 1, .len = len};
+
+	memset(t.handle, 7, sizeof(t.handle));
+	return t;
+}
+
+static void a_trace_is_kept_over_patterns_and_restarts(void **state)
+{
+	struct file_key k = some_key(1);
+	struct known_trace t = some_trace(500, 8);
+	struct known_file *list;
+
+	(void)state;
+	known_put_trace(known, &k, 9, &t);
+	assert_int_equal(known_used(known, &k, 9), 500);
+	assert_int_equal(known_used(known, &k, 8), 0);
+	/* Looked at again, but used at no later time; then used. */
+	t = some_trace(400, 0);
+	k.mtime_ns++;
+	known_put_trace(known, &k, 9, &t);
+	assert_int_equal(known_used(known, &k, 9), 500);
+	t = some_trace(600, 0);
+	known_put_trace(known, &k, 9, &t);
+	assert_int_equal(known_used(known, &k, 9), 600);
+	assert_int_equal(known_save(known, path, &err), 0);
+	assert_int_equal(load_anew(9), 1);
+	assert_int_equal(known_former(known, 9, &list), 0);
+	free(list);
+	assert_int_equal(known_former(known, 10, &list), 1);
+	assert_true(file_key_same(&list->key, &k));
+	assert_int_equal(list->epoch, 9);
+	assert_int_equal(list->trace.used_s, 600);
+	assert_int_equal(list->trace.len, 8);
+	assert_int_equal(list->trace.type, 1);
+	assert_int_equal(list->trace.handle[7], 7);
+	free(list);
+	/* What is forgotten leaves none for who comes to its place. */
+	known_forget(known, k.dev);
+	known_put(known, &k, 9);
+	assert_int_equal(known_used(known, &k, 9), 0);
+	known_former(known, 10, &list);
+	assert_int_equal(list->trace.len, 0);
+	free(list);
+}
+
+/* A length that cannot be leads nowhere. */
+static void a_spoilt_trace_leads_to_nothing(void **state)
+{
+	struct file_key k = some_key(1);
+	struct known_trace t = some_trace(1, 8);
+	struct known_file *list;
+
+	(void)state;
+	known_put_trace(known, &k, 9, &t);
+	assert_int_equal(known_save(known, path, &err), 0);
+	patch(HEAD + 64 + 5, 0xff);
+	assert_int_equal(load_anew(9), 1);
+	assert_int_equal(known_former(known, 1, &list), 1);
+	assert_int_equal(list->trace.len, 0);
+	free(list);
+	t.len = 255;
+	assert_int_equal(known_trace_open(known_fd, &t, O_RDONLY), -1);
+	assert_int_equal(errno, ESTALE);
+}
+
+static void a_file_is_found_by_its_trace_wherever_it_is(void **state)
+{
+	struct known_trace t;
+	struct stat before, st;
+	int fd, at, mount;
+
+	(void)state;
+	mount = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(mount >= 0 && fd >= 0);
+	known_trace_get(fd, 77, &t);
+	assert_int_equal(t.used_s, 77);
+	if (!t.len)
+		skip(); /* a file system without */
+	fstat(fd, &before);
+	assert_int_equal(renameat(mount, "table", mount, "moved"), 0);
+	at = known_trace_open(mount, &t, O_RDONLY | O_CLOEXEC);
+	assert_true(at >= 0);
+	assert_int_equal(fstat(at, &st), 0);
+	assert_int_equal(st.st_ino, before.st_ino);
+	fd_close(&at);
+	fd_close(&fd);
+	unlinkat(mount, "moved", 0);
+	assert_int_equal(known_trace_open(mount, &t, O_RDONLY), -1);
+	assert_int_equal(errno, ESTALE);
+	fd_close(&mount);
+	/* Not a file. */
+	known_trace_get(-1, 5, &t);
+	assert_int_equal(t.len, 0);
+}
+
 static void spoilt_entry_is_left_out_the_others_are_taken(void **state)
 {
 	(void)state;
 	fill();
-	known_save(known, path, 9, &err);
+	known_save(known, path, &err);
 	for (int byte = 0; byte < 56; byte++) {
-		patch(40 + 64 * 7 + byte, 1);
+		patch(HEAD + RECORD * 7 + byte, 1);
 		assert_int_equal(load_anew(9), 89);
-		patch(40 + 64 * 7 + byte, 1);
+		patch(HEAD + RECORD * 7 + byte, 1);
 	}
 	assert_int_equal(load_anew(9), 90);
 }
@@ -330,11 +472,11 @@ static void file_that_is_torn_or_foreign_is_ignored_with_a_reason(void **state)
 	assert_int_equal(load_anew(9), -1);
 	assert_int_equal(err.code, ENOENT);
 	fill();
-	known_save(known, path, 9, &err);
+	known_save(known, path, &err);
 	stat(path, &st);
-	for (int at = 0; at < 40; at += 8) {
+	for (int at = 0; at < HEAD; at += 8) {
 		err_clear(&err);
-		patch(at, 1); /* magic, version, epoch, count, check */
+		patch(at, 1); /* magic, version, count, check */
 		assert_int_equal(load_anew(9), -1);
 		assert_true(strlen(err.text) > 10);
 		patch(at, 1);
@@ -353,7 +495,7 @@ static void file_that_others_could_write_is_ignored(void **state)
 
 	(void)state;
 	fill();
-	known_save(known, path, 9, &err);
+	known_save(known, path, &err);
 	assert_int_equal(load_anew(9), 90);
 	chmod(path, 0620);
 	assert_int_equal(load_anew(9), -1);
@@ -624,6 +766,10 @@ int main(void)
 		T(half_written_entries_are_not_believed),
 		T(epochs_differ_and_are_never_zero),
 		T(what_is_saved_is_known_after_a_restart),
+		T(what_was_known_before_pushes_nothing_out),
+		T(a_trace_is_kept_over_patterns_and_restarts),
+		T(a_spoilt_trace_leads_to_nothing),
+		T(a_file_is_found_by_its_trace_wherever_it_is),
 		T(spoilt_entry_is_left_out_the_others_are_taken),
 		T(file_that_is_torn_or_foreign_is_ignored_with_a_reason),
 		T(file_that_others_could_write_is_ignored),

@@ -23,6 +23,20 @@ static int open_hundred(void)
 	_exit(0);
 }
 
+/* By it the file is found again. */
+static void expect_trace(const struct work_key *told)
+{
+	int mount = open(in_fs("."), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = known_trace_open(mount, &told->trace, O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_ino, told->key.ino);
+	close(fd);
+	close(mount);
+}
+
 /* Nobody waits for the master: it hears of many in one record. */
 static void clean_files_are_told_of_together(void **state)
 {
@@ -51,6 +65,10 @@ static void clean_files_are_told_of_together(void **state)
 		assert_int_equal((size_t)len,
 				 sizeof(rec.first) + (rec.first.job -
 						      1) * sizeof(rec.more[0]));
+		assert_true(rec.first.trace.len > 0);
+		assert_in_range(time(NULL) - rec.first.trace.used_s, 0, 60);
+		for (uint64_t i = 0; i + 1 < rec.first.job; i++)
+			expect_trace(&rec.more[i]);
 		told += rec.first.job;
 		records++;
 	}
@@ -83,6 +101,35 @@ static void known_files_are_trusted_while_they_cannot_change(void **state)
 	assert_int_equal(try_open(in_fs("f")), EPERM);
 	close(w);
 	assert_int_equal(try_open(in_fs("f")), EPERM);
+}
+
+/* Else a file that is used all day would look like one of long ago. */
+static void use_of_a_known_file_is_told_now_and_then(void **state)
+{
+	struct work_msg msg;
+	struct pollfd p = {.events = POLLIN};
+	int slot;
+
+	need_disk();
+	set("IgnoreMarks", "off");
+	slot = start_worker(SLOT_FRONT);
+	p.fd = workers[slot].sock;
+	put_text(in_fs("f"), "known text");
+	settle();
+	assert_int_equal(try_open(in_fs("f")), 0);
+	assert_true(message_of(slot, &msg, NULL));
+	msg.trace.used_s -= 590;
+	known_put_trace(known, &msg.key, msg.epoch, &msg.trace);
+	assert_int_equal(try_open(in_fs("f")), 0);
+	assert_int_equal(poll(&p, 1, 200), 0);
+	known_forget(known, msg.key.dev);
+	msg.trace.used_s -= 20;
+	known_put_trace(known, &msg.key, msg.epoch, &msg.trace);
+	assert_int_equal(try_open(in_fs("f")), 0);
+	expect_count(COUNTER_ALLOWED_KNOWN, 2);
+	assert_true(message_of(slot, &msg, NULL));
+	assert_int_equal(msg.kind, WORK_REMEMBER);
+	assert_in_range(time(NULL) - msg.trace.used_s, 0, 60);
 }
 
 /* How long after a file's last change the next scan of a slot began, at the
@@ -185,6 +232,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FRONT(clean_files_are_told_of_together),
 		FRONT(known_files_are_trusted_while_they_cannot_change),
+		FRONT(use_of_a_known_file_is_told_now_and_then),
 		FRONT(what_was_just_written_is_not_remembered),
 		FRONT(ignored_files_are_not_asked_for_until_they_change),
 		FRONT(marks_that_only_root_may_set_are_asked_of_the_master),

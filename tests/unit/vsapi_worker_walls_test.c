@@ -127,6 +127,30 @@ static int do_by_handle(void)
 	return (int)syscall(SYS_open_by_handle_at, -1, NULL, 0);
 }
 
+/* Of what is open it may make a handle; of no other file, and no use of it
+ * (open_by_handle_at above). */
+static int do_handle(void)
+{
+	struct known_trace t;
+	int mount_id, fd = open("made", O_RDWR | O_CREAT, 0600);
+	struct {
+		struct file_handle h;
+		char room[64];
+	} u = {.h.handle_bytes = 64};
+
+	known_trace_get(fd, 0, &t);
+	if (name_to_handle_at(AT_FDCWD, "/etc/passwd", &u.h, &mount_id, 0) == 0)
+		return 1;
+	return t.len > 0 ? 0 : 2;
+}
+
+static void a_handle_is_made_of_what_is_open_alone(void **state)
+{
+	int status = behind_walls(do_handle);
+
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void forbidden_calls_kill_the_worker(void **state)
 {
 	static const struct {
@@ -396,6 +420,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BACK(forbidden_calls_kill_the_worker),
+		BACK(a_handle_is_made_of_what_is_open_alone),
 		BACK(nothing_outside_its_scratch_can_be_reached),
 		BACK(only_what_a_worker_needs_of_the_scoreboard_can_be_written),
 	};

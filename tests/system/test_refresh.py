@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""After an update nothing known counts any more: with AfterUpdate=rescan it is
+examined again without anybody opening it, with lazy when it is opened."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from suite import PATIENCE, mount, opens, wait_for
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("mkfs.ext4", path="/sbin:/usr/sbin:/bin:/usr/bin"),
+    reason="needs mkfs.ext4")
+FILES = 300
+MANY = 3000  # takes a while
+LATER = "What will be found later"
+
+
+@pytest.fixture
+def make_disk(make_suite):
+    """A suite that protects an ext4 of its own, too: files in memory are
+    never known."""
+    disks = []
+
+    def make(megabytes=64, **settings):
+        s = make_suite(**{"IgnoreMarks": "off", "ScanAtStart": "no",
+                          **settings})
+        image, place = s.root / "disk.img", s.root / "disk"
+        place.mkdir()
+        image.write_bytes(b"")
+        os.truncate(image, megabytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+        r = subprocess.run(["losetup", "-f", "--show", image],
+                           capture_output=True, text=True)
+        if r.returncode:
+            pytest.skip("no loop device: " + r.stderr)
+        disk = r.stdout.strip()
+        disks.append((s, disk, place))
+        mount(disk, place, "ext4")
+        s.disk = place
+        s.write_conf(Include=[s.dir, place])
+        return s.start()
+
+    yield make
+    for s, disk, place in disks:
+        s.stop()
+        subprocess.run(["umount", "-l", place], capture_output=True)
+        subprocess.run(["losetup", "-d", disk])
+
+
+def state(s):
+    return json.loads((s.root / "run/splx/vsapiapp.json").read_text())
+
+
+def over(s, generation):
+    """What came of it behind that update."""
+    st = state(s)
+    r = st.get("refresh", {"running": True})
+    return st["generation"] == generation and not r["running"] and r
+
+
+def known_files(s, n=FILES, size=300):
+    """That many files that are known clean by now."""
+    made = []
+    for i in range(n):
+        p = s.disk / f"f{i}"
+        p.write_bytes(b"innocent %d " % i + b"x" * size)
+        made.append(p)
+    time.sleep(0.1)
+    for p in made:
+        assert opens(p) == 0
+    wait_for(lambda: opened_known(s, made)[0] == n)
+    return made
+
+
+def update(s, text=LATER):
+    """Other patterns serve; returns the generation's number."""
+    now = state(s)["generation"]
+    f = s.root / f"later-{now}.ndb"
+    f.write_text(f"Test.Later{now}:0:*:{text.encode().hex()}\n")
+    s.ctl("pattern", "update", f"--from={f}")
+    return now + 1
+
+
+def opened_known(s, files):
+    """How many of them are answered as known, and how many scans it took."""
+    before = s.counters()
+    for p in files:
+        assert opens(p) == 0
+    after = s.counters()
+    return (after["allowedKnown"] - before["allowedKnown"],
+            after["scans"] - before["scans"])
+
+
+def test_what_was_known_is_known_again_without_anybody_opening_it(make_disk):
+    s = make_disk()
+    files = known_files(s)
+    gen = update(s)
+    r = wait_for(lambda: over(s, gen))
+    assert r["left"] == 0 and r["clean"] >= len(files)
+    assert s.counters()["refreshed"] >= len(files)
+    assert s.json("pattern", "show")["refresh"] == r
+    assert "not looked at yet" in s.ctl("pattern", "show").stdout
+    time.sleep(0.1)  # what a worker still keeps for the master
+    assert opened_known(s, files) == (len(files), 0)
+
+
+def test_lazy_leaves_it_to_who_opens_it(make_disk):
+    s = make_disk(AfterUpdate="lazy")
+    files = known_files(s, 50)
+    update(s)
+    time.sleep(2)
+    assert s.counters()["refreshed"] == 0 and "refresh" not in state(s)
+    assert opened_known(s, files) == (0, len(files))
+
+
+def test_what_newer_patterns_find_is_acted_upon(make_disk):
+    """It was known clean, nobody opens it."""
+    s = make_disk(FirstAction="quarantine")
+    bad = s.disk / "bad"
+    bad.write_bytes(b"yy " + LATER.encode())
+    files = known_files(s, 50)
+    wait_for(lambda: opened_known(s, [bad])[0])
+    update(s)
+    event, = wait_for(lambda: [e for e in s.events()
+                               if e["path"] == str(bad)])
+    assert event["source"] == "refresh" and event["severity"] == "high"
+    assert event["action"] == "quarantine"
+    wait_for(lambda: not bad.exists())
+    assert all(p.exists() for p in files)
+
+
+def test_what_runs_comes_first_and_is_ended(make_disk):
+    """The last that was used, but for one that runs."""
+    s = make_disk(FirstAction="deny")
+    prog = s.disk / "prog"
+    shutil.copy("/bin/sleep", prog)
+    with open(prog, "ab") as f:
+        f.write(LATER.encode())
+    time.sleep(0.1)
+    run = subprocess.Popen([prog, "600"])
+    wait_for(lambda: opened_known(s, [prog])[0])
+    known_files(s, 50)
+    update(s)
+    assert run.wait(30 * PATIENCE) == -signal.SIGKILL
+    event = wait_for(lambda: [e for e in s.events()
+                              if e["path"] == str(prog)])[-1]
+    assert event["source"] == "refresh"
+
+
+def test_renamed_replaced_and_deleted_files(make_disk):
+    """By its handle a file is found whatever it is called; what has another
+    content now, or another file of that name, is nothing that was known."""
+    s = make_disk(FirstAction="quarantine")
+    files = known_files(s, 40)
+    bad = s.disk / "bad"
+    bad.write_bytes(b"yy " + LATER.encode())
+    wait_for(lambda: opened_known(s, [bad])[0])
+    bad.rename(s.disk / "moved")
+    for p in files[:10]:
+        p.unlink()
+    for p in files[10:20]:
+        new = s.disk / "new"
+        new.write_bytes(b"another one")
+        new.rename(p)
+    for p in files[20:30]:
+        os.rename(p, f"{p}.moved")
+    gen = update(s)
+    r = wait_for(lambda: over(s, gen))
+    assert r["left"] == 0 and r["found"] == 1
+    wait_for(lambda: not (s.disk / "moved").exists())
+    time.sleep(0.1)
+    moved = [f"{p}.moved" for p in files[20:30]]
+    assert opened_known(s, moved + files[30:]) == (20, 0)
+    assert opened_known(s, files[10:20])[0] < 10
+
+
+def hold(s, text=LATER):
+    """An update whose refresh stands still in the midst of it: the
+    generation's number, and the pid."""
+    master = s.pid_of("master")
+    children = pathlib.Path(f"/proc/{master}/task/{master}/children")
+
+    def caught():
+        for pid in children.read_text().split():
+            if b": refresh" in pathlib.Path(
+                    f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(int(pid), signal.SIGSTOP)
+                return int(pid)
+        return None
+
+    gen = []
+    other = threading.Thread(target=lambda: gen.append(update(s, text)))
+    other.start()
+    pid = wait_for(caught, step=0.001)
+    other.join()
+    wait_for(lambda: state(s)["refresh"].get("total"))
+    r = state(s)["refresh"]
+    assert r["running"] and r["left"] > 100
+    return gen[0], pid
+
+
+def test_openers_do_not_wait_for_it(make_disk):
+    """Only back workers are taken for it: though all of them stand still, an
+    open is answered at once."""
+    s = make_disk()
+    files = known_files(s, MANY)
+    _, pid = hold(s)
+    for p in s.workers("back"):
+        os.kill(p, signal.SIGSTOP)
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(0.2)
+    for p in files[-20:]:
+        began = time.monotonic()
+        assert opens(p) == 0
+        assert time.monotonic() - began < 0.5 * PATIENCE
+    for p in s.workers("back"):
+        os.kill(p, signal.SIGCONT)
+
+
+def test_a_stop_does_not_wait_for_it(make_disk):
+    s = make_disk()
+    known_files(s, MANY)
+    hold(s)
+    began = time.monotonic()
+    assert s.stop() == 0
+    assert time.monotonic() - began < 5 * PATIENCE
+    assert not s.processes()
+
+
+def test_the_next_update_begins_anew(make_disk):
+    """What the first one left is left to the second, and nothing is known by
+    the first one's word."""
+    s = make_disk()
+    files = known_files(s, MANY)
+    hold(s)
+    gen = update(s, text="Something else")
+    r = wait_for(lambda: over(s, gen))
+    assert r["left"] == 0 and r["clean"] >= len(files)
+    time.sleep(0.1)
+    assert opened_known(s, files) == (len(files), 0)
+    assert "vsapiapp: refresh" not in s.titles().values()
+
+
+def test_killed_it_is_told_and_tried_again(make_disk):
+    s = make_disk()
+    files = known_files(s, MANY)
+    gen, pid = hold(s)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: "are not examined now" in s.output())
+    wait_for(lambda: over(s, gen), 60)
+    time.sleep(0.1)
+    assert opened_known(s, files) == (len(files), 0)
+
+
+def test_an_excluded_file_is_left_alone(make_disk):
+    s = make_disk(FirstAction="quarantine")
+    bad = s.disk / "sub" / "bad"
+    bad.parent.mkdir()
+    bad.write_bytes(b"yy " + LATER.encode())
+    files = known_files(s, 20)
+    wait_for(lambda: opened_known(s, [bad])[0])
+    gen = update(s, text="Something else")
+    wait_for(lambda: over(s, gen))
+    s.ctl("config", "set", "ExcludeDirectory", bad.parent)
+    gen = update(s)
+    wait_for(lambda: over(s, gen))
+    assert opened_known(s, files) == (len(files), 0)
+    assert bad.exists()
+    assert not [e for e in s.events() if e["path"] == str(bad)]
+
+
+def test_where_nothing_is_known_nothing_is_done(make_disk):
+    s = make_disk(KnownClean="off")
+    update(s)
+    time.sleep(1)
+    assert s.counters()["refreshed"] == 0
