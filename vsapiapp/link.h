@@ -41,9 +41,9 @@ struct gen_msg {
 
 /* master <-> worker */
 enum work_kind {
-	WORK_REMEMBER, /* <- key, trace, epoch, ino (the scoreboard's `forgets` when
-			  the first was seen), job (how many keys): was clean;
-			  no answer. As struct work_keys for several */
+	WORK_REMEMBER, /* <- key, trace, epoch, ino (the scoreboard's `forgets`
+			  when the first was seen), job (how many keys): was
+			  clean; no answer. As struct work_keys for several */
 	WORK_MARK,     /* <- key, 1 fd: put an ignore mark (the worker may
 			  not), and take it off again if the file's key is not
 			  this one afterwards; no answer */

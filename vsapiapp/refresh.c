@@ -72,7 +72,8 @@ void refresh_begin(struct refresh *r)
 	r->not_before_ns = 0;
 	/* Where nobody is asked about on opening, nobody is spared a wait. */
 	r->wanted = r->shared && conf->after_update == CONF_AFTER_RESCAN &&
-		    (conf->realtime_scan & (CONF_CLASS_OUTGOING | CONF_CLASS_RUNNING)) != 0 &&
+		    (conf->realtime_scan &
+		     (CONF_CLASS_OUTGOING | CONF_CLASS_RUNNING)) != 0 &&
 		    remember_known(r->m->remember);
 }
 
@@ -139,8 +140,8 @@ static void start(struct refresh *r)
 	r->module_again = 0;
 	r->began_ns = r->told_ns = r->module_ns = clock_mono_ns();
 	reset(r->shared);
-	r->hand = hand_start(r->m->loop, r->m->sb, LIMIT_MS, run, done, r,
-			     &err);
+	r->hand =
+		hand_start(r->m->loop, r->m->sb, LIMIT_MS, run, done, r, &err);
 	if (!r->hand)
 		log_warn("known files are not examined again: %s", err.text);
 }

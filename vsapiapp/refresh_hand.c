@@ -82,8 +82,7 @@ static void add_process(struct run *run, const char *pid)
 	if (!f)
 		return;
 	while (getline(&line, &size, f) > 0) {
-		if (!procmap_parse(line, &map) || !map.exec ||
-		    map.ino == last)
+		if (!procmap_parse(line, &map) || !map.exec || map.ino == last)
 			continue;
 		last = map.ino;
 		vec_push(&run->running, last);
@@ -311,20 +310,20 @@ static int begin(struct run *run, int out)
 	find_running(run);
 	/* What we hold of the master's, it could not let go of. */
 	child_close_others(keep, 2);
-	run->client = scanclient_open(
-		paths()->scan_sock, SOURCE_REFRESH,
-		conf_action(m->settings->conf, "FirstAction"),
-		conf_action(m->settings->conf, "SecondAction"), answered, run,
-		&run->err);
+	run->client =
+		scanclient_open(paths()->scan_sock, SOURCE_REFRESH,
+				conf_action(m->settings->conf, "FirstAction"),
+				conf_action(m->settings->conf, "SecondAction"),
+				answered, run, &run->err);
 	if (!run->client)
 		return -1;
 	run->window = scanclient_workers(run->client) / 2;
 	if (!run->window)
 		run->window = 1;
 	/* The second one: to leave the time of last access as it is. */
-	return sandbox_become(
-		0, 0, 1ull << CAP_DAC_READ_SEARCH | 1ull << CAP_FOWNER,
-		&run->err);
+	return sandbox_become(0, 0,
+			      1ull << CAP_DAC_READ_SEARCH | 1ull << CAP_FOWNER,
+			      &run->err);
 }
 
 static int go_through(struct run *run, const struct known_file *files,

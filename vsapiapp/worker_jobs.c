@@ -192,8 +192,8 @@ static void serve_file(struct worker *w, struct client *c, const int *fds,
 static bool is_sound(const struct scanjob_request *r, ssize_t len)
 {
 	return len == (ssize_t)sizeof(*r) && r->version == SCANJOB_VERSION &&
-	       r->kind <= SCANJOB_FILE &&
-	       r->source >= SOURCE_MANUAL && r->source < SOURCE_COUNT &&
+	       r->kind <= SCANJOB_FILE && r->source >= SOURCE_MANUAL &&
+	       r->source < SOURCE_COUNT &&
 	       (r->flags & ~SCANJOB_IGNORE_KNOWN) == 0 &&
 	       r->first_action <= ACTION_NONE &&
 	       r->second_action <= ACTION_NONE &&

@@ -195,8 +195,7 @@ struct known *known_map(int fd, struct err *err)
 		return NULL;
 	n = known->table->entries;
 	if (known->table->magic != TABLE_MAGIC || n < WAYS || n > MAX_ENTRIES ||
-	    (n & (n - 1)) != 0 ||
-	    size != table_size(n)) {
+	    (n & (n - 1)) != 0 || size != table_size(n)) {
 		err_set(err, 0, "descriptor %d is no table of known files", fd);
 		known_free(&known);
 		return NULL;

@@ -30,6 +30,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import module_rows  # noqa: E402 (its folder has the next one)
+import update_rows  # noqa: E402
 from cache import Unavailable  # noqa: E402
 from bed import (REPO, Clam, Sampler, answered, cpu_seconds,  # noqa: E402
                  database, fresh_files, memory_kib, opens, run_ns, scandesc,
@@ -381,6 +382,9 @@ def measure(b, args):
         for name, part in parts.items():
             if not args.only or name in args.only:
                 part()
+    if not args.only or "update" in args.only:
+        with database(args.signatures) as db:
+            update_rows.after_update(b, db, args.minute)
     if not args.only or "memory" in args.only:
         memory_and_reload(b, args.large)
 
@@ -411,11 +415,14 @@ def main():
                     help="for the rows about time")
     ap.add_argument("--large", type=int, default=1000000,
                     help="signatures for memory and reload")
+    ap.add_argument("--minute", type=float, default=update_rows.MINUTE,
+                    help="how long openers are watched after an update")
     ap.add_argument("--tree", default="/usr/bin")
     ap.add_argument("--kernels", default="5.10 6.1 6.12 new",
                     help="for the kernel module, in virtual machines")
     ap.add_argument("--only", action="append",
-                    help="known read spawn first four load scan memory module")
+                    help="known read spawn first four load scan update memory "
+                    "module")
     ap.add_argument("--publish", type=pathlib.Path)
     args = ap.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ static void what_runs_comes_first_then_the_last_used(void **state)
 {
 	const uint64_t running[] = {3, 7, 99};
 	struct known_file f[] = {
-		file_of(1, 10), file_of(3, 0), file_of(2, 30),
+		file_of(1, 10), file_of(3, 0),	file_of(2, 30),
 		file_of(7, 20), file_of(5, 30), file_of(4, 40),
 	};
 	const uint64_t want[] = {7, 3, 4, 2, 5, 1};
@@ -48,12 +48,12 @@ static void each_is_there_once_whatever_the_order(void **state)
 		running[i] = 3 * i;
 	refresh_order(f, MANY, running, MANY / 3);
 	for (size_t i = 0; i < MANY; i++) {
-		assert_int_equal(f[i].key.ino % 3 == 0 && f[i].key.ino <
-				 3 * (MANY / 3), i < MANY / 3);
+		assert_int_equal(f[i].key.ino % 3 == 0 &&
+					 f[i].key.ino < 3 * (MANY / 3),
+				 i < MANY / 3);
 		seen[f[i].key.ino]++;
 		if (i > 0 && i != MANY / 3)
-			assert_true(f[i].trace.used_s <=
-				    f[i - 1].trace.used_s);
+			assert_true(f[i].trace.used_s <= f[i - 1].trace.used_s);
 	}
 	for (size_t i = 0; i < MANY; i++)
 		assert_int_equal(seen[i], 1);
