@@ -11,6 +11,8 @@ install::
 		install -m 640 etc/splx.conf $(DESTDIR)$(sysconfdir)/splx
 	[ -e $(DESTDIR)$(sysconfdir)/splx/conflicts.conf ] || \
 		install -m 644 etc/conflicts.conf $(DESTDIR)$(sysconfdir)/splx
+	[ -e $(DESTDIR)$(sysconfdir)/splx/scans.conf ] || \
+		install -m 644 etc/scans.conf $(DESTDIR)$(sysconfdir)/splx
 	$(if $(DESTDIR),,[ ! -e $(datadir)/splx.conf.sample ] || \
 		$(B)/splxctl config merge $(datadir)/splx.conf.sample || :)
 	install -m 644 etc/logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/splx
@@ -19,6 +21,7 @@ install::
 	install -m 644 etc/splx.conf $(DESTDIR)$(datadir)/splx.conf.sample
 	install -m 644 etc/conflicts.conf \
 		$(DESTDIR)$(datadir)/conflicts.conf.sample
+	install -m 644 etc/scans.conf $(DESTDIR)$(datadir)/scans.conf.sample
 	install -d -m 755 $(DESTDIR)$(localstatedir)/lib/splx/patterns
 	install -d -m 750 $(DESTDIR)$(localstatedir)/log/splx
 

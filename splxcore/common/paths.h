@@ -12,6 +12,8 @@ struct paths {
 	const char *conf;	  /* /etc/splx/splx.conf */
 	const char *conf_dir;	  /* /etc/splx */
 	const char *conflicts;	  /* /etc/splx/conflicts.conf */
+	const char *scans;	  /* /etc/splx/scans.conf */
+	const char *sendmail;	  /* /usr/sbin/sendmail */
 	const char *km_dir;	  /* /etc/splx/km (0700) */
 	const char *load_lock;	  /* km/.load_lock, see loadlock.h */
 	const char *run_dir;	  /* /run/splx */

@@ -36,7 +36,8 @@ struct scanclient {
 	uint64_t scan_job; /* what findings carry; 0: the connection's */
 	uint64_t last_id;
 	struct flight *flights;
-	unsigned int window;
+	unsigned int window; /* of flights[] */
+	unsigned int limit;  /* at most window */
 	unsigned int pending;
 	struct err broken; /* text is empty while the service is there */
 };
@@ -183,7 +184,7 @@ int scanclient_put(struct scanclient *sc, int fd, const char *path,
 
 		if (collect(sc, err) < 0)
 			return -1;
-		if (sc->pending < sc->window) {
+		if (sc->pending < sc->limit) {
 			if (send_file(sc, find_flight(sc, 0), fd, path,
 				      flags) == 0)
 				return 0;
@@ -273,6 +274,7 @@ struct scanclient *scanclient_open(const char *sock_path,
 	sc->window = WINDOW_MAX;
 	if (sc->workers < WINDOW_MAX / WINDOW_PER_WORKER)
 		sc->window = sc->workers * WINDOW_PER_WORKER;
+	sc->limit = sc->window;
 	sc->flights = xcalloc(sc->window, sizeof(*sc->flights));
 	return sc;
 }
@@ -295,6 +297,12 @@ uint64_t scanclient_job(const struct scanclient *sc)
 void scanclient_set_job(struct scanclient *sc, uint64_t job)
 {
 	sc->scan_job = job;
+}
+
+void scanclient_limit(struct scanclient *sc, unsigned int window)
+{
+	if (window < sc->window)
+		sc->limit = window;
 }
 
 const char *scanclient_oldest(const struct scanclient *sc)

@@ -81,10 +81,13 @@ int scanclient_drain(struct scanclient *sc, struct err *err);
 /* How many files are under way. */
 unsigned int scanclient_pending(const struct scanclient *sc);
 unsigned int scanclient_workers(const struct scanclient *sc);
-/* The number of the connection; until scanclient_set_job() findings carry it. */
+/* The number of the connection; until scanclient_set_job() findings carry it.
+ */
 uint64_t scanclient_job(const struct scanclient *sc);
 /* The number that findings of the files sent from now on carry. */
 void scanclient_set_job(struct scanclient *sc, uint64_t job);
+/* At most so many files are under way from now on (1 or more). */
+void scanclient_limit(struct scanclient *sc, unsigned int window);
 /* The path of the file that is under way for longest; NULL when none is. Valid
  * until the next call. */
 const char *scanclient_oldest(const struct scanclient *sc);

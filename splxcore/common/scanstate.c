@@ -11,9 +11,12 @@
 #include "lib/str.h"
 
 static const char *const state_names[SCAN_STATES] = {
-	[SCAN_RUNNING] = "running",	    [SCAN_PAUSED] = "paused",
-	[SCAN_INTERRUPTED] = "interrupted", [SCAN_CANCELLED] = "cancelled",
-	[SCAN_DONE] = "done",		    [SCAN_FAILED] = "failed",
+	[SCAN_RUNNING] = "running",
+	[SCAN_PAUSED] = "paused",
+	[SCAN_INTERRUPTED] = "interrupted",
+	[SCAN_CANCELLED] = "cancelled",
+	[SCAN_DONE] = "done",
+	[SCAN_FAILED] = "failed",
 };
 static const char *const order_names[SCAN_ORDERS] = {
 	[SCAN_GO] = "go",

@@ -3,6 +3,7 @@
 #define SPLX_CTL_RENDER_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "ctl.h"
 
@@ -43,7 +44,14 @@ int quarantine_judge(json_t *data);
 /* render_scan.c */
 void scan_list_render(json_t *data);
 void scan_show_render(json_t *data);
+/* What scan.show answered, for people. */
+void scan_print(FILE *f, json_t *data);
 void scan_job_render(json_t *data);
+
+/* render_schedule.c */
+void schedule_list_render(json_t *data);
+void schedule_show_render(json_t *data);
+void schedule_remove_render(json_t *data);
 
 /* render_events.c */
 int events_list_run(struct ctl *ctl);
@@ -84,6 +92,7 @@ int pattern_bundle_run(struct ctl *ctl);
 int pattern_key_run(struct ctl *ctl);
 int scan_run(struct ctl *ctl);
 int scan_start_run(struct ctl *ctl);
+int scan_schedule_run(struct ctl *ctl);
 int diagnose_run(struct ctl *ctl);
 int service_start_run(struct ctl *ctl);
 int service_stop_run(struct ctl *ctl);

@@ -24,8 +24,7 @@ static void add_shown(json_t *job)
 	if (json_array_size(paths) > 1) {
 		output_value(&text, json_array_get(paths, 0), OUTPUT_TEXT);
 		str_addf(&text, " +%zu", json_array_size(paths) - 1);
-		json_object_set_new(job, "where",
-				    json_string(str_get(&text)));
+		json_object_set_new(job, "where", json_string(str_get(&text)));
 	} else if (json_array_size(paths) == 1) {
 		json_object_set(job, "where", json_array_get(paths, 0));
 	}
@@ -72,7 +71,7 @@ void scan_list_render(json_t *data)
 		       (long long)json_integer_value(next));
 }
 
-static void job_pairs(json_t *job)
+static void job_pairs(FILE *f, json_t *job)
 {
 	static const struct output_column cols[] = {
 		{"id", "ID", OUTPUT_NUMBER},
@@ -100,10 +99,10 @@ static void job_pairs(json_t *job)
 	};
 
 	add_shown(job);
-	output_pairs(stdout, job, cols, N(cols), false);
+	output_pairs(f, job, cols, N(cols), false);
 }
 
-void scan_show_render(json_t *data)
+void scan_print(FILE *f, json_t *data)
 {
 	static const struct output_column cols[] = {
 		{"time", "TIME", OUTPUT_TIME},
@@ -113,13 +112,18 @@ void scan_show_render(json_t *data)
 	};
 	json_t *findings = json_object_get(data, "findings");
 
-	job_pairs(json_object_get(data, "job"));
+	job_pairs(f, json_object_get(data, "job"));
 	if (json_array_size(findings) == 0)
 		return;
-	putchar('\n');
-	output_rows(stdout, findings, cols, N(cols), NULL);
+	fputc('\n', f);
+	output_rows(f, findings, cols, N(cols), NULL);
 	if (json_is_true(json_object_get(data, "more")))
-		puts("\nthere are more: --limit=N");
+		fputs("\nthere are more: splxctl scan show ID --limit=N\n", f);
+}
+
+void scan_show_render(json_t *data)
+{
+	scan_print(stdout, data);
 }
 
 /* Where relative paths begin only the caller knows. */

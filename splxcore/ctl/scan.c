@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "render.h"
 #include "scan_filter.h"
 #include "scan_link.h"
+#include "scan_report.h"
 #include "scan_show.h"
 #include "scan_what.h"
 #include "walk.h"
@@ -30,6 +32,8 @@
  * when the whole suite is stopped. */
 #define AWAY_NS (60 * CLOCK_NS_PER_S)
 #define STOPPED_NS (10 * CLOCK_NS_PER_S)
+/* For so long what is under way is waited for when MaxTime is over. */
+#define FINISH_NS (10 * CLOCK_NS_PER_S)
 
 struct scan {
 	const struct ctl *ctl;
@@ -45,6 +49,7 @@ struct scan {
 	uint64_t held_ns;    /* how long it was paused */
 	char here[PATH_MAX]; /* the last file that was handed over */
 	bool failed;	     /* the service went away, or the output did */
+	bool late;	     /* it took longer than MaxTime */
 	const char *why;     /* it ended early; NULL: by a signal */
 	/* The service went away with `lost` files under way, the first of
 	 * which is `here`. */
@@ -141,9 +146,9 @@ static void on_reply(const struct scanjob_reply *reply, const char *path,
 		break;
 	case VERDICT_INFECTED:
 		t->infected++;
-		scan_show_finding(&s->show, reply, path,
-				  action_name(
-				  (enum action)s->what.first_action));
+		scan_show_finding(
+			&s->show, reply, path,
+			action_name((enum action)s->what.first_action));
 		break;
 	case VERDICT_OVERSIZE:
 	case VERDICT_ENCRYPTED:
@@ -165,9 +170,10 @@ static struct scan_told told(struct scan *s, bool paused)
 	struct scan_told t = {
 		.tally = &s->tally,
 		.paused = paused,
-		.path = oldest ? oldest : *s->here ? s->here : NULL,
-		.elapsed_ns =
-			clock_mono_ns() - s->show.began_ns - s->held_ns,
+		.path = oldest	   ? oldest
+			: *s->here ? s->here
+				   : NULL,
+		.elapsed_ns = clock_mono_ns() - s->show.began_ns - s->held_ns,
 	};
 
 	/* What runs is no tree to go on in. */
@@ -201,6 +207,16 @@ static void hold(struct scan *s)
 	s->answer_ns = clock_mono_ns();
 }
 
+/* Pauses count: whoever sets a limit wants the machine for others then. */
+static bool is_late(struct scan *s)
+{
+	uint64_t ns = clock_mono_ns() - s->show.began_ns;
+
+	if (s->what.max_ms && ns >= s->what.max_ms * CLOCK_NS_PER_MS)
+		s->late = true;
+	return s->late;
+}
+
 /* True when the scan is to end. */
 static bool is_over(struct scan *s)
 {
@@ -212,11 +228,13 @@ static bool is_over(struct scan *s)
 	}
 	if (order == SCAN_CANCEL)
 		s->why = "cancelled";
+	if (is_late(s))
+		s->why = "MaxTime is over";
 	scan_show_progress(&s->show, &s->tally);
 	/* Nobody reads the findings any more. */
 	if (ferror(stdout))
 		s->failed = true;
-	return interrupted || s->failed || order == SCAN_CANCEL;
+	return interrupted || s->failed || s->late || order == SCAN_CANCEL;
 }
 
 /* ---- the walk ---- */
@@ -373,9 +391,15 @@ static bool walk_once(struct scan *s)
 
 static struct scanclient *connect_service(struct scan *s, struct err *err)
 {
-	return scanclient_open(paths()->scan_sock, s->what.source,
-			       s->what.first_action, s->what.second_action,
-			       on_reply, s, err);
+	struct scanclient *client = scanclient_open(
+		paths()->scan_sock, s->what.source, s->what.first_action,
+		s->what.second_action, on_reply, s, err);
+
+	/* One worker at a time, which is niced as all that nobody waits for;
+	 * the others are there for files that somebody closes. */
+	if (client && s->what.low)
+		scanclient_limit(client, 1);
+	return client;
 }
 
 /* The service does not come again: what was under way is not examined. */
@@ -425,11 +449,23 @@ static bool reconnect(struct scan *s)
 	return true;
 }
 
+/* What is under way is waited for, a while. */
+static void finish(struct scan *s)
+{
+	uint64_t end = clock_mono_ns() + FINISH_NS;
+
+	while (!interrupted && !s->broken && clock_mono_ns() < end &&
+	       scanclient_drain(s->client, NULL) < 0)
+		s->broken = scanclient_broken(s->client);
+}
+
 static void walk_all(struct scan *s)
 {
 	while (!walk_once(s))
 		if (!s->broken || !reconnect(s))
-			return;
+			break;
+	if (s->late)
+		finish(s);
 }
 
 /* ---- before and after ---- */
@@ -464,23 +500,25 @@ static void say_end(struct scan *s)
 	struct scan_told t = told(s, false);
 	bool cancelled = s->link.order == SCAN_CANCEL;
 
-	s->tally.interrupted = interrupted || s->failed || cancelled;
+	s->tally.interrupted = interrupted || s->failed || s->late || cancelled;
 	s->tally.excluded = s->filter.excluded;
 	s->tally.skipped = s->filter.skipped;
 	scan_show_summary(&s->show, &s->tally);
 	scan_link_end(&s->link, &t,
-		      cancelled		       ? SCAN_CANCELLED
+		      cancelled		     ? SCAN_CANCELLED
 		      : s->tally.interrupted ? SCAN_INTERRUPTED
 					     : SCAN_DONE,
 		      s->why);
+	if (s->what.report && s->link.id)
+		scan_report(s->ctl, &s->what, s->link.id, &s->tally);
 }
 
 static int run_scan(struct scan *s)
 {
 	const struct scan_what *what = &s->what;
 
-	s->tally.job = s->link.id ? (uint64_t)s->link.id
-				  : scanclient_job(s->client);
+	s->tally.job =
+		s->link.id ? (uint64_t)s->link.id : scanclient_job(s->client);
 	scanclient_set_job(s->client, (uint64_t)s->link.id);
 	scan_filter_init(&s->filter, what->conf, what->exclusions, what->stay);
 	/* For a job in the background others look. */
@@ -499,39 +537,77 @@ static int run_scan(struct scan *s)
 	return s->tally.errors || s->tally.interrupted ? CTL_ERROR : CTL_OK;
 }
 
-/* A job that entity keeps, from where it stopped. */
-static int attach(struct scan *s, const char *id)
+/* What a schedule says beyond what entity keeps of it. */
+static int add_schedule(struct scan *s, json_t *data, struct err *err)
 {
-	json_t *data = NULL, *args = json_pack("{s:s}", "job", id);
+	const char *name = json_string_value(
+		json_object_get(json_object_get(data, "spec"), "schedule"));
+	struct schedules *list;
+	const struct schedule *sched;
+	int rc = 0;
+
+	if (!name)
+		return 0;
+	list = schedules_read();
+	sched = schedules_find(list, name);
+	if (sched)
+		rc = scan_what_schedule(&s->what, sched, err);
+	else
+		rc = err_set(err, 0,
+			     "there is no schedule %s any more, or it "
+			     "is void",
+			     name);
+	schedules_free(&list);
+	return rc;
+}
+
+/*
+ * A job that entity keeps, from where it stopped, or one that it makes of a
+ * schedule. CTL_NO when that runs already.
+ */
+static int attach(struct scan *s, json_t *args)
+{
+	json_t *data = NULL;
 	struct err err = {0};
 	char code[32];
 	int rc = scan_link_begin(&s->link, args, s->ctl->timeout_ms, &data,
 				 code, &err);
 
-	if (rc < 0 && !*code)
-		return ctl_failed(CTL_UNREACHABLE, &err) ? CTL_ERROR : 0;
-	if (rc == 0)
-		rc = scan_what_job(&s->what, data, on_error, s, &err);
-	json_decref(data);
+	if (rc < 0 && strcmp(code, "conflict") == 0) {
+		/* To cron that is no trouble: the other one tells. */
+		if (!s->show.no_errors)
+			ctl_complain("%s", err.text);
+		return CTL_NO;
+	}
 	if (rc < 0) {
-		ctl_complain("job %s: %s", id, err.text);
+		if (*code)
+			ctl_complain("%s", err.text);
+		else
+			ctl_failed(CTL_UNREACHABLE, &err);
 		return CTL_ERROR;
 	}
 	s->what.conf = scan_what_settings(s->ctl);
-	return CTL_OK;
+	if (scan_what_job(&s->what, data, on_error, s, &err) < 0 ||
+	    add_schedule(s, data, &err) < 0) {
+		struct scan_told t = told(s, false);
+
+		ctl_complain("%s", err.text);
+		scan_link_end(&s->link, &t, SCAN_FAILED, err.text);
+		rc = -1;
+	}
+	json_decref(data);
+	return rc < 0 ? CTL_ERROR : CTL_OK;
 }
 
-static int begin(struct scan *s)
+/* All is said what is to be done; `own`: by the command line. */
+static int go(struct scan *s, bool own)
 {
-	const char *job = ctl_arg(s->ctl, "job");
 	struct err err = {0};
 
-	if (job && attach(s, job) != CTL_OK)
-		return CTL_ERROR;
-	if (!job && scan_what_args(&s->what, s->ctl, on_error, s) < 0)
-		return CTL_ERROR;
 	if (s->what.all)
 		s->flags |= SCANJOB_IGNORE_KNOWN;
+	if (s->what.low)
+		scan_count_lower();
 	s->client = connect_service(s, &err);
 	if (!s->client) {
 		struct scan_told t = told(s, false);
@@ -539,23 +615,97 @@ static int begin(struct scan *s)
 		scan_link_end(&s->link, &t, SCAN_INTERRUPTED, err.text);
 		return no_service(&err);
 	}
-	if (!job)
+	if (own)
 		enlist(s);
 	return run_scan(s);
 }
 
+static int end(struct scan *s, int rc)
+{
+	scan_count_free(&s->count);
+	scanclient_close(&s->client);
+	scan_link_free(&s->link);
+	scan_filter_deinit(&s->filter);
+	scan_what_free(&s->what);
+	return rc;
+}
+
 int scan_run(struct ctl *ctl)
 {
+	const char *job = ctl_arg(ctl, "job");
 	struct scan s = {.ctl = ctl};
-	int rc;
+	int rc = CTL_OK;
 
 	scan_show_begin(&s.show, ctl->output == CTL_JSON,
 			ctl_flag(ctl, "quiet"));
-	rc = begin(&s);
-	scan_count_free(&s.count);
-	scanclient_close(&s.client);
-	scan_link_free(&s.link);
-	scan_filter_deinit(&s.filter);
-	scan_what_free(&s.what);
-	return rc;
+	if (job && attach(&s, json_pack("{s:s}", "job", job)) != CTL_OK)
+		rc = CTL_ERROR;
+	else if (!job && scan_what_args(&s.what, ctl, on_error, &s) < 0)
+		rc = CTL_ERROR;
+	else
+		rc = go(&s, !job);
+	return end(&s, rc);
+}
+
+/* ---- scheduled ones ---- */
+
+/* The arguments of scan.begin for it; NULL, and it was said why. */
+static json_t *schedule_args(struct scan *s, const char *name)
+{
+	struct schedules *list = schedules_read();
+	const struct schedule *sched = schedules_find(list, name);
+	const struct schedule_problem *p;
+	struct conf *conf;
+	json_t *args = NULL;
+
+	if (sched) {
+		conf = scan_what_settings(s->ctl);
+		args = schedule_spec(sched, conf);
+		conf_free(&conf);
+		/* Others tell what was found. */
+		s->show.no_findings = ctl_flag(s->ctl, "cron") &&
+				      strcmp(sched->report, "none") != 0;
+	} else {
+		vec_each (p, &list->problems)
+			ctl_complain("%s", p->text);
+		ctl_complain("there is no schedule %s, or it is void", name);
+	}
+	schedules_free(&list);
+	return args;
+}
+
+/* For cron: not all machines at once. */
+static void wait_a_while(void)
+{
+	struct conf *conf = conf_in_force(NULL);
+	uint64_t ms = conf ? (uint64_t)conf->scan_delay : 0, random = 0;
+
+	conf_free(&conf);
+	if (ms && getrandom(&random, sizeof(random), 0) > 0)
+		sleep((unsigned int)(random % (ms / 1000 + 1)));
+}
+
+int scan_schedule_run(struct ctl *ctl)
+{
+	bool cron = ctl_flag(ctl, "cron");
+	struct scan s = {.ctl = ctl};
+	json_t *args;
+	int rc;
+
+	if (cron)
+		wait_a_while();
+	/* Nothing is to be scanned while splx is stopped; who stopped it knows
+	 * that. */
+	if (cron && status_is_stopped())
+		return CTL_OK;
+	scan_show_begin(&s.show, ctl->output == CTL_JSON,
+			cron || ctl_flag(ctl, "quiet"));
+	s.show.no_errors = cron;
+	args = schedule_args(&s, ctl_arg(ctl, "name"));
+	rc = args ? attach(&s, args) : CTL_ERROR;
+	if (rc == CTL_OK)
+		rc = go(&s, false);
+	else if (rc == CTL_NO)
+		rc = cron ? CTL_OK : CTL_ERROR;
+	return end(&s, rc);
 }

@@ -63,6 +63,13 @@ static bool on_stop(void *arg)
 	return atomic_load(&c->stop);
 }
 
+void scan_count_lower(void)
+{
+	/* On Linux both mean the calling thread alone. */
+	setpriority(PRIO_PROCESS, 0, 19);
+	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+}
+
 static void *count(void *arg)
 {
 	static const struct walk_ops ops = {
@@ -75,9 +82,7 @@ static void *count(void *arg)
 	struct scan_count *c = arg;
 	size_t i;
 
-	/* On Linux both mean the calling thread alone. */
-	setpriority(PRIO_PROCESS, 0, 19);
-	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+	scan_count_lower();
 	for (i = 0; i < c->n; i++) {
 		if (scan_filter_begin(&c->filter, c->paths[i], NULL) == 0 &&
 		    walk_tree(c->paths[i], WALK_COUNT, &ops, c) != 0)

@@ -24,6 +24,8 @@ struct scan_count *scan_count_start(char *const *paths, size_t n,
 /* True when it is done, with the number of files and their bytes. */
 bool scan_count_done(struct scan_count *c, uint64_t *files_r,
 		     uint64_t *bytes_r);
+/* The lowest priority, of processor and disk, for the calling thread. */
+void scan_count_lower(void);
 /* Ends it, done or not. NULL is allowed. */
 void scan_count_free(struct scan_count **c);
 

@@ -123,13 +123,15 @@ static void tell(struct scan_link *link, const struct scan_told *told)
 	struct err err;
 	int order;
 
-	json_object_set_new(args, "state",
-			    json_string(scan_state_name(
-				    told->paused ? SCAN_PAUSED : SCAN_RUNNING)));
+	json_object_set_new(
+		args, "state",
+		json_string(scan_state_name(told->paused ? SCAN_PAUSED
+							 : SCAN_RUNNING)));
 	if (ipc_call_sync(link->client, "scan.progress", args, &data, code,
 			  &err) == 0) {
 		order = scan_order_parse(
-			json_string_value(json_object_get(data, "order")) ?: "");
+			json_string_value(json_object_get(data, "order"))
+				?: "");
 		if (order >= 0)
 			link->order = (enum scan_order)order;
 	} else if (strcmp(code, "not_found") == 0) {

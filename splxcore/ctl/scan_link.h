@@ -30,9 +30,9 @@ struct scan_link {
 struct scan_told {
 	const struct scan_tally *tally;
 	bool paused;
-	const char *path;     /* that all before is done; NULL: not known */
-	uint64_t elapsed_ns;  /* pauses left out */
-	uint64_t all_files;   /* 0: not counted */
+	const char *path;    /* that all before is done; NULL: not known */
+	uint64_t elapsed_ns; /* pauses left out */
+	uint64_t all_files;  /* 0: not counted */
 	uint64_t all_bytes;
 };
 

@@ -65,6 +65,8 @@ void scan_show_finding(struct scan_show *show,
 {
 	char *p, *v;
 
+	if (show->no_findings)
+		return;
 	wipe(show);
 	if (show->json) {
 		finding_json(reply, path, action);
@@ -84,8 +86,12 @@ void scan_show_finding(struct scan_show *show,
 void scan_show_error(struct scan_show *show, const char *path,
 		     const char *reason)
 {
-	char *p = escaped(path), *r = escaped(reason);
+	char *p, *r;
 
+	if (show->no_errors)
+		return;
+	p = escaped(path);
+	r = escaped(reason);
 	wipe(show);
 	fprintf(stderr, "%s: %s\n", p, r);
 	free(p);

@@ -28,9 +28,10 @@ struct scan_tally {
  * the progress line on standard error. */
 struct scan_show {
 	bool json;
-	bool quiet;    /* no summary */
-	bool progress; /* standard error is a terminal */
-	bool drawn;    /* a progress line stands there */
+	bool quiet;		     /* no summary */
+	bool no_errors, no_findings; /* none of these lines */
+	bool progress;		     /* standard error is a terminal */
+	bool drawn;		     /* a progress line stands there */
 	uint64_t began_ns;
 	uint64_t drawn_ns;
 	struct scan_count *count; /* borrowed; NULL: no estimate */

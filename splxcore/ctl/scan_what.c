@@ -82,9 +82,8 @@ static int set_actions(struct scan_what *what, const struct ctl *ctl)
 	const char *action = ctl_arg(ctl, "action");
 
 	/* What runs is dealt with as if it began now. */
-	what->first_action =
-		conf_action(what->conf, what->in_use ? "FirstAction"
-						     : "ManualFirstAction");
+	what->first_action = conf_action(
+		what->conf, what->in_use ? "FirstAction" : "ManualFirstAction");
 	what->second_action =
 		conf_action(what->conf, what->in_use ? "SecondAction"
 						     : "ManualSecondAction");
@@ -175,8 +174,7 @@ int scan_what_job(struct scan_what *what, json_t *data,
 {
 	json_t *spec = json_object_get(data, "spec");
 	const char *pos = json_string_value(json_object_get(data, "position"));
-	const char *source =
-		json_string_value(json_object_get(spec, "source"));
+	const char *source = json_string_value(json_object_get(spec, "source"));
 
 	what->source = source && strcmp(source, "scheduled") == 0
 			       ? SOURCE_SCHEDULED
@@ -192,6 +190,39 @@ int scan_what_job(struct scan_what *what, json_t *data,
 	    job_action(spec, "second", &what->second_action, err) < 0)
 		return -1;
 	return job_paths(what, json_object_get(spec, "path"), error, arg, err);
+}
+
+/* ---- a schedule ---- */
+
+static int add_excludes(struct conf *conf, const struct schedule *s,
+			struct err *err)
+{
+	static const char *const keys[] = {
+		"ExcludeDirectory", "ExcludeFile",  "ExcludeExtension",
+		"ExcludePattern",   "ExcludeRegex", "ExcludeFsType",
+	};
+	char **path;
+
+	for (size_t i = 0; !s->exclusions && i < sizeof(keys) / sizeof(*keys);
+	     i++)
+		if (conf_set(conf, keys[i], "{}", err) < 0)
+			return -1;
+	vec_each (path, &s->exclude)
+		if (conf_list_add(conf, "ExcludePattern", *path, err) < 0)
+			return err_add(err, "Exclude");
+	return 0;
+}
+
+int scan_what_schedule(struct scan_what *what, const struct schedule *s,
+		       struct err *err)
+{
+	what->schedule = xstrdup(s->name);
+	what->report = xstrdup(s->report);
+	what->max_ms = s->max_ms;
+	what->low = s->low;
+	/* What is left out stands in the settings of this scan now. */
+	what->exclusions = true;
+	return add_excludes(what->conf, s, err);
 }
 
 json_t *scan_what_json(const struct scan_what *what)
@@ -211,12 +242,12 @@ json_t *scan_what_json(const struct scan_what *what)
 	json_decref(list);
 	json_object_set_new(args, "source",
 			    json_string(source_name(what->source)));
-	json_object_set_new(args, "action",
-			    json_string(action_name(
-				    (enum action)what->first_action)));
-	json_object_set_new(args, "second",
-			    json_string(action_name(
-				    (enum action)what->second_action)));
+	json_object_set_new(
+		args, "action",
+		json_string(action_name((enum action)what->first_action)));
+	json_object_set_new(
+		args, "second",
+		json_string(action_name((enum action)what->second_action)));
 	if (what->all)
 		json_object_set_new(args, "all", json_true());
 	if (!what->exclusions)
@@ -233,5 +264,7 @@ void scan_what_free(struct scan_what *what)
 	vec_each (path, &what->paths)
 		free(*path);
 	vec_free(&what->paths);
+	free(what->schedule);
+	free(what->report);
 	conf_free(&what->conf);
 }

@@ -7,6 +7,7 @@
 
 #include "common/conf.h"
 #include "common/scanstate.h"
+#include "common/schedules.h"
 #include "common/verdict.h"
 #include "ctl.h"
 #include "lib/vec.h"
@@ -24,6 +25,10 @@ struct scan_what {
 	bool stay;
 	int first_action;
 	int second_action;
+	char *schedule;	 /* NULL: it is none of a schedule */
+	uint64_t max_ms; /* 0: no limit */
+	bool low;	 /* for what nobody else needs of the machine */
+	char *report;	 /* as in schedules.h; NULL: none */
 	bool resumed;
 	struct scan_position from; /* where to go on, when resumed */
 };
@@ -44,6 +49,10 @@ int scan_what_args(struct scan_what *what, const struct ctl *ctl,
 int scan_what_job(struct scan_what *what, json_t *data,
 		  void (*error)(const char *path, int code, void *arg),
 		  void *arg, struct err *err);
+/* What a schedule says beyond that: after scan_what_job(), with conf set. -1
+ * and *err. */
+int scan_what_schedule(struct scan_what *what, const struct schedule *s,
+		       struct err *err);
 /* As arguments of scan.begin. New reference. */
 json_t *scan_what_json(const struct scan_what *what);
 void scan_what_free(struct scan_what *what);

@@ -40,8 +40,8 @@ struct walk {
 	struct {
 		VEC(struct frame);
 	} frames;
-	size_t closed;	 /* frames 1 .. closed-1 are closed */
-	struct str path; /* of the entry at hand; "" stands for "/" */
+	size_t closed;	  /* frames 1 .. closed-1 are closed */
+	struct str path;  /* of the entry at hand; "" stands for "/" */
 	int64_t from_ns;  /* what changed since is not passed over */
 	const char *seek; /* of the directory that is entered next */
 	bool ended;

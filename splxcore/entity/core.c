@@ -140,12 +140,18 @@ static const struct {
 	int (*init)(struct core *core, struct err *err);
 	void (*deinit)(struct core *core);
 } ladder[] = {
-	{logsink_init, logsink_deinit},	      {health_init, health_deinit},
-	{settings_init, settings_deinit},     {store_init, store_deinit},
-	{quarantine_init, quarantine_deinit}, {scans_init, scans_deinit},
-	{findings_init, findings_deinit},     {statistics_init, statistics_deinit},
-	{modlock_init, modlock_deinit},	      {service_init, service_deinit},
-	{dispatch_init, dispatch_deinit},     {verbs_init, verbs_deinit},
+	{logsink_init, logsink_deinit},
+	{health_init, health_deinit},
+	{settings_init, settings_deinit},
+	{store_init, store_deinit},
+	{quarantine_init, quarantine_deinit},
+	{scans_init, scans_deinit},
+	{findings_init, findings_deinit},
+	{statistics_init, statistics_deinit},
+	{modlock_init, modlock_deinit},
+	{service_init, service_deinit},
+	{dispatch_init, dispatch_deinit},
+	{verbs_init, verbs_deinit},
 	{adopt_init, adopt_deinit},
 };
 #define RUNGS (sizeof(ladder) / sizeof(ladder[0]))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
 #include "cronfile.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,10 +13,9 @@
 #include "lib/fdutil.h"
 #include "lib/str.h"
 
-#define FILE_MAX 65536
+#define FILE_MAX (1u << 20)
 
-/* The same on each day, another one on each machine. */
-static uint64_t machine_seed(void)
+uint64_t cronfile_seed(void)
 {
 	uint64_t h = 0xcbf29ce484222325ull; /* FNV-1a */
 	char *text = NULL, name[256] = "";
@@ -44,29 +44,57 @@ static void add_line(struct str *b, const char *schedule, uint64_t seed,
 		 cron_text(&cron, when, sizeof(when)), command);
 }
 
-char *cronfile_text(const struct conf *conf, uint64_t seed)
+char *cronfile_text(const struct conf *conf, const struct schedules *list,
+		    uint64_t seed)
 {
+	const struct schedule *s;
 	struct str b = {0};
+	char command[96];
 
-	str_add(&b, "# Made of /etc/splx/splx.conf by splx: what is changed "
-		    "here is lost.\n"
-		    "SHELL=/bin/sh\n"
-		    "PATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
+	str_add(&b,
+		"# Made of splx.conf and scans.conf by splx: what is changed "
+		"here is lost.\n"
+		"SHELL=/bin/sh\n"
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
 	if (conf->pattern_source.len)
 		add_line(&b, conf->update_schedule, seed,
 			 "/usr/sbin/splxctl pattern update --cron");
+	/* Names hold nothing that a shell or a cron takes for its own. */
+	vec_each (s, &list->entries) {
+		snprintf(command, sizeof(command),
+			 "/usr/sbin/splxctl scan run %s --cron", s->name);
+		add_line(&b, s->when, schedule_seed(seed, s->name), command);
+	}
 	return str_take(&b);
+}
+
+/* The first of what is wrong, and how much more there is. */
+static void tell_problems(struct core *core, const struct schedules *list)
+{
+	size_t n = list->problems.len;
+	char more[48] = "";
+
+	if (n > 1)
+		snprintf(more, sizeof(more), " (and %zu more)", n - 1);
+	if (n)
+		core_fault(core, STATUS_SCHEDULE_ENTRY, "%s%s",
+			   list->problems.items[0].text, more);
+	else
+		core_well(core, STATUS_SCHEDULE_ENTRY);
 }
 
 void cronfile_write(struct core *core, const struct conf *conf)
 {
 	char *dir = xasprintf("%s/etc/cron.d", paths()->root);
 	char *path = xasprintf("%s/splx", dir), *old = NULL;
-	char *text = cronfile_text(conf, machine_seed());
+	struct schedules *list = schedules_read();
+	char *text = cronfile_text(conf, list, cronfile_seed());
 	struct err err = {0};
 	struct stat st;
 	size_t len;
 
+	tell_problems(core, list);
+	schedules_free(&list);
 	if (fd_read_file(path, FILE_MAX, &old, &len, NULL) == 0 &&
 	    strcmp(old, text) == 0)
 		core_well(core, STATUS_CRON_FAILED);

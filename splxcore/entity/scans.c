@@ -400,6 +400,41 @@ int scans_attach(struct scan *scan, pid_t pid, struct err *err)
 	return 0;
 }
 
+/* ---- of a schedule ---- */
+
+static bool may_go_on(const struct scan *last, json_t *spec)
+{
+	return last->state == SCAN_INTERRUPTED && last->position &&
+	       json_is_true(json_object_get(spec, "resume")) &&
+	       json_equal(json_object_get(last->spec, "path"),
+			  json_object_get(spec, "path"));
+}
+
+struct scan *scans_scheduled(struct core *core, json_t *spec, int64_t uid,
+			     struct err *err)
+{
+	const char *name = dispatch_arg(spec, "schedule");
+	struct scan *scan = scans_last(core, name, err);
+
+	if (!scan && err->code != ENOENT)
+		return NULL;
+	if (scan && is_live(scan)) {
+		err_set(err, EBUSY, "%s runs, as job %lld", name,
+			(long long)scan->id);
+		return NULL;
+	}
+	if (!scan || !may_go_on(scan, spec)) {
+		scans_release(&scan);
+		scan = scan_new(core);
+		str_copy(scan->name, sizeof(scan->name), name);
+		scan->uid = uid;
+	}
+	json_decref(scan->spec);
+	scan->spec = json_copy(spec);
+	json_object_del(scan->spec, "job");
+	return scan;
+}
+
 /* ---- of an earlier core ---- */
 
 /* A process that goes on though core was another one is watched again. */
@@ -434,6 +469,7 @@ int scans_init(struct core *core, struct err *err)
 	for (size_t i = 0; i < l.found.len; i++)
 		adopt(l.found.items[i]);
 	vec_free(&l.found);
+	scans_missed_init(core);
 	return 0;
 }
 
@@ -441,6 +477,7 @@ void scans_deinit(struct core *core)
 {
 	struct scan *scan;
 
+	scans_missed_deinit();
 	if (!core->scans)
 		return;
 	/* The next core adopts those that go on. */
@@ -532,9 +569,8 @@ json_t *scan_json(const struct scan *scan)
 		scan->reason ? jsontext_new(scan->reason) : json_null());
 
 	for (int i = 0; i < SCAN_NUMBERS; i++)
-		json_object_set_new(
-			o, scan_number_name((enum scan_number)i),
-			json_integer((json_int_t)total(scan,
-						       (enum scan_number)i)));
+		json_object_set_new(o, scan_number_name((enum scan_number)i),
+				    json_integer((json_int_t)total(
+					    scan, (enum scan_number)i)));
 	return o;
 }

@@ -78,6 +78,13 @@ struct scan *scan_new(struct core *core);
  * can be exempt; the scan is freed then.
  */
 int scans_attach(struct scan *scan, pid_t pid, struct err *err);
+/*
+ * For what a schedule says (schedule_spec()): the last one of that name, when
+ * it was interrupted and may go on with the same paths, else a new one; it is
+ * the caller's. NULL and *err, code EBUSY: it runs.
+ */
+struct scan *scans_scheduled(struct core *core, json_t *spec, int64_t uid,
+			     struct err *err);
 /* Gives a new one its number. -1 and *err when the store cannot. */
 int scans_add(struct scan *scan, struct err *err);
 /*
@@ -86,6 +93,11 @@ int scans_add(struct scan *scan, struct err *err);
  * is freed then.
  */
 int scans_start(struct scan *scan, struct err *err);
+
+/* scans_missed.c: starts what was missed while nobody could start it, looks
+ * for what was changed in scans.conf. */
+void scans_missed_init(struct core *core);
+void scans_missed_deinit(void);
 /* It lives no more: writes it, makes the event, frees it. */
 void scans_end(struct scan *scan, enum scan_state state, const char *why);
 /* Writes what it has come to, if it can be. */

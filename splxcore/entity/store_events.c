@@ -50,7 +50,7 @@ struct store_events_state {
 	bool flushing;
 	int64_t count;
 	char *sql_insert;
-	char *sql_job; /* findings of one scan */
+	char *sql_job;		  /* findings of one scan */
 	char *sql_query[2][2][2]; /* newest first, one kind, text */
 };
 

@@ -69,9 +69,9 @@ int store_scans(struct store *store, const char *name, int64_t before,
 {
 	static const char sql_all[] = "SELECT " COLUMNS " FROM scan WHERE "
 				      "id<?1 ORDER BY id DESC LIMIT ?2";
-	static const char sql_name[] = "SELECT " COLUMNS
-				       " FROM scan WHERE id<?1 AND name=?3 "
-				       "ORDER BY id DESC LIMIT ?2";
+	static const char sql_name[] =
+		"SELECT " COLUMNS " FROM scan WHERE id<?1 AND name=?3 "
+		"ORDER BY id DESC LIMIT ?2";
 	struct stmt *st = stmt_get(store, name ? sql_name : sql_all, err);
 
 	if (!st)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/schedules.h"
 #include "common/verbs.h"
 #include "common/verdict.h"
 #include "dispatch.h"
@@ -60,12 +61,17 @@ static bool is_admin(const struct core *core, const struct ipc_peer *peer)
 static int check_spec(json_t *args, struct err *err)
 {
 	static const char *const actions[] = {"action", "second"};
+	const char *name = dispatch_arg(args, "schedule");
 	const char *word = dispatch_arg(args, "source");
 	char path[PATH_MAX];
 	json_t *item;
 	size_t i;
 
-	if (word && strcmp(word, "manual") != 0 && strcmp(word, "in-use") != 0)
+	if (name && !scan_name_valid(name))
+		return err_set(err, EINVAL, "schedule");
+	if (word && strcmp(word, "manual") != 0 &&
+	    strcmp(word, "in-use") != 0 &&
+	    !(name && strcmp(word, "scheduled") == 0))
 		return err_set(err, EINVAL, "source");
 	for (i = 0; i < 2; i++) {
 		word = dispatch_arg(args, actions[i]);
@@ -88,6 +94,15 @@ static struct scan *begin_new(struct core *core, const struct ipc_peer *peer,
 
 	if (check_spec(args, err) < 0)
 		return NULL;
+	if (dispatch_arg(args, "schedule")) {
+		if (!is_admin(core, peer)) {
+			err_set(err, EPERM, "this needs the role admin");
+			return NULL;
+		}
+		scan = scans_scheduled(core, args, peer->uid, err);
+		return scan && scans_attach(scan, peer->pid, err) == 0 ? scan
+								       : NULL;
+	}
 	scan = scan_new(core);
 	scan->spec = json_copy(args);
 	json_object_del(scan->spec, "job");
@@ -143,10 +158,9 @@ void verb_scan_begin(struct core *core, struct ipc_call *call, json_t *args)
 		return;
 	}
 	dispatch_reply(core, call,
-		       json_pack("{s:i, s:I, s:O, s:s?}", "pid",
-				 (int)peer->pid, "job", (json_int_t)scan->id,
-				 "spec", scan->spec, "position",
-				 scan->position));
+		       json_pack("{s:i, s:I, s:O, s:s?}", "pid", (int)peer->pid,
+				 "job", (json_int_t)scan->id, "spec",
+				 scan->spec, "position", scan->position));
 }
 
 /* ---- progress and end ---- */
@@ -162,9 +176,9 @@ struct told {
 static int read_numbers(json_t *args, struct told *told, struct err *err)
 {
 	for (int i = 0; i < SCAN_NUMBERS; i++)
-		if (dispatch_arg_i64(args, scan_number_name((enum scan_number)i),
-				     0, 0, INT64_MAX, &told->numbers[i],
-				     err) < 0)
+		if (dispatch_arg_i64(args,
+				     scan_number_name((enum scan_number)i), 0,
+				     0, INT64_MAX, &told->numbers[i], err) < 0)
 			return -1;
 	if (dispatch_arg_i64(args, "duration", 0, 0, INT64_MAX, &told->duration,
 			     err) < 0 ||
@@ -269,6 +283,17 @@ void verb_scan_end(struct core *core, struct ipc_call *call, json_t *args)
 	dispatch_reply(core, call, NULL);
 }
 
+void verb_scan_report(struct core *core, struct ipc_call *call, json_t *args)
+{
+	const char *error = dispatch_arg(args, "error");
+
+	if (error)
+		core_fault(core, STATUS_REPORT_FAILED, "%s", error);
+	else
+		core_well(core, STATUS_REPORT_FAILED);
+	dispatch_reply(core, call, NULL);
+}
+
 /* ---- list, show ---- */
 
 struct listing {
@@ -324,13 +349,12 @@ void verb_scan_list(struct core *core, struct ipc_call *call, json_t *args)
 	if (rc < 0)
 		dispatch_fail(core, call, "unavailable", "%s", err.text);
 	else
-		dispatch_reply(
-			core, call,
-			json_pack("{s:O, s:o}", "jobs", jobs, "next",
-				  !live && json_array_size(l.ids) ==
-						   (size_t)limit
-					  ? json_integer(l.last)
-					  : json_null()));
+		dispatch_reply(core, call,
+			       json_pack("{s:O, s:o}", "jobs", jobs, "next",
+					 !live && json_array_size(l.ids) ==
+								 (size_t)limit
+						 ? json_integer(l.last)
+						 : json_null()));
 	json_decref(jobs);
 	json_decref(l.ids);
 }
@@ -468,12 +492,47 @@ static int start_spec(struct core *core, json_t *args, json_t *spec,
 	return start_paths(args, spec, err);
 }
 
+static void start_schedule(struct core *core, struct ipc_call *call,
+			   const char *name)
+{
+	struct schedules *list = schedules_read();
+	const struct schedule *s = schedules_find(list, name);
+	struct scan *scan = NULL;
+	struct err err;
+	json_t *spec;
+
+	err_set(&err, ENOENT, "schedule %s", name);
+	if (s) {
+		spec = schedule_spec(s, core_conf(core));
+		scan = scans_scheduled(core, spec, ipc_call_peer(call)->uid,
+				       &err);
+		json_decref(spec);
+	}
+	schedules_free(&list);
+	if (scan)
+		answer_start(core, call, scan);
+	else
+		dispatch_fail(core, call, code_of(&err), "%s", err.text);
+}
+
 void verb_scan_start(struct core *core, struct ipc_call *call, json_t *args)
 {
+	const char *schedule = dispatch_arg(args, "schedule");
+	bool paths = json_object_get(args, "path") != NULL;
 	struct scan *scan;
-	json_t *spec = json_object();
+	json_t *spec;
 	struct err err = {0};
 
+	if (paths == (schedule != NULL)) {
+		dispatch_fail(core, call, "invalid",
+			      "either paths or --schedule=NAME is wanted");
+		return;
+	}
+	if (schedule) {
+		start_schedule(core, call, schedule);
+		return;
+	}
+	spec = json_object();
 	if (start_spec(core, args, spec, &err) < 0) {
 		dispatch_fail(core, call, code_of(&err), "%s", err.text);
 		json_decref(spec);

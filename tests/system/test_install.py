@@ -14,6 +14,7 @@ from suite import EICAR, MARKER, REPO, wait_for, without_module
 
 CONF = "/etc/splx/splx.conf"
 CONFLICTS = "/etc/splx/conflicts.conf"
+SCANS = "/etc/splx/scans.conf"
 # What useradd and userdel leave of their own, and make.
 OF_OTHERS = re.compile(r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-$"
                        r"|/etc/\.pwd\.lock$|/srv(/protected)?$")
@@ -115,12 +116,13 @@ def test_the_whole_life_of_an_installation(machine):
     left = set(new(m))
     kept = ("/etc/splx", "/var/lib/splx", "/var/log/splx")
     assert [p for p in left if not p.startswith(kept)] == []
-    assert {CONF, CONFLICTS, "/var/lib/splx/quarantine",
+    assert {CONF, CONFLICTS, SCANS, "/var/lib/splx/quarantine",
             "/var/lib/splx/splx.db", "/var/log/splx/splx.log"} <= left
     assert m.run("test -e /run/splx")[0] != 0
 
-    m.check(f"echo '# mine' >>{CONFLICTS}")
+    m.check(f"echo '# mine' >>{CONFLICTS}; echo '# mine' >>{SCANS}")
     m.make("install")  # what was kept serves again
+    assert "# mine" in m.check(f"cat {SCANS}")
     assert "/srv/protected" in m.check(f"cat {CONF}")
     assert "# mine" in m.check(f"cat {CONFLICTS}")
     m.check("service splx start")

@@ -16,7 +16,8 @@ static struct err err;
 static void any_path_comes_back_as_it_was(void **state)
 {
 	static const char *const paths[] = {
-		"/", "/a b/c%d", "/\xff\x80/\n\t", "/\xc3\xa4/100%", "/\x01\x7f",
+		"/",	     "/a b/c%d", "/\xff\x80/\n\t", "/\xc3\xa4/100%",
+		"/\x01\x7f",
 	};
 	char back[PATH_MAX];
 
@@ -34,9 +35,8 @@ static void any_path_comes_back_as_it_was(void **state)
 
 static void what_is_no_path_is_refused(void **state)
 {
-	static const char *const words[] = {"",	     "a",   "/%",
-					    "/%4",   "/%zz", "/%00",
-					    "/a%2",  "%2F%00a"};
+	static const char *const words[] = {"",	    "a",    "/%",   "/%4",
+					    "/%zz", "/%00", "/a%2", "%2F%00a"};
 	static char longer[PATH_MAX + 2];
 	char back[PATH_MAX];
 
@@ -56,8 +56,14 @@ static void a_position_is_a_time_and_a_path(void **state)
 				    .path = "/srv/a b:c"},
 			     back;
 	static const char *const wrong[] = {
-		"", ":/a", "-1:/a", "1/a", "1:a", "x:/a",
-		"99999999999999999999999:/a", " 1:/a",
+		"",
+		":/a",
+		"-1:/a",
+		"1/a",
+		"1:a",
+		"x:/a",
+		"99999999999999999999999:/a",
+		" 1:/a",
 	};
 	char *text = scan_position_text(&pos);
 
@@ -75,13 +81,13 @@ static void words_are_there_and_back(void **state)
 {
 	(void)state;
 	for (int i = 0; i < SCAN_STATES; i++)
-		assert_int_equal(scan_state_parse(scan_state_name(
-					 (enum scan_state)i)),
-				 i);
+		assert_int_equal(
+			scan_state_parse(scan_state_name((enum scan_state)i)),
+			i);
 	for (int i = 0; i < SCAN_ORDERS; i++)
-		assert_int_equal(scan_order_parse(scan_order_name(
-					 (enum scan_order)i)),
-				 i);
+		assert_int_equal(
+			scan_order_parse(scan_order_name((enum scan_order)i)),
+			i);
 	assert_int_equal(scan_state_parse("finished"), -1);
 	assert_int_equal(scan_order_parse(""), -1);
 }
@@ -89,8 +95,18 @@ static void words_are_there_and_back(void **state)
 static void a_name_can_do_no_harm_in_a_crontab_or_a_path(void **state)
 {
 	static const char *const wrong[] = {
-		"",	"-a",  "1a", "a b", "a%b", "a/b", "..", "a;b",
-		"a\nb", "a$b", "\xc3\xa4", "a.b",
+		"",
+		"-a",
+		"1a",
+		"a b",
+		"a%b",
+		"a/b",
+		"..",
+		"a;b",
+		"a\nb",
+		"a$b",
+		"\xc3\xa4",
+		"a.b",
 		"a23456789012345678901234567890123",
 	};
 

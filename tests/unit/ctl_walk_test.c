@@ -428,8 +428,8 @@ static void make_tree(void)
 	for (i = 0; i < TREE_FILES; i++) {
 		static const char *const where[] = {"", "/in", "/in/deep"};
 
-		snprintf(name, sizeof(name), "t%d%s/f%d", i % 4,
-			 where[i % 3], i);
+		snprintf(name, sizeof(name), "t%d%s/f%d", i % 4, where[i % 3],
+			 i);
 		touch(name);
 	}
 	sleep(SLACK_S);
@@ -490,7 +490,8 @@ static void where_the_place_is_gone_the_directory_is_walked_again(void **state)
 }
 
 /* It stood behind the place when the first walk stopped, and before it now. */
-static void what_was_renamed_meanwhile_is_walked_wherever_it_stands(void **state)
+static void what_was_renamed_meanwhile_is_walked_wherever_it_stands(
+	void **state)
 {
 	static struct trail whole, rest;
 	char to[PATH_MAX + 32];

@@ -107,8 +107,8 @@ static void the_oldest_go_and_those_that_live_stay(void **state)
 
 static void count_events(json_t *event, void *arg)
 {
-	assert_string_equal(
-		json_string_value(json_object_get(event, "virus")), "Mine");
+	assert_string_equal(json_string_value(json_object_get(event, "virus")),
+			    "Mine");
 	++*(int *)arg;
 }
 

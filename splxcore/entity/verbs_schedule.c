@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+/*
+ * schedule.*.
+ * schedule.list {"schedules": [{"name", "when", "paths": text, "next": ns
+ *   since 1970 or null, "last": JOB of scans.h or null}], "problems": [text]}
+ * schedule.show, schedule.set {"name", "settings": [{"key", "value"}], "next",
+ *   "last"}; schedule.remove null
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/jsontext.h"
+#include "common/paths.h"
+#include "common/schedules.h"
+#include "cronfile.h"
+#include "dispatch.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/cron.h"
+#include "lib/fdutil.h"
+#include "lib/str.h"
+#include "scans.h"
+
+static json_t *next_json(const struct schedule *s)
+{
+	time_t now = (time_t)(clock_real_ns() / (int64_t)CLOCK_NS_PER_S);
+	struct cron cron;
+	time_t next;
+
+	if (cron_parse(s->when, schedule_seed(cronfile_seed(), s->name), &cron,
+		       NULL) < 0 ||
+	    cron.off)
+		return json_null();
+	next = cron_next(&cron, now);
+	return next == (time_t)-1 ? json_null()
+				  : json_integer((json_int_t)next *
+						 (json_int_t)CLOCK_NS_PER_S);
+}
+
+static json_t *last_json(struct core *core, const char *name)
+{
+	struct err err;
+	struct scan *scan = scans_last(core, name, &err);
+	json_t *job = scan ? scan_json(scan) : json_null();
+
+	scans_release(&scan);
+	return job;
+}
+
+static const char *setting(json_t *settings, const char *key)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (settings, i, row)
+		if (strcmp(json_string_value(json_object_get(row, "key")),
+			   key) == 0)
+			return json_string_value(json_object_get(row, "value"));
+	return "";
+}
+
+static json_t *describe(struct core *core, const struct schedule *s)
+{
+	return json_pack("{s:s, s:o, s:o, s:o}", "name", s->name, "settings",
+			 schedule_json(s), "next", next_json(s), "last",
+			 last_json(core, s->name));
+}
+
+void verb_schedule_list(struct core *core, struct ipc_call *call, json_t *args)
+{
+	struct schedules *list = schedules_read();
+	json_t *rows = json_array(), *problems = json_array(), *settings;
+	const struct schedule_problem *p;
+	const struct schedule *s;
+
+	vec_each (s, &list->entries) {
+		settings = schedule_json(s);
+		json_array_append_new(
+			rows, json_pack("{s:s, s:s, s:s, s:o, s:o}", "name",
+					s->name, "when", s->when, "paths",
+					setting(settings, "Paths"), "next",
+					next_json(s), "last",
+					last_json(core, s->name)));
+		json_decref(settings);
+	}
+	vec_each (p, &list->problems)
+		json_array_append_new(problems, jsontext_new(p->text));
+	schedules_free(&list);
+	dispatch_reply(core, call,
+		       json_pack("{s:o, s:o}", "schedules", rows, "problems",
+				 problems));
+}
+
+void verb_schedule_show(struct core *core, struct ipc_call *call, json_t *args)
+{
+	const char *name = dispatch_arg(args, "name");
+	struct schedules *list = schedules_read();
+	const struct schedule *s = schedules_find(list, name);
+
+	if (s)
+		dispatch_reply(core, call, describe(core, s));
+	else
+		dispatch_fail(core, call, "not_found",
+			      "there is no schedule %s, or it is void", name);
+	schedules_free(&list);
+}
+
+/* ---- changes ---- */
+
+/* Keeps what a link points at, and the file's mode. */
+static int write_file(const char *text, struct err *err)
+{
+	char place[PATH_MAX];
+	struct stat st;
+
+	if (!realpath(paths()->scans, place))
+		str_copy(place, sizeof(place), paths()->scans);
+	return fd_replace_file(
+		place, text, strlen(text),
+		stat(place, &st) == 0 ? st.st_mode & 07777 : 0644, err);
+}
+
+static char *read_text(struct err *err)
+{
+	char *text = NULL;
+	size_t len;
+
+	if (fd_read_file(paths()->scans, SCHEDULES_FILE_MAX, &text, &len,
+			 err) == 0)
+		return text;
+	return err->code == ENOENT ? xstrdup("") : NULL;
+}
+
+/* What is wrong, without the place. */
+static const char *said(const struct schedule_problem *p)
+{
+	const char *at = strstr(p->text, ": ");
+
+	return at ? at + 2 : p->text;
+}
+
+/* The first problem that was not there before. */
+static const char *new_problem(const struct schedules *before,
+			       const struct schedules *after)
+{
+	const struct schedule_problem *p, *old;
+	bool known;
+
+	vec_each (p, &after->problems) {
+		known = false;
+		vec_each (old, &before->problems)
+			known |= strcmp(said(old), said(p)) == 0;
+		if (!known)
+			return said(p);
+	}
+	return NULL;
+}
+
+/* The text must read as what was meant. */
+static int check(const char *old, const char *text, const char *name,
+		 struct err *err)
+{
+	struct schedules *before = schedules_parse(old, "");
+	struct schedules *after = schedules_parse(text, "");
+	const char *wrong = new_problem(before, after);
+	int rc = 0;
+
+	if (wrong)
+		rc = err_set(err, EINVAL, "%s", wrong);
+	else if (name && !schedules_find(after, name))
+		rc = err_set(err, EINVAL,
+			     "%s is void, as it stands in the file: splxctl "
+			     "schedule list",
+			     name);
+	schedules_free(&before);
+	schedules_free(&after);
+	return rc;
+}
+
+static int set_all(char **text, const char *name, json_t *settings,
+		   struct err *err)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (settings, i, item) {
+		char *key = xstrdup(json_string_value(item)), *eq, *next = NULL;
+
+		eq = strchr(key, '=');
+		if (eq) {
+			*eq = '\0';
+			next = schedules_edit(*text, name, str_trim(key),
+					      str_trim(eq + 1), err);
+		} else {
+			err_set(err, EINVAL, "%s: Key=value is wanted", key);
+		}
+		free(key);
+		if (!next)
+			return -1;
+		free(*text);
+		*text = next;
+	}
+	return 0;
+}
+
+static const char *code_of(const struct err *err)
+{
+	return err->code == EINVAL   ? "invalid"
+	       : err->code == ENOENT ? "not_found"
+				     : "failed";
+}
+
+void verb_schedule_set(struct core *core, struct ipc_call *call, json_t *args)
+{
+	const char *name = dispatch_arg(args, "name");
+	struct schedules *list;
+	struct err err = {0};
+	char *old = read_text(&err);
+	char *text = old ? xstrdup(old) : NULL;
+
+	if (!old ||
+	    set_all(&text, name, json_object_get(args, "setting"), &err) < 0 ||
+	    check(old, text, name, &err) < 0 || write_file(text, &err) < 0) {
+		dispatch_fail(core, call, code_of(&err), "%s", err.text);
+	} else {
+		cronfile_write(core, core_conf(core));
+		list = schedules_read();
+		dispatch_reply(core, call,
+			       describe(core, schedules_find(list, name)));
+		schedules_free(&list);
+	}
+	free(old);
+	free(text);
+}
+
+void verb_schedule_remove(struct core *core, struct ipc_call *call,
+			  json_t *args)
+{
+	struct err err = {0};
+	char *old = read_text(&err), *text = NULL;
+
+	if (old)
+		text = schedules_edit(old, dispatch_arg(args, "name"), NULL,
+				      NULL, &err);
+	if (!text || write_file(text, &err) < 0) {
+		dispatch_fail(core, call, code_of(&err), "%s", err.text);
+	} else {
+		cronfile_write(core, core_conf(core));
+		dispatch_reply(core, call, NULL);
+	}
+	free(old);
+	free(text);
+}
