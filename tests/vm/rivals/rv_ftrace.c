@@ -36,12 +36,17 @@ static int __init rival_init(void)
 	if (modify)
 		ops.flags |= FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY;
 	err = ftrace_set_filter(&ops, RIVAL_SITE, strlen(RIVAL_SITE), 1);
-	return err ? err : register_ftrace_function(&ops);
+	if (!err)
+		err = register_ftrace_function(&ops);
+	if (err)
+		ftrace_free_filter(&ops);
+	return err;
 }
 
 static void __exit rival_exit(void)
 {
 	unregister_ftrace_function(&ops);
+	ftrace_free_filter(&ops); /* else the kernel keeps it for ever */
 }
 
 module_init(rival_init);
