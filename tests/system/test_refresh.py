@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from suite import PATIENCE, mount, opens, wait_for
+from suite import PATIENCE, denied, mount, opens, wait_for
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("mkfs.ext4", path="/sbin:/usr/sbin:/bin:/usr/bin"),
@@ -282,3 +282,15 @@ def test_where_nothing_is_known_nothing_is_done(make_disk):
     update(s)
     time.sleep(1)
     assert s.counters()["refreshed"] == 0
+
+
+def test_nothing_passes_by_the_word_of_former_patterns(make_disk):
+    """While what was known waits for its turn, its opening is a question."""
+    s = make_disk(FirstAction="deny")
+    bad = s.disk / "bad"
+    bad.write_bytes(b"yy " + LATER.encode())
+    time.sleep(0.1)
+    wait_for(lambda: opened_known(s, [bad])[0])
+    known_files(s, MANY)  # used later, so examined earlier
+    hold(s)
+    assert denied(bad)
