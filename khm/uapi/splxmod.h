@@ -129,14 +129,14 @@ struct splxmod_exempt_setup {
 
 /* SPLXMOD_IOC_RULES: what needs no question; replaces all that was. */
 enum splxmod_rule_kind {
-	SPLXMOD_RULE_EXE = 1,	/* opened by this program: dev, ino */
-	SPLXMOD_RULE_UID,	/* by this user: ino */
-	SPLXMOD_RULE_FSTYPE,	/* on a file system of this type: text */
-	SPLXMOD_RULE_DIRECTORY, /* below this directory: dev, ino, and text:
-				 * its path from the root of its file system,
-				 * which it must still have */
-	SPLXMOD_RULE_DEV,	/* on this file system: dev */
-	SPLXMOD_RULE_ONLY_DEV,	/* where there are any: on no other one */
+	SPLXMOD_RULE_EXE = 1,	 /* opened by this program: dev, ino */
+	SPLXMOD_RULE_UID,	 /* by this user: ino */
+	SPLXMOD_RULE_FSTYPE,	 /* on a file system of this type: text */
+	SPLXMOD_RULE_DIRECTORY,	 /* below this directory: dev, ino, and text:
+				  * its path from the root of its file system,
+				  * which it must still have */
+	SPLXMOD_RULE_DEV,	 /* on this file system: dev */
+	SPLXMOD_RULE_ONLY_DEV,	 /* where there are any: on no other one */
 	SPLXMOD_RULE_ONLY_BELOW, /* where there are any for a file system: on
 				  * it, what lies below none of them; ino is a
 				  * descriptor of the directory (O_PATH will

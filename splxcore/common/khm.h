@@ -93,7 +93,7 @@ void khm_config_from(const struct conf *conf, uint64_t epoch,
 
 struct khm_rules {
 	VEC(struct splxmod_rule); /* with descriptors of ours */
-	size_t left_out; /* there were more than SPLXMOD_RULES_MAX */
+	size_t left_out;	  /* there were more than SPLXMOD_RULES_MAX */
 };
 /*
  * What needs no question by the settings alone: types of file systems that
