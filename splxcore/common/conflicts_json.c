@@ -217,7 +217,7 @@ static json_t *unseen(json_t *rivals)
 json_t *conflict_view_json(const struct conflict_view *v, bool blocking)
 {
 	json_t *rows = json_array(), *problems = json_array();
-	const struct conflist_problem *p;
+	const struct entryfile_problem *p;
 	const struct conflict *c;
 	char word[2] = {v->level, '\0'};
 	int count = 0;

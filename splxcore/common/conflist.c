@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
 #include "conflist.h"
 
-#include <errno.h>
 #include <fnmatch.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/alloc.h"
-#include "lib/fdutil.h"
-#include "lib/log.h"
 #include "lib/str.h"
-#include "nearest.h"
 #include "paths.h"
 
 #define NAME_MAX_LEN 63
@@ -28,45 +23,8 @@ static const char *const key_names[KEYS] = {
 /* A file on its way to a list. */
 struct reader {
 	struct conflist *list;
-	const char *name;
-	int line;
 	struct conflist_entry entry; /* the one that is being read */
-	bool open;		     /* there is one */
-	bool is_void;		     /* something in it is wrong */
-	unsigned int seen;	     /* bits of its keys */
 };
-
-static void problem(struct conflist *list, const char *name, int line,
-		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-static void problem(struct conflist *list, const char *name, int line,
-		    const char *fmt, ...)
-{
-	struct conflist_problem p = {.line = line};
-	struct str text = {0}, said = {0};
-	va_list ap;
-	size_t size;
-
-	va_start(ap, fmt);
-	str_vaddf(&said, fmt, ap);
-	va_end(ap);
-	if (line)
-		str_addf(&text, "%s:%d: %s", name, line, str_get(&said));
-	else
-		str_addf(&text, "%s: %s", name, str_get(&said));
-	size = text.len * 4 + 1;
-	p.text = xmalloc(size);
-	log_escape(p.text, size, str_get(&text));
-	str_free(&said);
-	str_free(&text);
-	vec_push(&list->problems, p);
-}
-
-/* The entry that is being read is void. */
-#define WRONG(r, ...)                                                          \
-	do {                                                                   \
-		problem((r)->list, (r)->name, (r)->line, __VA_ARGS__);         \
-		(r)->is_void = true;                                           \
-	} while (0)
 
 static void words_free(struct conflist_words *words)
 {
@@ -102,7 +60,7 @@ static bool is_name(const char *word, const char *more)
 }
 
 /* Splits at blanks and commas; each word is a name, or the entry is void. */
-static void take_words(struct reader *r, char *text, const char *more,
+static void take_words(struct entryfile *ef, char *text, const char *more,
 		       const char *what, struct conflist_words *words)
 {
 	char *save, *word;
@@ -110,68 +68,52 @@ static void take_words(struct reader *r, char *text, const char *more,
 	for (word = strtok_r(text, " \t,", &save); word;
 	     word = strtok_r(NULL, " \t,", &save)) {
 		if (!is_name(word, more)) {
-			WRONG(r, "%s: is no name of a %s", word, what);
+			entryfile_wrong(ef, "%s: is no name of a %s", word,
+					what);
 			return;
 		}
 		vec_push(words, xstrdup(word));
 	}
 	if (!words->len)
-		WRONG(r, "the name of a %s is missing", what);
+		entryfile_wrong(ef, "the name of a %s is missing", what);
+}
+
+static void begin_entry(struct entryfile *ef, char *text, void *arg)
+{
+	struct reader *r = arg;
+
+	r->entry.line = entryfile_line(ef);
+	if (!entryfile_is_void(ef))
+		take_words(ef, text, "", "service", &r->entry.services);
 }
 
 /* Puts the entry that was read into the list, unless it is void. */
-static void end_entry(struct reader *r)
+static void end_entry(struct entryfile *ef, void *arg)
 {
+	struct reader *r = arg;
 	char **service;
-	int line = r->line;
 
-	if (!r->open)
-		return;
-	r->line = r->entry.line;
-	if (!r->is_void && !r->entry.product)
-		WRONG(r, "the entry has no Product; it is void");
+	if (!entryfile_is_void(ef) && !r->entry.product)
+		entryfile_wrong(ef, "the entry has no Product; it is void");
 	vec_each (service, &r->entry.services)
-		if (!r->is_void && conflist_service(r->list, *service))
-			WRONG(r, "%s: stands twice; this entry is void",
-			      *service);
-	if (!r->is_void && r->list->entries.len >= CONFLIST_ENTRIES_MAX)
-		WRONG(r, "more than %d entries; this one is void",
-		      CONFLIST_ENTRIES_MAX);
-	if (r->is_void)
+		if (!entryfile_is_void(ef) &&
+		    conflist_service(r->list, *service))
+			entryfile_wrong(ef,
+					"%s: stands twice; this entry is void",
+					*service);
+	if (!entryfile_is_void(ef) &&
+	    r->list->entries.len >= CONFLIST_ENTRIES_MAX)
+		entryfile_wrong(ef, "more than %d entries; this one is void",
+				CONFLIST_ENTRIES_MAX);
+	if (entryfile_is_void(ef))
 		entry_free(&r->entry);
 	else
 		vec_push(&r->list->entries, r->entry);
 	memset(&r->entry, 0, sizeof(r->entry));
-	r->open = false;
-	r->line = line;
-}
-
-/* Only a comment may follow behind what is whole. */
-static bool is_rest(const char *rest)
-{
-	rest += strspn(rest, " \t");
-	return !*rest || *rest == '#';
-}
-
-static void begin_entry(struct reader *r, char *line)
-{
-	char *close = strchr(line, ']');
-
-	end_entry(r);
-	r->open = true;
-	r->is_void = false;
-	r->seen = 0;
-	r->entry.line = r->line;
-	if (!close || !is_rest(close + 1)) {
-		WRONG(r, "an entry begins with [NAME ...]; this one is void");
-		return;
-	}
-	*close = '\0';
-	take_words(r, line + 1, "", "service", &r->entry.services);
 }
 
 /* A value in place, without its quotes. False when it is not right. */
-static bool take_value(struct reader *r, char *value)
+static bool take_value(struct entryfile *ef, char *value)
 {
 	char *to = value, *from = value + 1;
 
@@ -188,37 +130,13 @@ static bool take_value(struct reader *r, char *value)
 			from++;
 		*to++ = *from++;
 	}
-	if (*from != '"' || !is_rest(from + 1)) {
-		WRONG(r, "the text has to end with \" and nothing behind it");
+	if (*from != '"' || !entryfile_is_rest(from + 1)) {
+		entryfile_wrong(ef, "the text has to end with \" and nothing "
+				    "behind it");
 		return false;
 	}
 	*to = '\0';
 	return true;
-}
-
-static int find_key(struct reader *r, const char *word)
-{
-	int i, best = -1, least = 99;
-
-	for (i = 0; i < KEYS; i++) {
-		int d = nearest_distance(word, key_names[i]);
-
-		if (strcmp(word, key_names[i]) == 0)
-			return i;
-		if (d < least && nearest_plausible(word, key_names[i], d)) {
-			best = i;
-			least = d;
-		}
-	}
-	if (best >= 0)
-		WRONG(r, "%s: no such key; did you mean %s?", word,
-		      key_names[best]);
-	else
-		WRONG(r,
-		      "%s: no such key; allowed: Product, Module, "
-		      "RestartsItself, Text",
-		      word);
-	return -1;
 }
 
 static bool is_no(const char *value)
@@ -226,23 +144,21 @@ static bool is_no(const char *value)
 	return !strcasecmp(value, "no") || !strcasecmp(value, "never");
 }
 
-static void set_key(struct reader *r, int key, char *value)
+static void set_key(struct entryfile *ef, int key, char *value, void *arg)
 {
-	struct conflist_entry *e = &r->entry;
+	struct conflist_entry *e = &((struct reader *)arg)->entry;
 	char **to = NULL;
 
-	if (r->seen & 1u << key) {
-		WRONG(r, "%s: stands twice in the entry", key_names[key]);
+	if (!take_value(ef, value))
 		return;
-	}
-	r->seen |= 1u << key;
 	if (!*value || strlen(value) > CONFLIST_TEXT_MAX) {
-		WRONG(r, "%s: %s", key_names[key],
-		      *value ? "the text is too long" : "a value is missing");
+		entryfile_wrong(ef, "%s: %s", key_names[key],
+				*value ? "the text is too long"
+				       : "a value is missing");
 		return;
 	}
 	if (key == KEY_MODULE)
-		take_words(r, value, "*?", "kernel module", &e->modules);
+		take_words(ef, value, "*?", "kernel module", &e->modules);
 	else if (key == KEY_PRODUCT)
 		to = &e->product;
 	else if (key == KEY_TEXT)
@@ -253,62 +169,20 @@ static void set_key(struct reader *r, int key, char *value)
 		*to = xstrdup(value);
 }
 
-static bool has_control(const char *line)
-{
-	for (; *line; line++)
-		if ((unsigned char)*line < ' ' && *line != '\t')
-			return true;
-	return false;
-}
-
-static void take_line(struct reader *r, char *line)
-{
-	char *eq, *value;
-	int key;
-
-	line = str_trim(line);
-	if (!*line || *line == '#')
-		return;
-	if (*line == '[') {
-		begin_entry(r, line);
-		return;
-	}
-	if (!r->open) {
-		problem(r->list, r->name, r->line,
-			"belongs to no entry: it begins with [NAME ...]");
-		return;
-	}
-	if (has_control(line)) {
-		WRONG(r, "holds a control character; the entry is void");
-		return;
-	}
-	eq = strchr(line, '=');
-	if (!eq) {
-		WRONG(r, "is no \"Key = value\"; the entry is void");
-		return;
-	}
-	*eq = '\0';
-	key = find_key(r, str_trim(line));
-	value = eq + 1 + strspn(eq + 1, " \t");
-	if (key >= 0 && take_value(r, value))
-		set_key(r, key, value);
-}
-
 struct conflist *conflist_parse(const char *text, const char *name)
 {
+	static const struct entryfile_kind kind = {
+		.head = "[NAME ...]",
+		.keys = key_names,
+		.keys_len = KEYS,
+		.begin = begin_entry,
+		.set = set_key,
+		.end = end_entry,
+	};
 	struct conflist *list = xcalloc(1, sizeof(*list));
-	struct reader r = {.list = list, .name = name};
+	struct reader r = {.list = list};
 
-	while (*text) {
-		size_t n = strcspn(text, "\n");
-		char *line = xstrndup(text, n);
-
-		r.line++;
-		take_line(&r, line);
-		free(line);
-		text += n + (text[n] == '\n');
-	}
-	end_entry(&r);
+	entryfile_parse(&kind, text, name, &list->problems, &r);
 	return list;
 }
 
@@ -317,20 +191,15 @@ struct conflist *conflist_read(void)
 	const char *path = paths()->conflicts;
 	struct conflist *list;
 	struct err err;
-	char *text;
-	size_t len;
+	char *text = entryfile_read(path, CONFLIST_FILE_MAX, &err);
 
-	if (fd_read_file(path, CONFLIST_FILE_MAX, &text, &len, &err) < 0) {
-		list = xcalloc(1, sizeof(*list));
-		problem(list, path, 0, "no service is known by name: %s",
-			strerror(err.code));
-		return list;
-	}
-	if (memchr(text, '\0', len)) {
-		list = xcalloc(1, sizeof(*list));
-		problem(list, path, 0, "holds a NUL byte; this is no text");
-	} else {
+	if (text) {
 		list = conflist_parse(text, path);
+	} else {
+		list = xcalloc(1, sizeof(*list));
+		entryfile_problem(&list->problems, path,
+				  "no service is known by name: %s",
+				  err.code ? strerror(err.code) : err.text);
 	}
 	free(text);
 	return list;
@@ -338,7 +207,6 @@ struct conflist *conflist_read(void)
 
 void conflist_free(struct conflist **list)
 {
-	struct conflist_problem *p;
 	struct conflist_entry *e;
 
 	if (!*list)
@@ -346,9 +214,7 @@ void conflist_free(struct conflist **list)
 	vec_each (e, &(*list)->entries)
 		entry_free(e);
 	vec_free(&(*list)->entries);
-	vec_each (p, &(*list)->problems)
-		free(p->text);
-	vec_free(&(*list)->problems);
+	entryfile_problems_free(&(*list)->problems);
 	xfree(list);
 }
 

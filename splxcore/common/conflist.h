@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "entryfile.h"
 #include "lib/vec.h"
 
 /*
@@ -34,18 +35,11 @@ struct conflist_entry {
 	int line;
 };
 
-struct conflist_problem {
-	int line;   /* 0: the file as a whole */
-	char *text; /* "FILE:LINE: what is wrong" */
-};
-
 struct conflist {
 	struct {
 		VEC(struct conflist_entry);
 	} entries;
-	struct {
-		VEC(struct conflist_problem);
-	} problems;
+	struct entryfile_problems problems;
 };
 
 /* Reads paths()->conflicts. Never NULL: without the file it is empty, and a

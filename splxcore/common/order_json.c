@@ -141,7 +141,7 @@ static json_t *conflicts_of(const struct conflict_view *v)
 
 static json_t *problems_json(const struct conflict_view *v)
 {
-	const struct conflist_problem *p;
+	const struct entryfile_problem *p;
 	json_t *list = json_array();
 
 	vec_each (p, &v->list->problems)

@@ -4,17 +4,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "lib/alloc.h"
 #include "lib/cron.h"
-#include "lib/fdutil.h"
-#include "lib/log.h"
 #include "lib/str.h"
-#include "nearest.h"
 #include "paths.h"
 #include "schedules_impl.h"
 #include "verdict.h"
@@ -208,100 +204,33 @@ static int set_report(struct schedule *s, struct schedule_words *words,
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	int (*set)(struct schedule *s, struct schedule_words *words,
-		   struct err *err);
-} keys[] = {
-	{"When", set_when},
-	{"Paths", set_paths},
-	{"Exclusions", set_exclusions},
-	{"Exclude", set_exclude},
-	{"All", set_all},
-	{"FirstAction", set_first},
-	{"SecondAction", set_second},
-	{"Priority", set_priority},
-	{"MaxTime", set_max_time},
-	{"Resume", set_resume},
-	{"Missed", set_missed},
-	{"Report", set_report},
-};
-#define KEYS (sizeof(keys) / sizeof(keys[0]))
+#define KEYS(KEY)                                                              \
+	KEY("When", set_when)                                                  \
+	KEY("Paths", set_paths)                                                \
+	KEY("Exclusions", set_exclusions)                                      \
+	KEY("Exclude", set_exclude)                                            \
+	KEY("All", set_all)                                                    \
+	KEY("FirstAction", set_first)                                          \
+	KEY("SecondAction", set_second)                                        \
+	KEY("Priority", set_priority)                                          \
+	KEY("MaxTime", set_max_time)                                           \
+	KEY("Resume", set_resume)                                              \
+	KEY("Missed", set_missed)                                              \
+	KEY("Report", set_report)
 
-const char *schedules_key_name(int key)
-{
-	return keys[key].name;
-}
-
-static void unknown_key(const char *word, int nearest, struct err *err)
-{
-	struct str all = {0};
-
-	if (nearest >= 0) {
-		err_set(err, 0, "%s: no such key; did you mean %s?", word,
-			keys[nearest].name);
-		return;
-	}
-	for (size_t i = 0; i < KEYS; i++)
-		str_addf(&all, "%s%s", i ? ", " : "", keys[i].name);
-	err_set(err, 0, "%s: no such key; allowed: %s", word, str_get(&all));
-	str_free(&all);
-}
-
-int schedules_key(const char *word, struct err *err)
-{
-	int best = -1, least = INT_MAX, d;
-
-	for (size_t i = 0; i < KEYS; i++) {
-		if (strcmp(word, keys[i].name) == 0)
-			return (int)i;
-		d = nearest_distance(word, keys[i].name);
-		if (d < least && nearest_plausible(word, keys[i].name, d)) {
-			best = (int)i;
-			least = d;
-		}
-	}
-	unknown_key(word, best, err);
-	return -1;
-}
+#define KEY_NAME(name, set) name,
+#define KEY_SET(name, set) set,
+static const char *const key_names[] = {KEYS(KEY_NAME)};
+static int (*const key_sets[])(struct schedule *s, struct schedule_words *words,
+			       struct err *err) = {KEYS(KEY_SET)};
 
 /* ---- reading ---- */
 
 /* A file on its way to a list. */
 struct reader {
 	struct schedules *list;
-	const char *name;
-	int line;
 	struct schedule entry; /* the one that is being read */
-	bool open;	       /* there is one */
-	bool is_void;	       /* something in it is wrong */
-	unsigned int seen;     /* bits of its keys */
 };
-
-static void problem(struct reader *r, int line, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-static void problem(struct reader *r, int line, const char *fmt, ...)
-{
-	struct schedule_problem p = {.line = line};
-	struct str text = {0}, said = {0};
-	va_list ap;
-	size_t size;
-
-	va_start(ap, fmt);
-	str_vaddf(&said, fmt, ap);
-	va_end(ap);
-	if (line)
-		str_addf(&text, "%s:%d: %s", r->name, line, str_get(&said));
-	else
-		str_addf(&text, "%s: %s", r->name, str_get(&said));
-	size = text.len * 4 + 1;
-	p.text = xmalloc(size);
-	log_escape(p.text, size, str_get(&text));
-	str_free(&said);
-	str_free(&text);
-	vec_push(&r->list->problems, p);
-	r->is_void = true;
-}
 
 const struct schedule *schedules_find(const struct schedules *list,
 				      const char *name)
@@ -314,22 +243,20 @@ const struct schedule *schedules_find(const struct schedules *list,
 	return NULL;
 }
 
-static void end_entry(struct reader *r)
+static void end_entry(struct entryfile *ef, void *arg)
 {
+	struct reader *r = arg;
 	struct schedule *s = &r->entry;
 
-	if (!r->open)
-		return;
-	r->open = false;
-	if (!r->is_void && !s->paths.len)
-		problem(r, s->line, "%s: has no Paths; it is void", s->name);
-	if (!r->is_void && schedules_find(r->list, s->name))
-		problem(r, s->line, "%s: stands twice; this one is void",
-			s->name);
-	if (!r->is_void && r->list->entries.len >= SCHEDULES_MAX)
-		problem(r, s->line, "more than %d entries; this one is void",
-			SCHEDULES_MAX);
-	if (r->is_void) {
+	if (!entryfile_is_void(ef) && !s->paths.len)
+		entryfile_wrong(ef, "%s: has no Paths; it is void", s->name);
+	if (!entryfile_is_void(ef) && schedules_find(r->list, s->name))
+		entryfile_wrong(ef, "%s: stands twice; this one is void",
+				s->name);
+	if (!entryfile_is_void(ef) && r->list->entries.len >= SCHEDULES_MAX)
+		entryfile_wrong(ef, "more than %d entries; this one is void",
+				SCHEDULES_MAX);
+	if (entryfile_is_void(ef)) {
 		entry_free(s);
 		return;
 	}
@@ -340,10 +267,11 @@ static void end_entry(struct reader *r)
 	vec_push(&r->list->entries, *s);
 }
 
-bool schedules_is_rest(const char *rest)
+/* What stands between the brackets. */
+static bool take_name(char *text, char name[SCAN_NAME_MAX + 1])
 {
-	rest += strspn(rest, " \t\r");
-	return !*rest || *rest == '#';
+	text = str_trim(text);
+	return scan_name_valid(text) && str_copy(name, SCAN_NAME_MAX + 1, text);
 }
 
 bool schedules_head(const char *line, char name[SCAN_NAME_MAX + 1])
@@ -352,28 +280,25 @@ bool schedules_head(const char *line, char name[SCAN_NAME_MAX + 1])
 	char *copy;
 	bool ok;
 
-	if (*line != '[' || !close || !schedules_is_rest(close + 1))
+	if (*line != '[' || !close || !entryfile_is_rest(close + 1))
 		return false;
 	copy = xstrndup(line + 1, (size_t)(close - line) - 1);
-	ok = scan_name_valid(str_trim(copy));
-	if (ok)
-		str_copy(name, SCAN_NAME_MAX + 1, str_trim(copy));
+	ok = take_name(copy, name);
 	free(copy);
 	return ok;
 }
 
-static void begin_entry(struct reader *r, const char *line)
+static void begin_entry(struct entryfile *ef, char *text, void *arg)
 {
-	end_entry(r);
-	entry_begin(&r->entry, r->line);
-	r->open = true;
-	r->is_void = false;
-	r->seen = 0;
-	if (!schedules_head(line, r->entry.name))
-		problem(r, r->line,
-			"an entry begins with [NAME], a letter and then at "
-			"most %d letters, digits, _ and -; this one is void",
-			SCAN_NAME_MAX - 1);
+	struct reader *r = arg;
+
+	entry_begin(&r->entry, entryfile_line(ef));
+	if (!entryfile_is_void(ef) && !take_name(text, r->entry.name))
+		entryfile_wrong(ef,
+				"an entry begins with [NAME], a letter and "
+				"then at most %d letters, digits, _ and -; "
+				"this one is void",
+				SCAN_NAME_MAX - 1);
 }
 
 /* One word of a value, in quotes; *at is moved behind it. NULL: not closed. */
@@ -430,7 +355,7 @@ int schedules_words(const char *value, struct schedule_words *words,
 			return err_set(err, 0, "more than %d values",
 				       SCHEDULE_WORDS_MAX);
 		at += strspn(at, " \t\r");
-		if (schedules_is_rest(at))
+		if (entryfile_is_rest(at))
 			return 0;
 		if (*at++ != ',')
 			return err_set(err, 0, "a comma is missing after %s",
@@ -438,80 +363,52 @@ int schedules_words(const char *value, struct schedule_words *words,
 	}
 }
 
-static int set_key(struct schedule *s, int key, const char *value,
-		   struct err *err)
+static int take_value(struct schedule *s, int key, const char *value,
+		      struct err *err)
 {
 	struct schedule_words words = {0};
 	int rc = schedules_words(value, &words, err);
 
 	if (rc == 0)
-		rc = keys[key].set(s, &words, err);
+		rc = key_sets[key](s, &words, err);
 	words_free(&words);
-	return rc < 0 ? err_add(err, "%s", keys[key].name) : 0;
+	return rc < 0 ? err_add(err, "%s", key_names[key]) : 0;
 }
 
-static bool has_control(const char *line)
+static void set_key(struct entryfile *ef, int key, char *value, void *arg)
 {
-	for (; *line; line++)
-		if (((unsigned char)*line < ' ' && *line != '\t') ||
-		    *line == 0x7f)
-			return true;
-	return false;
-}
-
-static void take_line(struct reader *r, char *line)
-{
+	struct schedule *s = &((struct reader *)arg)->entry;
 	struct err err;
-	char *eq;
-	int key;
 
-	line = str_trim(line);
-	if (!*line || *line == '#')
-		return;
-	if (*line == '[') {
-		begin_entry(r, line);
-		return;
-	}
-	if (!r->open) {
-		problem(r, r->line,
-			"belongs to no entry: it begins with [NAME]");
-		return;
-	}
-	eq = strchr(line, '=');
-	if (has_control(line) || !eq) {
-		problem(r, r->line, "%s; the entry is void",
-			eq ? "holds a control character"
-			   : "is no \"Key = value\"");
-		return;
-	}
-	*eq = '\0';
-	key = schedules_key(str_trim(line), &err);
-	if (key < 0)
-		problem(r, r->line, "%s; %s is void", err.text, r->entry.name);
-	else if (r->seen & 1u << key)
-		problem(r, r->line, "%s: stands twice in %s, which is void",
-			keys[key].name, r->entry.name);
-	else if (set_key(&r->entry, key, eq + 1, &err) < 0)
-		problem(r, r->line, "%s; %s is void", err.text, r->entry.name);
-	if (key >= 0)
-		r->seen |= 1u << key;
+	if (take_value(s, key, value, &err) < 0)
+		entryfile_wrong(ef, "%s; %s is void", err.text, s->name);
+}
+
+static const struct entryfile_kind kind = {
+	.head = "[NAME]",
+	.keys = key_names,
+	.keys_len = sizeof(key_names) / sizeof(key_names[0]),
+	.begin = begin_entry,
+	.set = set_key,
+	.end = end_entry,
+};
+
+const char *schedules_key_name(int key)
+{
+	return key_names[key];
+}
+
+int schedules_key(const char *word, struct err *err)
+{
+	return entryfile_key(&kind, word, err);
 }
 
 struct schedules *schedules_parse(const char *text, const char *name)
 {
 	struct schedules *list = xcalloc(1, sizeof(*list));
-	struct reader r = {.list = list, .name = name};
+	struct reader r = {.list = list};
 
-	while (*text) {
-		size_t n = strcspn(text, "\n");
-		char *line = xstrndup(text, n);
-
-		r.line++;
-		take_line(&r, line);
-		free(line);
-		text += n + (text[n] == '\n');
-	}
-	end_entry(&r);
+	entryfile_parse(&kind, text, name, &list->problems, &r);
 	return list;
 }
 
@@ -519,33 +416,25 @@ struct schedules *schedules_read(void)
 {
 	const char *path = paths()->scans;
 	struct schedules *list;
-	struct err err = {0};
-	char *text = NULL;
-	size_t len;
+	struct err err;
+	char *text = entryfile_read(path, SCHEDULES_FILE_MAX, &err);
 
-	if (fd_read_file(path, SCHEDULES_FILE_MAX, &text, &len, &err) < 0 ||
-	    memchr(text, '\0', len)) {
-		struct reader r = {.list = xcalloc(1, sizeof(*r.list)),
-				   .name = path};
-
-		list = r.list;
-		free(text);
+	if (text) {
+		list = schedules_parse(text, path);
+	} else {
+		list = xcalloc(1, sizeof(*list));
 		if (err.code != ENOENT)
-			problem(&r, 0,
-				"cannot be read, no scan is scheduled: "
-				"%s",
-				err.code ? strerror(err.code)
-					 : "it holds a NUL byte");
-		return list;
+			entryfile_problem(
+				&list->problems, path,
+				"cannot be read, no scan is scheduled: %s",
+				err.code ? strerror(err.code) : err.text);
 	}
-	list = schedules_parse(text, path);
 	free(text);
 	return list;
 }
 
 void schedules_free(struct schedules **list)
 {
-	struct schedule_problem *p;
 	struct schedule *s;
 
 	if (!*list)
@@ -553,9 +442,7 @@ void schedules_free(struct schedules **list)
 	vec_each (s, &(*list)->entries)
 		entry_free(s);
 	vec_free(&(*list)->entries);
-	vec_each (p, &(*list)->problems)
-		free(p->text);
-	vec_free(&(*list)->problems);
+	entryfile_problems_free(&(*list)->problems);
 	xfree(list);
 }
 

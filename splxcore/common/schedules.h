@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "conf.h"
+#include "entryfile.h"
 #include "lib/err.h"
 #include "lib/vec.h"
 #include "scanstate.h"
@@ -47,18 +48,11 @@ struct schedule {
 	char *report; /* "none", "mail:ADDRESS", or a directory */
 };
 
-struct schedule_problem {
-	int line;   /* 0: the file as a whole */
-	char *text; /* "FILE:LINE: key: what is wrong, what is allowed" */
-};
-
 struct schedules {
 	struct {
 		VEC(struct schedule);
 	} entries;
-	struct {
-		VEC(struct schedule_problem);
-	} problems;
+	struct entryfile_problems problems;
 };
 
 /* Reads paths()->scans. Never NULL; without the file it is empty. */

@@ -81,7 +81,7 @@ static struct span find(const char *text, const char *name, const char *key)
 		} else if (in && key && is_key(line, key)) {
 			s.key = at;
 			s.key_end = s.end = next;
-		} else if (in && !schedules_is_rest(line) &&
+		} else if (in && !entryfile_is_rest(line) &&
 			   line[strspn(line, " \t\r")] != '\n') {
 			s.end = next;
 		}

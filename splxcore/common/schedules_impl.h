@@ -12,8 +12,6 @@ const char *schedules_key_name(int key);
 /* True and its name when the line is the head of an entry; the line has no
  * blanks at its beginning. */
 bool schedules_head(const char *line, char name[SCAN_NAME_MAX + 1]);
-/* Nothing but a comment. */
-bool schedules_is_rest(const char *rest);
 /* The words of a value; -1 and *err. They are the caller's in both cases. */
 int schedules_words(const char *value, struct schedule_words *words,
 		    struct err *err);

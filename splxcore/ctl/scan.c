@@ -654,7 +654,7 @@ static json_t *schedule_args(struct scan *s, const char *name)
 {
 	struct schedules *list = schedules_read();
 	const struct schedule *sched = schedules_find(list, name);
-	const struct schedule_problem *p;
+	const struct entryfile_problem *p;
 	struct conf *conf;
 	json_t *args = NULL;
 

@@ -73,7 +73,7 @@ void verb_schedule_list(struct core *core, struct ipc_call *call, json_t *args)
 {
 	struct schedules *list = schedules_read();
 	json_t *rows = json_array(), *problems = json_array(), *settings;
-	const struct schedule_problem *p;
+	const struct entryfile_problem *p;
 	const struct schedule *s;
 
 	vec_each (s, &list->entries) {
@@ -135,7 +135,7 @@ static char *read_text(struct err *err)
 }
 
 /* What is wrong, without the place. */
-static const char *said(const struct schedule_problem *p)
+static const char *said(const struct entryfile_problem *p)
 {
 	const char *at = strstr(p->text, ": ");
 
@@ -146,7 +146,7 @@ static const char *said(const struct schedule_problem *p)
 static const char *new_problem(const struct schedules *before,
 			       const struct schedules *after)
 {
-	const struct schedule_problem *p, *old;
+	const struct entryfile_problem *p, *old;
 	bool known;
 
 	vec_each (p, &after->problems) {

@@ -62,7 +62,7 @@ static void what_stands_in_the_file_is_read(void **state)
 
 static bool told(const struct schedules *list, const char *said)
 {
-	const struct schedule_problem *p;
+	const struct entryfile_problem *p;
 
 	vec_each (p, &list->problems)
 		if (strstr(p->text, said))
