@@ -245,7 +245,7 @@ static bool add_directories(const struct cover_list *plan,
 	char *const *dir;
 
 	vec_each (row, plan) {
-		if (!row->covered || !row->within.len ||
+		if (!row->mount || !row->covered || !row->within.len ||
 		    !is_covered_in_part(plan, row->mount->dev))
 			continue;
 		vec_each (dir, &row->within)

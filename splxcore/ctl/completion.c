@@ -131,7 +131,7 @@ static const char head[] =
 	"_splxctl()\n"
 	"{\n"
 	"\tlocal cur prev word noun='' verb='' verbs='' options='' words=''\n"
-	"\tlocal i files=0 skip=0\n"
+	"\tlocal i files=0 skip=0 given=''\n"
 	"\tCOMPREPLY=()\n"
 	"\tcur=${COMP_WORDS[COMP_CWORD]}\n"
 	"\tprev=${COMP_WORDS[COMP_CWORD - 1]}\n"
@@ -170,15 +170,14 @@ static const char after_nouns[] =
 
 static const char after_verbs[] =
 	"\tesac\n"
-	"\tif [[ -n $verbs && -z $verb && $cur != -* ]]; then\n"
-	"\t\tmapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\")\n"
-	"\t\treturn\n"
-	"\tfi\n"
-	"\t[[ -z $verbs ]] && verb=''\n"
+	"\t# what is no verb is a word of a noun that stands alone\n"
+	"\tgiven=$verb\n"
+	"\t[[ \" $verbs \" == *\" $verb \"* ]] || verb=''\n"
 	"\tcase \"$noun $verb\" in\n";
 
 static const char tail[] =
 	"\tesac\n"
+	"\t[[ -z $given ]] && words=\"$verbs $words\"\n"
 	"\tif [[ $cur == -* ]]; then\n"
 	"\t\tmapfile -t COMPREPLY < <(compgen -W "
 	"\"$options --output= --timeout= --help\" -- \"$cur\")\n"

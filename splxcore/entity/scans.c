@@ -274,6 +274,13 @@ static uint64_t total(const struct scan *scan, enum scan_number n)
 	return scan->before[n] + scan->now[n];
 }
 
+static json_int_t duration_ms(const struct scan *scan)
+{
+	uint64_t ms = scan->before_ms + scan->now_ms;
+
+	return (json_int_t)ms;
+}
+
 static void add_event(const struct scan *scan, const char *state)
 {
 	json_t *cols = json_pack(
@@ -290,8 +297,7 @@ static void add_event(const struct scan *scan, const char *state)
 			json_integer((json_int_t)total(scan, shown[i])));
 	if (!begins)
 		json_object_set_new(cols, "duration_ms",
-				    json_integer((json_int_t)(scan->before_ms +
-							      scan->now_ms)));
+				    json_integer(duration_ms(scan)));
 	store_event(scan->core->store, EVENT_scan,
 		    total(scan, SCAN_INFECTED) && !begins
 			    ? EVENT_SEVERITY_MEDIUM
@@ -481,12 +487,12 @@ void scans_deinit(struct core *core)
 	if (!core->scans)
 		return;
 	/* The next core adopts those that go on. */
-	while (core->scans->live.len) {
-		scan = core->scans->live.items[0];
+	for (size_t i = 0; i < core->scans->live.len; i++) {
+		scan = core->scans->live.items[i];
 		scan_save(scan);
 		if (scan->background)
 			proc_signal(scan->pidfd, SIGTERM);
-		detach(scan);
+		scoreboard_unexempt(core->sb, scan->proc.pid);
 		scan_free(scan);
 	}
 	vec_free(&core->scans->live);
@@ -561,9 +567,8 @@ json_t *scan_json(const struct scan *scan)
 		!spec_flag(scan, "no-exclusions"), "stay",
 		spec_flag(scan, "stay"), "begun", (json_int_t)scan->begun_ns,
 		"ended", number_or_null((uint64_t)scan->ended_ns),
-		"duration_ms", (json_int_t)(scan->before_ms + scan->now_ms),
-		"runs", (int)scan->runs, "all_files",
-		number_or_null(scan->all_files), "all_bytes",
+		"duration_ms", duration_ms(scan), "runs", (int)scan->runs,
+		"all_files", number_or_null(scan->all_files), "all_bytes",
 		number_or_null(scan->all_bytes), "current", current_json(scan),
 		"resumable", scan->state == SCAN_INTERRUPTED, "reason",
 		scan->reason ? jsontext_new(scan->reason) : json_null());
