@@ -424,11 +424,13 @@ static bool reconnect(struct scan *s)
 	static const struct timespec look = {0, CLOCK_US * 1000L};
 	uint64_t begin = clock_mono_ns(), now;
 	struct scanclient *client = NULL;
+	/* What runs is scanned anew by the next start. */
+	uint64_t patience = s->what.in_use ? 0 : STOPPED_NS;
 
 	while (!client) {
 		now = clock_mono_ns();
 		if (now - begin > AWAY_NS ||
-		    (now - begin > STOPPED_NS && status_is_stopped())) {
+		    (now - begin >= patience && status_is_stopped())) {
 			give_up(s);
 			return false;
 		}

@@ -7,6 +7,7 @@ import functools
 import http.server
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -501,16 +502,20 @@ class Memory:
         self.file = s.root / "meminfo"
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
+        # it ends before the engine does
+        self._worker = os.pidfd_open(max(s.workers("front")))
 
     def _say(self, mib):
         self.file.write_text(f"MemAvailable: {mib << 10} kB\n")
 
     def _run(self):
+        gone = []
+        while not gone and not self._over.is_set():
+            gone = select.select([self._worker], [], [], 0.05)[0]
+        if gone and self.gives:
+            self._say(4096)
         while not self._over.wait(0.05):
-            if self.s.pid_of("generation"):
-                continue
-            self._say(4096 if self.gives else 12)
-            if self.files:
+            if self.files and not self.s.pid_of("generation"):
                 begin = time.monotonic()
                 self.gap.append((opens(self.files.pop()),
                                  time.monotonic() - begin))
@@ -525,6 +530,7 @@ class Memory:
     def __exit__(self, *why):
         self._over.set()
         self._thread.join()
+        os.close(self._worker)
         subprocess.run(["umount", "/proc/meminfo"], check=True)
 
 
