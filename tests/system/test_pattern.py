@@ -583,11 +583,17 @@ def test_when_that_comes_to_nothing_the_old_one_serves_again(small):
 def test_who_is_killed_meanwhile_leaves_no_gap_behind(small):
     s, big = small
     s.ctl("config", "set", "LowMemoryUpdate", "unload")
+    log = s.root / "var/log/splx/splx.log"
     with Memory(s, gives=False) as m:
         p = subprocess.Popen([str(s.root / "bin/splxctl"), "pattern", "update",
                               f"--from={big}"], stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)
-        wait_for(lambda: m.gap, 30)
+        # held where it waits for the memory: it asks every 200 ms
+        wait_for(lambda: "unloaded for an update" in log.read_text(), 30, 0.005)
+        p.send_signal(signal.SIGSTOP)
+        wait_for(lambda: m.gap, 20)
+        time.sleep(1)
+        assert not s.pid_of("generation")
         p.kill()
         p.wait()
         wait_for(lambda: s.pid_of("generation"), 20)
