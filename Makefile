@@ -42,7 +42,8 @@ localstatedir = /var
 rundir      = /run/splx
 DESTDIR     =
 
-MODULES = splxcore/lib splxcore/common splxcore/entity splxcore/ctl vsapiapp \
+MODULES = splxcore/lib splxcore/common splxcore/entity splxcore/ctl \
+          splxcore/fresh vsapiapp \
           khm init.d etc etc/deb docs tests
 PROGRAMS :=
 TESTS    :=
@@ -82,7 +83,8 @@ pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
 .PHONY: install uninstall purge finish-install
 install:: all
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir)
-	install -m 755 $(B)/entity $(B)/libexec/vsapiapp $(DESTDIR)$(libexecdir)
+	install -m 755 $(B)/entity $(B)/libexec/vsapiapp \
+		$(B)/libexec/splxfresh $(DESTDIR)$(libexecdir)
 	install -m 755 $(B)/splxctl $(DESTDIR)$(sbindir)
 uninstall::
 	$(if $(DESTDIR),,-sh init.d/register remove)

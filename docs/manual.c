@@ -111,7 +111,7 @@ static void put_verbs(void)
 			put_arg(&args[k]);
 		putchar('\n');
 		put_text(v->text);
-		if (v->where == VERB_ENTITY && v->role != VERB_VIEWER)
+		if (v->where == VERB_ENTITY && v->role > VERB_VIEWER)
 			printf("Needs the role %s.\n",
 			       verbs_role_name(v->role));
 	}

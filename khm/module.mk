@@ -34,6 +34,8 @@ install::
 		$(KHM_SRC)
 	install -m 644 khm/uapi/*.h $(KHM_SRC)/uapi
 	sed 's/@VERSION@/$(KHM_VERSION)/' khm/dkms.conf >$(KHM_SRC)/dkms.conf
+	sed 's/^\(.define SPLXMOD_VERSION\) .*/\1 "$(KHM_VERSION)"/' \
+		khm/splxmod.h >$(KHM_SRC)/splxmod.h
 
 # Into a DESTDIR only files go: kernels are the system's.
 finish-install::

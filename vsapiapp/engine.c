@@ -55,6 +55,7 @@ struct engine {
 	uint64_t scan_timeout_ms;
 	bool pua;	   /* loaded with signatures of unwanted programs */
 	char *directories; /* PatternDirectory as it was loaded, joined */
+	bool builtin;	   /* nothing but what is built in */
 	char *set_fault;   /* why it is not the current set; NULL: it is */
 };
 
@@ -351,6 +352,8 @@ static int collect(struct engine *e, const struct conf *conf,
 	if (builtin == 0)
 		return err_set(err, 0, "%s: the built-in patterns are missing",
 			       paths()->builtin_dir);
+	if (e->builtin)
+		return 0;
 	if (patterns_add_set(&e->patterns, set_dir, &e->set_fault, err) < 0 ||
 	    patterns_add(&e->patterns, paths()->pattern_dir, false, err) < 0)
 		return -1;
@@ -390,6 +393,23 @@ static int read_headers(struct engine *e, struct err *err)
 		cl_cvdfree(head);
 	}
 	return 0;
+}
+
+int engine_verify(const char *path, struct err *err)
+{
+	cl_error_t rc;
+
+	if (start_library(err) < 0)
+		return -1;
+	load_complaint[0] = '\0';
+	loading = true;
+	rc = cl_cvdverify(path);
+	loading = false;
+	if (rc == CL_SUCCESS)
+		return 0;
+	return err_set(err, 0, "ClamAV did not sign it as it is: %s%s%s",
+		       cl_strerror(rc), load_complaint[0] ? ": " : "",
+		       load_complaint);
 }
 
 /* True when both are the same database in two containers, as freshclam leaves
@@ -535,6 +555,22 @@ struct engine *engine_new_of(const struct conf *conf, const char *set_dir,
 		return NULL;
 	e = xcalloc(1, sizeof(*e));
 	if (build(e, conf, set_dir, err) < 0)
+		engine_free(&e);
+	return e;
+}
+
+struct engine *engine_new_builtin(const struct conf *conf, const char *why,
+				  struct err *err)
+{
+	struct engine *e;
+
+	if (start_library(err) < 0)
+		return NULL;
+	e = xcalloc(1, sizeof(*e));
+	e->builtin = true;
+	e->set_fault =
+		xasprintf("only the built-in patterns are loaded: %s", why);
+	if (build(e, conf, NULL, err) < 0)
 		engine_free(&e);
 	return e;
 }

@@ -29,6 +29,10 @@ struct engine *engine_new(const struct conf *conf, struct err *err);
 /* The same with another set of patterns than the current one. */
 struct engine *engine_new_of(const struct conf *conf, const char *set_dir,
 			     struct err *err);
+/* Nothing but the built-in set, since the rest cannot be loaded: `why`, which
+ * engine_describe() tells as set_fault. */
+struct engine *engine_new_builtin(const struct conf *conf, const char *why,
+				  struct err *err);
 void engine_free(struct engine **engine);
 
 /*
@@ -42,7 +46,8 @@ int engine_configure(struct engine *engine, const struct conf *conf,
 
 /*
  * What is loaded, in the words of common/state.h: an object with engine,
- * signatures, pattern_id, pattern_time, builtin_only, patterns, rar.
+ * signatures, pattern_id, pattern_time, builtin_only, patterns, rar,
+ * set_fault.
  * New reference.
  */
 json_t *engine_describe(const struct engine *engine);
@@ -62,6 +67,11 @@ struct engine_result {
 void engine_scan(struct engine *engine, int fd, const char *path_for_people,
 		 struct engine_result *result_r);
 int engine_tmpdir(struct engine *engine, const char *dir, struct err *err);
+/*
+ * What libclamav checks of a database in one of ClamAV's containers without
+ * loading it (database.h says what that is worth). -1 and *err.
+ */
+int engine_verify(const char *path, struct err *err);
 /*
  * Whether this libclamav is of the series that scratch.c was written for and
  * is tested with; with another one it is not used.

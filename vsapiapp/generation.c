@@ -18,6 +18,7 @@
 #include "common/control.h"
 #include "common/exclude.h"
 #include "common/known.h"
+#include "common/scanjob.h"
 #include "engine.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -108,13 +109,15 @@ static void become_scan_user(struct generation *g)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-static void load(struct generation *g)
+static void load(struct generation *g, const char *only_builtin)
 {
 	struct err err;
 	char *text;
 	json_t *about;
 
-	g->engine = engine_new(g->conf, &err);
+	g->engine = only_builtin
+			    ? engine_new_builtin(g->conf, only_builtin, &err)
+			    : engine_new(g->conf, &err);
 	if (!g->engine)
 		give_up(g, err.text);
 	g->exclude = exclude_new(g->conf, NULL);
@@ -131,6 +134,23 @@ static void load(struct generation *g)
 		give_up(g, "the engine cannot be described");
 	tell_text(g, GEN_READY, text);
 	free(text);
+}
+
+/*
+ * In the child: one that takes what others leave. A session of its own is an
+ * autogroup of its own (sched(7)), or its share of the CPU would be the whole
+ * suite's whenever nobody else of the suite works; the master lowers it.
+ */
+static void be_patient(struct worker_setup *setup)
+{
+	struct conf *conf = conf_copy(setup->conf);
+	struct err err;
+
+	setsid();
+	conf->scan_timeout *= SCANJOB_LOW_PATIENCE;
+	if (engine_configure(setup->engine, conf, &err) < 0)
+		log_warn("worker slot=%d: %s", setup->slot, err.text);
+	setup->conf = conf;
 }
 
 /* In the child: a worker. */
@@ -172,8 +192,10 @@ static void be_worker(struct generation *g, const struct gen_msg *msg, int sock,
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	fd_close(&g->sock);
-	if (msg->role == SLOT_FRONT)
+	if (msg->role != SLOT_BACK)
 		fd_close(&g->notify);
+	if (msg->role == SLOT_LOW)
+		be_patient(&setup);
 	jail_clean(msg->slot);
 	jail_scratch(msg->slot, scratch, sizeof(scratch));
 	setup.scratch = scratch;
@@ -331,7 +353,7 @@ void generation_run(const struct generation_setup *setup)
 		g.known = known_map(known, NULL);
 		fd_close(&known);
 	}
-	load(&g);
+	load(&g, setup->only_builtin);
 
 	sigemptyset(&block);
 	sigaddset(&block, SIGCHLD);

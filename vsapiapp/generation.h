@@ -20,6 +20,8 @@ struct generation_setup {
 	uint64_t number;
 	struct scoreboard *sb;
 	const struct conf *conf;
+	/* why nothing but the built-in patterns is to be loaded, or NULL */
+	const char *only_builtin;
 	int notify; /* the notify group, -1 */
 	int known;  /* the table of known files, read-only, -1 */
 	int sock;   /* SEQPACKET to the master */

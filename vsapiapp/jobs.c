@@ -24,16 +24,32 @@
 /* A refused client reads why before its connection is closed. */
 #define REFUSED_MS 1000
 
+/* What who may scan may say that his scan is; by the others who uses an
+ * infected file is ended, which is root's to have done. */
+#define SOURCES_OPERATOR (1ull << SOURCE_MANUAL | 1ull << SOURCE_SCHEDULED)
+#define SOURCES_ROOT                                                           \
+	(SOURCES_OPERATOR | 1ull << SOURCE_IN_USE | 1ull << SOURCE_REFRESH)
+
 struct job {
 	uint64_t id;
+	uint64_t sources;    /* that it may name, a bit each */
+	enum slot_role role; /* whose it is: BACK or LOW */
 	int fd;
 	uint64_t close_ns; /* refused: when to close it; 0: a real one */
 	uint64_t unsent;   /* bit a slot: workers that had no room for it */
 };
 
-struct jobs {
+/* Where clients connect, and whose work they bring. */
+struct door {
+	struct jobs *jobs;
+	enum slot_role role;
 	int listener;
 	struct loop_event *incoming;
+};
+#define DOORS 2
+
+struct jobs {
+	struct door doors[DOORS];
 	struct slots *slots;
 	uint64_t last_id;
 	struct jobs_users users;
@@ -45,16 +61,17 @@ struct jobs {
 
 _Static_assert(SCOREBOARD_SLOTS <= 64, "job.unsent holds a bit a slot");
 
-static bool may_scan(const struct jobs *jobs, uid_t uid)
+/* The sources that a user may name; 0: who may not scan at all. */
+static uint64_t sources_of(const struct jobs *jobs, uid_t uid)
 {
 	size_t i;
 
 	if (uid == 0)
-		return true;
+		return SOURCES_ROOT;
 	for (i = 0; i < jobs->users.n; i++)
 		if (jobs->users.uids[i] == uid)
-			return true;
-	return false;
+			return SOURCES_OPERATOR;
+	return 0;
 }
 
 static size_t count_refused(const struct jobs *jobs)
@@ -94,7 +111,11 @@ static void refuse(struct jobs *jobs, int fd, const char *why)
 
 static void hand_over(struct job *job, struct slots_worker *w)
 {
-	struct work_msg msg = {.kind = WORK_CLIENT, .job = job->id};
+	struct work_msg msg = {
+		.kind = WORK_CLIENT,
+		.job = job->id,
+		.ino = job->sources,
+	};
 
 	if (job->close_ns)
 		return;
@@ -116,15 +137,28 @@ static void hand_again(struct slots_worker *w, void *arg)
 	struct job *job;
 
 	vec_each (job, &jobs->open) {
-		if (job->unsent & 1ull << w->slot)
+		if (job->role == w->role && job->unsent & 1ull << w->slot)
 			hand_over(job, w);
 	}
 }
 
+/* A low worker is there as long as somebody needs one. */
+static void want_low(struct jobs *jobs)
+{
+	const struct job *job;
+	bool wanted = false;
+
+	vec_each (job, &jobs->open)
+		wanted = wanted || (job->role == SLOT_LOW && !job->close_ns);
+	if (wanted)
+		slots_want_low(jobs->slots);
+}
+
 static void incoming(int listener, int what, void *arg)
 {
-	struct jobs *jobs = arg;
-	struct job job = {0};
+	const struct door *door = arg;
+	struct jobs *jobs = door->jobs;
+	struct job job = {.role = door->role};
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -135,7 +169,8 @@ static void incoming(int listener, int what, void *arg)
 		fd_close(&fd);
 		return;
 	}
-	if (!may_scan(jobs, peer.uid)) {
+	job.sources = sources_of(jobs, peer.uid);
+	if (!job.sources) {
 		refuse(jobs, fd, "this user may not scan (OperatorUsers)");
 		return;
 	}
@@ -145,28 +180,42 @@ static void incoming(int listener, int what, void *arg)
 	}
 	job.id = ++jobs->last_id;
 	job.fd = fd;
-	log_info("job %llu begins pid=%d uid=%u", (unsigned long long)job.id,
-		 peer.pid, peer.uid);
+	log_info("job %llu begins pid=%d uid=%u%s", (unsigned long long)job.id,
+		 peer.pid, peer.uid, job.role == SLOT_LOW ? " low" : "");
 	vec_push(&jobs->open, job);
-	slots_each(jobs->slots, SLOT_BACK, hand_new, jobs);
+	slots_each(jobs->slots, job.role, hand_new, jobs);
+	want_low(jobs);
 }
 
-struct jobs *jobs_new(struct loop *loop, const char *path, struct slots *slots,
-		      struct err *err)
+static int open_door(struct jobs *jobs, struct loop *loop, int n,
+		     const char *path, struct err *err)
+{
+	struct door *door = &jobs->doors[n];
+
+	door->jobs = jobs;
+	door->role = n ? SLOT_LOW : SLOT_BACK;
+	/* Anybody may connect; who may scan is decided by credentials. */
+	door->listener = unixsock_listen(path, SOCK_SEQPACKET, 0666, err);
+	if (door->listener < 0)
+		return -1;
+	door->incoming =
+		loop_fd(loop, door->listener, LOOP_READ, incoming, door);
+	return 0;
+}
+
+struct jobs *jobs_new(struct loop *loop, const char *path, const char *low_path,
+		      struct slots *slots, struct err *err)
 {
 	struct jobs *jobs = xcalloc(1, sizeof(*jobs));
 
-	/* Anybody may connect; who may scan is decided by credentials. */
-	jobs->listener = unixsock_listen(path, SOCK_SEQPACKET, 0666, err);
-	if (jobs->listener < 0) {
-		free(jobs);
-		return NULL;
-	}
 	jobs->slots = slots;
 	/* Numbers of an earlier master are not used again. */
 	jobs->last_id = (uint64_t)(clock_real_ns() / 1000000);
-	jobs->incoming =
-		loop_fd(loop, jobs->listener, LOOP_READ, incoming, jobs);
+	for (int i = 0; i < DOORS; i++)
+		jobs->doors[i].listener = -1;
+	if (open_door(jobs, loop, 0, path, err) < 0 ||
+	    open_door(jobs, loop, 1, low_path, err) < 0)
+		jobs_free(&jobs);
 	return jobs;
 }
 
@@ -176,8 +225,10 @@ void jobs_free(struct jobs **jobs)
 
 	if (!*jobs)
 		return;
-	loop_cancel(&(*jobs)->incoming);
-	fd_close(&(*jobs)->listener);
+	for (int i = 0; i < DOORS; i++) {
+		loop_cancel(&(*jobs)->doors[i].incoming);
+		fd_close(&(*jobs)->doors[i].listener);
+	}
 	vec_each (job, &(*jobs)->open)
 		fd_close(&job->fd);
 	vec_free(&(*jobs)->open);
@@ -199,7 +250,8 @@ void jobs_worker_serving(struct jobs *jobs, struct slots_worker *w)
 	struct job *job;
 
 	vec_each (job, &jobs->open)
-		hand_over(job, w);
+		if (job->role == w->role)
+			hand_over(job, w);
 }
 
 void jobs_worker_gone(struct jobs *jobs, const struct slots_worker *w,
@@ -257,4 +309,6 @@ void jobs_tick(struct jobs *jobs)
 		vec_remove(&jobs->open, i);
 	}
 	slots_each(jobs->slots, SLOT_BACK, hand_again, jobs);
+	slots_each(jobs->slots, SLOT_LOW, hand_again, jobs);
+	want_low(jobs);
 }

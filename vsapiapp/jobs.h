@@ -11,9 +11,10 @@
 #include "slots.h"
 
 /*
- * Scan jobs: takes connections on scan.sock and hands each to all back
- * workers (common/scanjob.h). Keeps a descriptor of each connection, to hand
- * it to workers to come and to answer for one that died over a request.
+ * Scan jobs: takes connections on scan.sock and hands each to all back workers,
+ * and those on scan-low.sock to the low one (common/scanjob.h). Keeps a
+ * descriptor of each connection, to hand it to workers to come and to answer
+ * for one that died over a request.
  */
 struct jobs;
 
@@ -23,15 +24,16 @@ struct jobs_users {
 	size_t n;
 };
 
-struct jobs *jobs_new(struct loop *loop, const char *path, struct slots *slots,
-		      struct err *err);
+struct jobs *jobs_new(struct loop *loop, const char *path, const char *low_path,
+		      struct slots *slots, struct err *err);
 void jobs_free(struct jobs **jobs);
 /* The list is copied. */
 void jobs_allow(struct jobs *jobs, const struct jobs_users *users);
 
-/* A back worker serves: it gets all connections. */
+/* A back or low worker serves: it gets all connections that are for it. */
 void jobs_worker_serving(struct jobs *jobs, struct slots_worker *w);
-/* A back worker is gone; the client of what it was at gets its answer. */
+/* A back or low worker is gone; the client of what it was at gets its answer.
+ */
 void jobs_worker_gone(struct jobs *jobs, const struct slots_worker *w,
 		      const struct slot *slot);
 /* Each tick: lets go of connections whose client left. */

@@ -72,7 +72,7 @@ static void take_device(struct khm_side *side, int fd)
 static enum status_code missing_code(int code, enum status_code before)
 {
 	if (code == EPROTO)
-		return STATUS_MODULE_MISFIT;
+		return STATUS_MODULE_OTHER;
 	if (code != ENOENT)
 		return STATUS_MODULE_FAILED;
 	/* it was there, and is not any more */

@@ -51,13 +51,14 @@ enum work_kind {
 	WORK_EXE,      /* -> pid; dev, ino (both 0 when it cannot be told);
 			  job: 1 when an ExcludeExecutable names that file,
 			  which a worker in its jail cannot look up itself */
-	WORK_CLIENT,   /* -> BACK: job, 1 fd: a client's connection to serve */
-	WORK_DRAIN,    /* -> finish and exit (also set in the slot) */
-	WORK_BUSY,     /* <- a scan goes on for long: master may lower its
-			  priority and fork another worker */
-	WORK_NICE,     /* <- asks for normal priority; -> when done */
-	WORK_UNMARK,   /* <- 1 fd: it is not clean; an ignore mark that it may
-			  still have is to be taken off; no answer */
+	WORK_CLIENT, /* -> BACK, LOW: job, 1 fd: a client's connection to serve;
+			ino: the sources that it may name, a bit each */
+	WORK_DRAIN,  /* -> finish and exit (also set in the slot) */
+	WORK_BUSY,   /* <- a scan goes on for long: master may lower its
+			priority and fork another worker */
+	WORK_NICE,   /* <- asks for normal priority; -> when done */
+	WORK_UNMARK, /* <- 1 fd: it is not clean; an ignore mark that it may
+			still have is to be taken off; no answer */
 };
 struct work_msg {
 	uint32_t kind;

@@ -23,12 +23,15 @@ static int usage(FILE *out, int status)
 {
 	fprintf(out,
 		"usage: vsapiapp [-R ROOT] [-f]\n"
-		"       vsapiapp [-R ROOT] [-m BYTES] [-s SECONDS] -t SET\n"
+		"       vsapiapp [-R ROOT] [-m BYTES] [-s SECONDS] -t SET|-c "
+		"FILE\n"
 		"The scan daemon of " SPLX_NAME ", started by entity.\n"
 		"  -R ROOT  work in the stage ROOT\n"
 		"  -f       log to standard error too\n"
 		"  -t SET   try the patterns of that directory, say in "
 		"JSON how it went, and end\n"
+		"  -c FILE  check ClamAV's signature of that database in the "
+		"same manner\n"
 		"  -m BYTES, -s SECONDS  the most that may take\n");
 	return status;
 }
@@ -53,7 +56,7 @@ static bool started_by_supervisor(void)
 	       fstat(INHERIT_LIFE, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-static int try_patterns(const char *root, const char *set,
+static int try_patterns(const char *root, const char *set, const char *file,
 			const struct trial_limits *limits)
 {
 	struct log_sinks sinks = {.fd = -1, .file_fd = -1, .to_stderr = true};
@@ -65,18 +68,18 @@ static int try_patterns(const char *root, const char *set,
 	paths_init(root);
 	log_init("vsapiapp", &sinks, LOG_LVL_WARN);
 	proc_title_set("vsapiapp: trial");
-	return trial_run(set, limits);
+	return set ? trial_run(set, limits) : trial_check(file, limits);
 }
 
 int main(int argc, char **argv)
 {
 	struct log_sinks sinks = {.fd = INHERIT_LOG, .file_fd = -1};
-	const char *root = NULL, *set = NULL;
+	const char *root = NULL, *set = NULL, *file = NULL;
 	struct trial_limits limits = {0};
 	int opt;
 
 	proc_title_init(argc, argv);
-	while ((opt = getopt(argc, argv, "R:fhVt:m:s:")) != -1) {
+	while ((opt = getopt(argc, argv, "R:fhVt:c:m:s:")) != -1) {
 		switch (opt) {
 		case 'R':
 			root = optarg;
@@ -86,6 +89,9 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			set = optarg;
+			break;
+		case 'c':
+			file = optarg;
 			break;
 		case 'm':
 			limits.memory = strtoull(optarg, NULL, 10);
@@ -104,8 +110,8 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc)
 		return usage(stderr, LSB_USAGE);
-	if (set)
-		return try_patterns(root, set, &limits);
+	if (set || file)
+		return try_patterns(root, set, file, &limits);
 	if (!started_by_supervisor()) {
 		fprintf(stderr, "vsapiapp: it is started by entity: use "
 				"'service splx start'\n");

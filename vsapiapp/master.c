@@ -304,7 +304,7 @@ static void worker_serving(struct slots_worker *w, void *arg)
 {
 	struct master *m = arg;
 
-	if (w->role == SLOT_BACK)
+	if (w->role != SLOT_FRONT)
 		jobs_worker_serving(m->jobs, w);
 	status_changed(m->status);
 }
@@ -315,7 +315,7 @@ static void worker_gone(struct slots_worker *w, void *arg)
 
 	/* At the start workers of an earlier master are buried before there
 	 * are any jobs. */
-	if (w->role == SLOT_BACK && m->jobs)
+	if (w->role != SLOT_FRONT && m->jobs)
 		jobs_worker_gone(m->jobs, w, &m->sb->slots[w->slot]);
 	if (m->status)
 		status_changed(m->status);
@@ -452,6 +452,7 @@ static int begin_settings(struct master *m)
 static int begin_parts(struct master *m)
 {
 	struct interceptor_env env;
+	struct slots_limits limits;
 	struct err err;
 
 	m->marks = marks_new(m->group, m->notify);
@@ -468,7 +469,12 @@ static int begin_parts(struct master *m)
 	m->slots =
 		slots_new(m->loop, m->sb, m->group, m->start, &slots_events, m);
 	slots_user(m->slots, m->settings->scan_uid);
-	m->jobs = jobs_new(m->loop, paths()->scan_sock, m->slots, &err);
+	/* Workers of an earlier master are under them from the first tick on,
+	 * long before there is a line of ours. */
+	slots_limits_from(&limits, m->settings->conf, m->group >= 0);
+	slots_limit(m->slots, &limits);
+	m->jobs = jobs_new(m->loop, paths()->scan_sock, paths()->low_sock,
+			   m->slots, &err);
 	if (!m->jobs) {
 		log_error("vsapiapp cannot start: %s", err.text);
 		return LSB_FAILED;
@@ -522,6 +528,7 @@ static void end_parts(struct master *m)
 	if (m->jobs) {
 		jobs_free(&m->jobs);
 		unlink(paths()->scan_sock);
+		unlink(paths()->low_sock);
 	}
 	status_free(&m->status);
 	cover_free(&m->cover);

@@ -69,6 +69,8 @@ struct master {
 	bool want_patterns, want_settings;
 	uint64_t not_before_ns; /* pause after a generation that failed */
 	uint64_t pause_ms;
+	char *load_fault;	  /* of the last try, when nothing serves */
+	uint64_t held_stopped_ns; /* since when who has them unloaded is */
 	uint64_t last_number;
 	struct {
 		VEC(struct gen *);

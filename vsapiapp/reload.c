@@ -26,6 +26,8 @@
 #define READ_LIMIT_MS 30000
 #define PAUSE_FIRST_MS 500
 #define PAUSE_MAX_MS 30000
+#define STOPPED_MS 20000
+#define MAKESHIFT_MS 300000 /* and then all is tried again */
 
 static const struct gen_events gen_events;
 
@@ -79,15 +81,60 @@ static void abandon(struct master *m)
 	}
 }
 
+/* --- better than nothing ------------------------------------------------ */
+
+/* Nobody serves, and nobody of before does. */
+static bool is_empty(const struct master *m)
+{
+	return !m->line.gen ||
+	       (!gen_alive(m->line.gen) && !slots_any(m->slots, m->line.gen));
+}
+
+/* What serves is what is built in, for want of the rest. */
+static bool is_makeshift(const struct master *m)
+{
+	const json_t *about = m->line.gen ? gen_describe(m->line.gen) : NULL;
+
+	return json_is_true(json_object_get(about, "builtin_only")) &&
+	       json_is_string(json_object_get(about, "set_fault"));
+}
+
+/*
+ * When nothing serves and what there should be cannot be loaded, what is built
+ * in is, at the second try: who asked for the first one learns that it failed,
+ * and can put others in their place. When not even that can be, all is tried
+ * again.
+ */
+static void note_load_fault(struct master *m, const char *why)
+{
+	bool first = why && is_empty(m) && !m->load_fault;
+
+	xfree(&m->load_fault);
+	if (first)
+		m->load_fault = xstrdup(why);
+}
+
+static void try_again(struct master *m)
+{
+	bool gone = !m->line.gen || !gen_alive(m->line.gen);
+
+	if (!gone && !is_makeshift(m))
+		return;
+	m->want_patterns = true;
+	if (gone)
+		pause_more(m);
+	else
+		m->not_before_ns =
+			clock_mono_ns() + MAKESHIFT_MS * CLOCK_NS_PER_MS;
+}
+
 /* What was under way does not come about. */
 static void give_up(struct master *m, enum status_code code, const char *why)
 {
 	status_fault(m->status, code, "%s", why);
 	abandon(m);
-	if (!m->line.gen || !gen_alive(m->line.gen)) {
-		m->want_patterns = true;
-		pause_more(m);
-	}
+	note_load_fault(m, code == STATUS_PATTERNS_BROKEN ? why : NULL);
+	try_again(m);
 	status_tick(m->status);
 }
 
@@ -99,6 +146,7 @@ static void start_generation(struct master *m)
 		.number = ++m->last_number,
 		.sb = m->sb,
 		.conf = next_conf(m),
+		.only_builtin = is_empty(m) ? m->load_fault : NULL,
 		.notify = m->notify,
 	};
 	struct err err;
@@ -316,6 +364,8 @@ static void switch_over(struct master *m)
 		poison_clear(m->sb);
 		status_well(m->status, STATUS_PATTERNS_BROKEN);
 		m->pause_ms = 0;
+		xfree(&m->load_fault);
+		try_again(m);
 	}
 	if (armed)
 		atomic_store(&m->sb->master_state, MASTER_READY);
@@ -358,6 +408,7 @@ void reload_patterns(struct master *m)
 {
 	m->want_patterns = true;
 	m->not_before_ns = 0;
+	xfree(&m->load_fault);
 }
 
 void reload_settings(struct master *m)
@@ -402,14 +453,24 @@ static void check_waiting(struct master *m, uint64_t now)
 
 /* --- one at a time ------------------------------------------------------ */
 
-static bool is_held_off(const struct master *m)
+static bool is_held_off(struct master *m)
 {
 	struct proc_id id = {
 		.pid = atomic_load(&m->sb->unload.pid),
 		.start = atomic_load(&m->sb->unload.start),
 	};
 
-	return id.pid > 0 && proc_alive(&id);
+	if (id.pid <= 0 || !proc_alive(&id))
+		return false;
+	if (!proc_stopped(&id))
+		m->held_stopped_ns = 0;
+	else if (!m->held_stopped_ns)
+		m->held_stopped_ns = clock_mono_ns();
+	/* Nobody is without protection for somebody's sake who sleeps. */
+	else
+		return clock_mono_ns() - m->held_stopped_ns <
+		       STOPPED_MS * CLOCK_NS_PER_MS;
+	return true;
 }
 
 /*
@@ -429,7 +490,7 @@ static bool hold_off(struct master *m)
 		return true;
 	}
 	if (atomic_exchange(&m->sb->unload.pid, 0))
-		log_warn("who had the patterns unloaded is gone");
+		log_warn("who had the patterns unloaded does not go on");
 	if (atomic_exchange(&m->sb->unload.done, 0) || !m->line.gen)
 		m->want_patterns = true;
 	return false;
@@ -477,6 +538,7 @@ void reload_stop(struct master *m)
 
 	hand_cancel(&m->reading);
 	settings_free(&m->incoming);
+	xfree(&m->load_fault);
 	m->line.gen = m->next.gen = NULL;
 	vec_each (gen, &m->gens)
 		gen_free(gen);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/guard.h"
+#include "common/scanjob.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
@@ -18,13 +19,8 @@
 #include "lib/proc.h"
 #include "khm_side.h"
 #include "poison.h"
+#include "slots_in.h"
 
-#define BACK_NICE 10
-#define BUSY_NICE 10
-#define BUSY_MS 30
-/* See proc_priority(): what a front worker usually does takes less, and
- * somebody waits for it. */
-#define FRONT_SLICE_NS 200000
 #define FRESH_MS 1500	  /* a sign of life that counts as idle */
 #define LIFELESS_MS 10000 /* no sign of life, no scan: killed */
 #define START_MS 10000
@@ -32,7 +28,8 @@
 #define DRAIN_IDLE_MS 8000 /* it may try to deliver findings for 5 s */
 #define PAUSE_MAX_MS 5000
 #define ORPHAN_MS 500
-#define WELL_MS 2000 /* who lived that long has not failed to start */
+#define WELL_MS 2000	 /* who lived that long has not failed to start */
+#define LOW_IDLE_MS 5000 /* so long nobody has wanted a low worker: it ends */
 
 struct slots {
 	struct loop *loop;
@@ -46,6 +43,7 @@ struct slots {
 	uint64_t surplus_since;
 	uint64_t pause_ms; /* after failed starts */
 	uint64_t resume_ns;
+	uint64_t low_wanted_ns; /* when a low worker was wanted last */
 	struct slots_worker workers[SCOREBOARD_SLOTS];
 	struct log_limit crash_limit, fork_limit, trust_limit;
 };
@@ -153,7 +151,8 @@ static void account(struct slots_worker *w, bool asked)
 
 	if (!asked && !scanning && young && w->gen)
 		pause_starts(slots);
-	if (scanning) {
+	/* That one was past its limit on a busy machine says nothing of it. */
+	if (scanning && !(w->overdue && w->role == SLOT_LOW)) {
 		struct file_key key = slot->scan_key;
 
 		poison_add(slots->sb, &key);
@@ -269,14 +268,14 @@ static bool fork_one(struct slots *slots, const struct slots_line *line,
 		fd_close(&pair[1]);
 		return false;
 	}
-	if (line->khm)
+	if (line->khm && role != SLOT_LOW)
 		khm = khm_side_reader(role);
 	w = &slots->workers[n];
 	slot = &slots->sb->slots[n];
 	atomic_store(&slot->master, slots->master_start);
 	atomic_store(&slot->generation, gen_number(line->gen));
 	w->role = role;
-	w->khm = line->khm;
+	w->khm = line->khm && role != SLOT_LOW;
 	w->gen = line->gen;
 	w->policy_generation = line->policy_generation;
 	w->first_beat = atomic_load(&slot->beat_ns);
@@ -321,12 +320,6 @@ static bool trusted(struct slots *slots, pid_t pid)
 	return ok;
 }
 
-static void set_priority(pid_t pid, int nice_value, uint64_t slice_ns)
-{
-	if (proc_priority(pid, nice_value, slice_ns) < 0 && errno != ESRCH)
-		log_debug("worker pid=%d priority: %m", pid);
-}
-
 void slots_forked(struct slots *slots, struct gen *gen, int slot, pid_t pid,
 		  int pidfd, const char *why)
 {
@@ -358,10 +351,7 @@ void slots_forked(struct slots *slots, struct gen *gen, int slot, pid_t pid,
 			forget(w);
 			return;
 		}
-		if (w->role == SLOT_BACK)
-			set_priority(pid, BACK_NICE, 0);
-		else
-			set_priority(pid, 0, FRONT_SLICE_NS);
+		slots_priority_begin(w);
 	}
 	/* Where the module's open of a file for its reader is a question to
 	 * whoever listens (kernels from 6.14 on), we may be the ones. */
@@ -494,9 +484,16 @@ bool slots_owns_pid(const struct slots *slots, pid_t pid)
 
 /* --- how many ----------------------------------------------------------- */
 
+static bool wants_low(const struct slots *slots)
+{
+	return slots->low_wanted_ns &&
+	       ms_since(clock_mono_ns(), slots->low_wanted_ns) < LOW_IDLE_MS;
+}
+
 void slots_fill(struct slots *slots, const struct slots_line *line)
 {
 	int front, back;
+	bool low;
 
 	if (!line->gen || !gen_alive(line->gen) ||
 	    clock_mono_ns() < slots->resume_ns)
@@ -504,6 +501,7 @@ void slots_fill(struct slots *slots, const struct slots_line *line)
 	front = slots->limits.front_min -
 		count_line(slots, line, SLOT_FRONT, false);
 	back = slots->limits.back - count_line(slots, line, SLOT_BACK, false);
+	low = wants_low(slots) && !count_line(slots, line, SLOT_LOW, false);
 	/* One of each first: with few free slots both kinds have to work. */
 	while (front > 0 || back > 0) {
 		if (front > 0 && front-- && !fork_one(slots, line, SLOT_FRONT))
@@ -511,6 +509,13 @@ void slots_fill(struct slots *slots, const struct slots_line *line)
 		if (back > 0 && back-- && !fork_one(slots, line, SLOT_BACK))
 			return;
 	}
+	if (low)
+		fork_one(slots, line, SLOT_LOW);
+}
+
+void slots_want_low(struct slots *slots)
+{
+	slots->low_wanted_ns = clock_mono_ns();
 }
 
 bool slots_filled(const struct slots *slots, const struct slots_line *line)
@@ -605,25 +610,6 @@ static void tick_number(struct slots *slots, const struct slots_line *line,
 
 /* --- each one ----------------------------------------------------------- */
 
-void slots_restore_priority(struct slots_worker *w)
-{
-	if (w->lowered && w->role == SLOT_FRONT && w->pid > 0)
-		set_priority(w->pid, 0, FRONT_SLICE_NS);
-	w->lowered = false;
-}
-
-static void tick_priority(struct slots_worker *w, uint64_t scan_ms)
-{
-	if (w->role != SLOT_FRONT || w->pid <= 0 || !w->gen)
-		return;
-	if (scan_ms > BUSY_MS && !w->lowered) {
-		set_priority(w->pid, BUSY_NICE, 0);
-		w->lowered = true;
-	} else if (!scan_ms && w->lowered) {
-		slots_restore_priority(w);
-	}
-}
-
 /*
  * Takes hold of the process that entered itself in a slot. What stands there
  * may be a lie: who is not the scan user's is no worker.
@@ -664,7 +650,10 @@ static void tick_one(struct slots_worker *w, uint64_t now)
 	uint64_t scan_start = atomic_load(&slot->scan_start_ns);
 	uint64_t scan_ms = scan_start ? ms_since(now, scan_start) : 0;
 	uint64_t beat = atomic_load(&slot->beat_ns);
-	uint64_t limit = w->slots->limits.scan_timeout_ms + SCAN_GRACE_MS;
+	/* A low one gets to work seldom. */
+	uint64_t patience = w->role == SLOT_LOW ? SCANJOB_LOW_PATIENCE : 1;
+	uint64_t limit =
+		w->slots->limits.scan_timeout_ms * patience + SCAN_GRACE_MS;
 
 	if (w->state == SLOTS_FREE || w->state == SLOTS_KILLED)
 		return;
@@ -674,13 +663,14 @@ static void tick_one(struct slots_worker *w, uint64_t now)
 	}
 	if (w->state == SLOTS_STARTING && beat != w->first_beat) {
 		enter(w, SLOTS_SERVING);
+		slots_priority_serving(w);
 		w->slots->events.serving(w, w->slots->arg);
 		if (atomic_load(&slot->drain))
 			drain(w);
 	}
 	if (w->state == SLOTS_SERVING && ms_since(now, w->since_ns) > WELL_MS)
 		w->slots->pause_ms = 0;
-	tick_priority(w, scan_start ? scan_ms + 1 : 0);
+	slots_priority_tick(w, scan_start ? scan_ms + 1 : 0);
 	if (atomic_load(&slot->role) != w->role) {
 		kill_worker(w, "its slot says that it is none");
 	} else if (scan_start && scan_ms > limit) {
@@ -694,7 +684,7 @@ static void tick_one(struct slots_worker *w, uint64_t now)
 		   ms_since(now, w->since_ns) > DRAIN_IDLE_MS) {
 		kill_worker(w, "it did not end when told to");
 	} else if (!scan_start && w->state == SLOTS_SERVING &&
-		   ms_since(now, beat) > LIFELESS_MS) {
+		   ms_since(now, beat) > LIFELESS_MS * patience) {
 		kill_worker(w, "it shows no life");
 	}
 }
@@ -704,8 +694,14 @@ void slots_tick(struct slots *slots, const struct slots_line *line)
 	uint64_t now = clock_mono_ns();
 	int i;
 
-	for (i = 0; i < SCOREBOARD_SLOTS; i++)
-		tick_one(&slots->workers[i], now);
+	for (i = 0; i < SCOREBOARD_SLOTS; i++) {
+		struct slots_worker *w = &slots->workers[i];
+
+		tick_one(w, now);
+		if (w->role == SLOT_LOW && w->state == SLOTS_SERVING &&
+		    !wants_low(slots))
+			drain(w);
+	}
 	if (line && line->gen && gen_alive(line->gen)) {
 		slots_fill(slots, line);
 		tick_number(slots, line, now);
@@ -780,7 +776,7 @@ void slots_adopt(struct slots *slots)
 
 		if (role == SLOT_UNUSED)
 			continue;
-		if (role != SLOT_FRONT && role != SLOT_BACK)
+		if (role != SLOT_FRONT && role != SLOT_BACK && role != SLOT_LOW)
 			scoreboard_release(slots->sb, i);
 		else if (slots->workers[i].state == SLOTS_FREE)
 			adopt_slot(slots, i);

@@ -99,12 +99,14 @@ void slots_adopt(struct slots *slots);
 void slots_fill(struct slots *slots, const struct slots_line *line);
 /* True when the line's minimum serves (or all that has room). */
 bool slots_filled(const struct slots *slots, const struct slots_line *line);
+/* A low worker is wanted for the next seconds. */
+void slots_want_low(struct slots *slots);
 /* Tells all that are not of the line to finish; NULL: all. */
 void slots_drain_others(struct slots *slots, const struct slots_line *line);
 /*
  * Every 100 ms, for the line that serves: grows while all are busy, retires
- * what was too much for 30 s, lowers the priority of long scans, ends those
- * past ScanTimeout or without signs of life.
+ * what was too much for 30 s, has a low worker while one is wanted, lowers the
+ * priority of long scans, ends those past ScanTimeout or without signs of life.
  */
 void slots_tick(struct slots *slots, const struct slots_line *line);
 /* Kills all that are left. */

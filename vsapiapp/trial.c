@@ -5,15 +5,19 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/conf.h"
+#include "common/jsontext.h"
 #include "common/paths.h"
+#include "database.h"
 #include "engine.h"
 #include "generation.h"
 #include "lib/alloc.h"
@@ -181,6 +185,8 @@ static int enter(struct trial *t, const struct trial_limits *limits,
 	    jail_enter(t->conf, uid, gid, err) < 0 ||
 	    sandbox_become(uid, gid, 0, err) < 0)
 		return -1;
+	/* The kernel forgot it when the user changed. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	alarm(seconds);
 	return 0;
 }
@@ -198,21 +204,45 @@ static json_t *good_news(const struct trial *t)
 	return o;
 }
 
+/* Takes `o`. */
+static int answer(json_t *o, int rc, const struct err *err)
+{
+	if (rc < 0)
+		o = json_pack("{s:b, s:o, s:b}", "ok", 0, "why",
+			      jsontext_new(err->text), "short",
+			      err->code == ENOMEM);
+	json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+	fflush(stdout);
+	/* All else goes with the process. */
+	return rc == 0 ? 0 : 1;
+}
+
 int trial_run(const char *dir, const struct trial_limits *limits)
 {
 	struct trial t = {0};
 	struct err err = {0};
 	int rc = enter(&t, limits, &err);
-	json_t *o;
 
 	if (rc == 0)
 		rc = try_all(&t, dir, &err);
-	o = rc == 0 ? good_news(&t)
-		    : json_pack("{s:b, s:s, s:b}", "ok", 0, "why", err.text,
-				"short", err.code == ENOMEM);
-	json_dumpf(o, stdout, JSON_COMPACT);
-	putchar('\n');
-	fflush(stdout);
-	/* The engine goes with the process. */
-	return rc == 0 ? 0 : 1;
+	return answer(rc == 0 ? good_news(&t) : NULL, rc, &err);
+}
+
+int trial_check(const char *file, const struct trial_limits *limits)
+{
+	struct trial t = {0};
+	struct cvd_head head;
+	struct err err = {0};
+	int rc = enter(&t, limits, &err);
+
+	if (rc == 0)
+		rc = database_check(file, &head, &err);
+	return answer(rc == 0 ? json_pack("{s:b, s:I, s:I, s:I}", "ok", 1,
+					  "version", (json_int_t)head.version,
+					  "signatures",
+					  (json_int_t)head.signatures, "time",
+					  (json_int_t)head.time)
+			      : NULL,
+		      rc, &err);
 }

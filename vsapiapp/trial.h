@@ -23,5 +23,10 @@ struct trial_limits {
 #define TRIAL_SECONDS 600
 #define TRIAL_SHARE 80 /* percent */
 int trial_run(const char *dir, const struct trial_limits *limits);
+/*
+ * `vsapiapp -c FILE`: the same place and limits for database_check(). Prints
+ * {"ok": true, "version", "signatures", "time"} or {"ok": false, "why": text}.
+ */
+int trial_check(const char *file, const struct trial_limits *limits);
 
 #endif

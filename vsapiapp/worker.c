@@ -102,8 +102,8 @@ static int take_message(struct worker *w, struct work_msg *msg_r)
 	if (len != (ssize_t)sizeof(*msg_r)) {
 		log_warn("message of the master: %zd bytes", len);
 	} else if (msg_r->kind == WORK_CLIENT && nfds == 1 &&
-		   w->s.role == SLOT_BACK) {
-		jobs_add(w, fds[0], msg_r->job);
+		   w->s.role != SLOT_FRONT) {
+		jobs_add(w, fds[0], msg_r->job, msg_r->ino);
 		nfds = 0;
 	} else if (msg_r->kind == WORK_DRAIN) {
 		w->draining = true;
@@ -285,7 +285,9 @@ void worker_run(const struct worker_setup *setup)
 	struct err err;
 
 	proc_title_set("vsapiapp: %s worker %d",
-		       setup->role == SLOT_FRONT ? "front" : "back",
+		       setup->role == SLOT_FRONT ? "front"
+		       : setup->role == SLOT_LOW ? "low"
+						 : "back",
 		       setup->slot);
 	if (prepare(&w, &err) < 0) {
 		log_error("worker cannot start: %s", err.text);

@@ -19,7 +19,7 @@
  *   worker_memory.c what was clean: remembered, ignored
  *   worker_front.c  questions of the permission group
  *   worker_khm.c    questions of the kernel module
- *   worker_back.c   events of the notify group
+ *   worker_back.c   events of the notify group; low workers have none
  *   worker_jobs.c   scan jobs
  *   worker_report.c findings and samples
  *   park.c          many openers, one scan
@@ -47,8 +47,8 @@ struct worker {
 	unsigned int busy;	     /* front: holds not free */
 	struct reports *reports;
 	struct memories *memories;
-	struct deferred *deferred; /* back */
-	struct jobs *jobs;	   /* back */
+	struct deferred *deferred; /* back, low */
+	struct jobs *jobs;	   /* back, low */
 };
 
 /* ---- worker_walls.c ---- */
@@ -178,8 +178,9 @@ void back_end(struct worker *w);
 /* ---- worker_jobs.c ---- */
 
 void jobs_begin(struct worker *w);
-/* Takes over a client's connection. */
-void jobs_add(struct worker *w, int fd, uint64_t job);
+/* Takes over a client's connection. It may name the sources (enum scan_source)
+ * whose bits are set. */
+void jobs_add(struct worker *w, int fd, uint64_t job, uint64_t sources);
 /* Serves at most one request of each client. */
 void jobs_turn(struct worker *w);
 int jobs_patience(const struct worker *w);

@@ -16,8 +16,8 @@
 
 /*
  * Scan jobs (common/scanjob.h). All back workers hold the same connection and
- * compete for its requests. Everything that comes over it was written by
- * somebody who may be hostile.
+ * compete for its requests; one of low priority is the low worker's alone.
+ * Everything that comes over it was written by somebody who may be hostile.
  */
 /* More than the master lets in (jobs.c), as one that ended may still stand. */
 #define CLIENTS_MAX 96
@@ -27,6 +27,7 @@
 struct client {
 	int fd; /* -1: free */
 	uint64_t job;
+	uint64_t sources; /* that it may name, a bit each */
 	bool stuck; /* `reply` waits for room; nothing is taken until then */
 	struct scanjob_reply reply;
 };
@@ -64,7 +65,7 @@ static void set_stuck(struct worker *w, struct client *c, bool stuck)
 	c->stuck = stuck;
 }
 
-void jobs_add(struct worker *w, int fd, uint64_t job)
+void jobs_add(struct worker *w, int fd, uint64_t job, uint64_t sources)
 {
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &w->jobs->clients[i];
@@ -75,6 +76,7 @@ void jobs_add(struct worker *w, int fd, uint64_t job)
 		if (c->fd < 0)
 			break;
 		c->job = job;
+		c->sources = sources;
 		c->stuck = false;
 		worker_listen(w, c->fd, false);
 		return;
@@ -97,26 +99,51 @@ static void send_reply(struct worker *w, struct client *c)
 		drop(w, c);
 }
 
+/* Why its source is none of this client's; NULL when it may name it. By some
+ * sources who uses an infected file is ended. */
+static const char *refuse_source(const struct client *c)
+{
+	if (c->sources >> request.source & 1)
+		return NULL;
+	return request.source == SOURCE_IN_USE
+		       ? "what is in use is scanned for root alone"
+		       : "this source is the service's own";
+}
+
+static void set_result(struct scanjob_reply *r, enum verdict v,
+		       const char *text)
+{
+	r->verdict = v;
+	str_copy(r->virus, sizeof(r->virus), text);
+}
+
 static void say_hello(struct worker *w, struct client *c)
 {
+	const char *why = refuse_source(c);
 	uint32_t workers = 0;
 
 	for (int i = 0; i < SCOREBOARD_SLOTS; i++)
-		workers += atomic_load(&w->sb->slots[i].role) == SLOT_BACK;
+		workers += atomic_load(&w->sb->slots[i].role) == w->s.role;
 	c->reply = (struct scanjob_reply){
 		.version = SCANJOB_VERSION,
 		.kind = SCANJOB_HELLO,
 		.workers = workers ? workers : 1,
 		.job = c->job,
 	};
+	if (why)
+		set_result(&c->reply, VERDICT_ERROR, why);
 	send_reply(w, c);
 }
 
 /* Why a file cannot be scanned as it came; NULL when it can. */
-static const char *refuse(struct worker *w, struct file *f, int nfds)
+static const char *refuse(struct worker *w, const struct client *c,
+			  struct file *f, int nfds)
 {
+	const char *why = refuse_source(c);
 	int flags;
 
+	if (why)
+		return why;
 	if (nfds != 1)
 		return "one open file belongs to a request";
 	flags = fcntl(f->fd, F_GETFL);
@@ -131,17 +158,10 @@ static const char *refuse(struct worker *w, struct file *f, int nfds)
 	return NULL;
 }
 
-static void set_result(struct scanjob_reply *r, enum verdict v,
-		       const char *text)
-{
-	r->verdict = v;
-	str_copy(r->virus, sizeof(r->virus), text);
-}
-
 static void scan_file(struct worker *w, struct client *c, int nfds)
 {
 	struct file *f = &current;
-	const char *why = refuse(w, f, nfds);
+	const char *why = refuse(w, c, f, nfds);
 
 	if (why) {
 		set_result(&c->reply, VERDICT_ERROR, why);
@@ -153,6 +173,8 @@ static void scan_file(struct worker *w, struct client *c, int nfds)
 		c->reply.known = 1;
 		return;
 	}
+	/* Should the scan end this process it is known by it. */
+	w->slot->scan_key = f->key;
 	file_scan(w, f);
 	file_account(w, f, f->scan_ns);
 	c->reply.scan_ns = f->scan_ns;

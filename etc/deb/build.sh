@@ -29,7 +29,7 @@ chmod -x "$dkms"/usr/src/*/*.sh
 rm "$core/etc/splx/splx.conf"
 
 strip --strip-unneeded "$core"/usr/lib/splx/entity "$core"/usr/lib/splx/vsapiapp \
-	"$core"/usr/sbin/splxctl
+	"$core"/usr/lib/splx/splxfresh "$core"/usr/sbin/splxctl
 gzip -9n "$core"/usr/share/man/man?/*
 
 document() { # FOLDER PACKAGE
@@ -84,7 +84,8 @@ mkdir -p "$out/debian"
 printf 'Source: splx\n\nPackage: splx\nArchitecture: any\n' \
 	>"$out/debian/control"
 shlibs=$(cd "$out" && dpkg-shlibdeps -O splx/usr/lib/splx/entity \
-	splx/usr/lib/splx/vsapiapp splx/usr/sbin/splxctl 2>"$out/shlibs.log" |
+	splx/usr/lib/splx/vsapiapp splx/usr/lib/splx/splxfresh \
+	splx/usr/sbin/splxctl 2>"$out/shlibs.log" |
 	sed -n 's/^shlibs:Depends=//p')
 
 for p in splx splx-dkms; do

@@ -19,6 +19,11 @@
  *    only SPLXMOD_IOC_STATUS is left to it; the others end in EPERM. It should
  *    close a file before it answers: while it is open nobody can unmount it.
  *
+ * SPLXMOD_ABI changes when a program of before would misunderstand the module,
+ * or be misunderstood. SPLXMOD_IOC_STATUS and _DISARM with their structures
+ * are the same in every version: a suite that was upgraded tells which module
+ * is loaded, and lets go of it, whatever else that one speaks.
+ *
  * Every number is in the byte order of the machine; every reserved field is 0
  * and checked. Errors are those of the system call; besides them
  *  EINVAL   a field is out of its bounds, or a reserved one is not 0

@@ -15,6 +15,26 @@
 #define WORKERS_LIMIT 24
 #define WORKERS_MAX_LEAST 8
 
+/* The items of a list's default, which blanks split. */
+static int take_items(struct conf *conf, const struct conf_option *opt,
+		      struct err *err)
+{
+	const char *p = opt->def;
+	size_t n;
+	int rc = 0;
+
+	while (rc == 0 && *(p += strspn(p, " "))) {
+		char *item;
+
+		n = strcspn(p, " ");
+		item = xstrndup(p, n);
+		rc = conf_take(conf, opt, item, err);
+		free(item);
+		p += n;
+	}
+	return rc;
+}
+
 struct conf *conf_new(void)
 {
 	struct conf *conf = xcalloc(1, sizeof(*conf));
@@ -24,9 +44,9 @@ struct conf *conf_new(void)
 	for (i = 0; i < conf_option_count; i++) {
 		const struct conf_option *opt = &conf_options[i];
 
-		if (opt->type == CONF_LIST)
-			continue;
-		if (conf_take(conf, opt, opt->def, &err) < 0)
+		if ((opt->type == CONF_LIST
+			     ? take_items(conf, opt, &err)
+			     : conf_take(conf, opt, opt->def, &err)) < 0)
 			panic("default of %s", err.text);
 	}
 	return conf;
@@ -244,6 +264,8 @@ int conf_set(struct conf *conf, const char *key, const char *value,
 	if (!opt)
 		return -1;
 	trial = conf_new();
+	if (opt->type == CONF_LIST)
+		conf_list_clear(conf_field(trial, opt));
 	if (*value == '"' || *value == '\'' ||
 	    (*value == '{' && opt->type == CONF_LIST))
 		rc = set_by_syntax(trial, opt, value, err);

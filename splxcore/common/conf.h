@@ -34,6 +34,8 @@ struct conf_list {
 #define CONF_CTYPE_STRING char *
 #define CONF_CTYPE_LIST struct conf_list
 
+/* In the order of the table. */
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 struct conf {
 #define OPTION(group, key, field, type, def, min, max, unit, text)             \
 	CONF_CTYPE_##type field;

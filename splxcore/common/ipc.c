@@ -20,6 +20,7 @@
 #define OUT_LOW (1u << 20)    /* and to go on */
 #define OUT_LIMIT (64u << 20) /* a client that never reads */
 #define OUT_KEEP (256u << 10) /* memory that an idle connection keeps */
+#define IPC_FROM_MAX 64	      /* of "from": an address in text */
 #define CALLS_MAX 32	      /* unanswered ones of one connection */
 #define ACCEPT_PAUSE_MS 1000
 
@@ -61,6 +62,8 @@ struct ipc_call {
 	struct ipc_conn *conn; /* NULL: the client left */
 	struct ipc_peer peer;
 	json_t *id;
+	json_t *as;
+	char *from;
 	bool paused; /* ipc_more() returned false */
 	void (*gone)(void *arg);
 	void *gone_arg;
@@ -79,6 +82,8 @@ static size_t out_waiting(const struct ipc_conn *conn)
 static void call_free(struct ipc_call *call)
 {
 	json_decref(call->id);
+	json_decref(call->as);
+	free(call->from);
 	free(call);
 }
 
@@ -199,7 +204,7 @@ static int conn_send(struct ipc_conn *conn, json_t *object)
 }
 
 static void send_error(struct ipc_conn *conn, json_t *id, const char *code,
-		       const char *message)
+		       const char *message, json_t *data)
 {
 	json_t *text = json_string(message);
 	char escaped[1024];
@@ -207,8 +212,9 @@ static void send_error(struct ipc_conn *conn, json_t *id, const char *code,
 	if (!text) /* a path in it is no UTF-8 */
 		text = json_string(
 			log_escape(escaped, sizeof(escaped), message));
-	conn_send(conn, json_pack("{s:O?, s:b, s:{s:s, s:o}}", "id", id, "ok",
-				  0, "error", "code", code, "message", text));
+	conn_send(conn, json_pack("{s:O?, s:b, s:{s:s, s:o, s:O*}}", "id", id,
+				  "ok", 0, "error", "code", code, "message",
+				  text, "data", data));
 }
 
 /* May more requests be taken? */
@@ -220,7 +226,18 @@ static bool wants_requests(const struct ipc_conn *conn)
 
 static void bad_request(struct ipc_conn *conn, json_t *id, const char *why)
 {
-	send_error(conn, id, "bad_request", why);
+	send_error(conn, id, "bad_request", why, NULL);
+}
+
+/* What is wrong with who asks, by its kinds alone; NULL when nothing is. */
+static const char *wrong_caller(json_t *as, json_t *from)
+{
+	if (as && !json_is_object(as))
+		return "as is no object";
+	if (from &&
+	    (!json_is_string(from) || json_string_length(from) > IPC_FROM_MAX))
+		return "from is no address";
+	return NULL;
 }
 
 /* Hands a request to the service; its call lives until it is answered. */
@@ -229,6 +246,9 @@ static void handle_request(struct ipc_conn *conn, json_t *request)
 	json_t *id = json_object_get(request, "id");
 	const char *verb = json_string_value(json_object_get(request, "verb"));
 	json_t *args = json_object_get(request, "args");
+	json_t *as = json_object_get(request, "as");
+	json_t *from = json_object_get(request, "from");
+	const char *wrong = wrong_caller(as, from);
 	struct ipc_call *call;
 
 	if (id && !json_is_integer(id) && !json_is_string(id)) {
@@ -243,11 +263,17 @@ static void handle_request(struct ipc_conn *conn, json_t *request)
 		bad_request(conn, id, "args is no object");
 		return;
 	}
+	if (wrong) {
+		bad_request(conn, id, wrong);
+		return;
+	}
 	args = args ? json_incref(args) : json_object();
 	call = xcalloc(1, sizeof(*call));
 	call->conn = conn;
 	call->peer = conn->peer;
 	call->id = id ? json_incref(id) : json_null();
+	call->as = json_incref(as);
+	call->from = from ? xstrdup(json_string_value(from)) : NULL;
 	vec_push(&conn->calls, call);
 	conn->srv->fn(call, verb, args, conn->srv->arg);
 	json_decref(args);
@@ -571,6 +597,16 @@ const struct ipc_peer *ipc_call_peer(const struct ipc_call *call)
 	return &call->peer;
 }
 
+json_t *ipc_call_as(const struct ipc_call *call)
+{
+	return call->as;
+}
+
+const char *ipc_call_from(const struct ipc_call *call)
+{
+	return call->from;
+}
+
 /* Takes the call off its connection (NULL when the client left). */
 static struct ipc_conn *call_end(struct ipc_call **callp)
 {
@@ -593,23 +629,41 @@ void ipc_reply(struct ipc_call **callp, json_t *data)
 	else if (conn_send(conn, json_pack("{s:O, s:b, s:o?}", "id", call->id,
 					   "ok", 1, "data", data)) < 0)
 		send_error(conn, call->id, "failed",
-			   "the answer is too large: ask for less");
+			   "the answer is too large: ask for less", NULL);
+	call_free(call);
+}
+
+static void call_fail(struct ipc_call **callp, const char *code, json_t *data,
+		      const char *fmt, va_list ap)
+{
+	struct ipc_call *call = *callp;
+	struct ipc_conn *conn = call_end(callp);
+	char message[1024];
+
+	vsnprintf(message, sizeof(message), fmt, ap);
+	if (conn)
+		send_error(conn, call->id, code, message, data);
+	json_decref(data);
 	call_free(call);
 }
 
 void ipc_fail(struct ipc_call **callp, const char *code, const char *fmt, ...)
 {
-	struct ipc_call *call = *callp;
-	struct ipc_conn *conn = call_end(callp);
-	char message[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
+	call_fail(callp, code, NULL, fmt, ap);
 	va_end(ap);
-	if (conn)
-		send_error(conn, call->id, code, message);
-	call_free(call);
+}
+
+void ipc_fail_data(struct ipc_call **callp, const char *code, json_t *data,
+		   const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	call_fail(callp, code, data, fmt, ap);
+	va_end(ap);
 }
 
 bool ipc_more(struct ipc_call *call, json_t *data)

@@ -18,10 +18,15 @@
  *   request  {"id":1,"verb":"quarantine.list","args":{...}}
  *   answer   {"id":1,"ok":true,"data":...}
  *   or       {"id":1,"ok":false,"error":{"code":"...","message":"..."}}
+ *            (and, for some errors, "data":{...} beside the message)
+ *   A request on somebody's behalf (the web console's) has two members more:
+ *   "as" {"session":"..."} or {"token":"..."}, and "from", an IP address.
+ *   What they are worth is the handler's to judge.
  *   A verb that streams sends {"id":1,"ok":true,"more":true,"data":...} any
  *   number of times before its answer.
  * Error codes are words: bad_request, unknown_verb, denied, not_found,
- * invalid, conflict, unavailable, failed.
+ * invalid, conflict, unavailable, failed, no_session (who asks has to log in
+ * anew), must_change (… has to set a password first).
  */
 #define IPC_LINE_MAX (1u << 20)
 #define IPC_ANSWER_MAX (16u << 20)
@@ -58,6 +63,9 @@ struct ipc_server *ipc_listen(struct loop *loop, const char *path,
 void ipc_server_free(struct ipc_server **srv);
 
 const struct ipc_peer *ipc_call_peer(const struct ipc_call *call);
+/* "as" and "from" of the request; borrowed, NULL where there are none. */
+json_t *ipc_call_as(const struct ipc_call *call);
+const char *ipc_call_from(const struct ipc_call *call);
 /*
  * Takes over the reference to data (NULL: null). Ends the call. An answer over
  * IPC_ANSWER_MAX becomes the error "failed".
@@ -65,6 +73,9 @@ const struct ipc_peer *ipc_call_peer(const struct ipc_call *call);
 void ipc_reply(struct ipc_call **call, json_t *data);
 void ipc_fail(struct ipc_call **call, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same with "data" beside the message; takes over the reference. */
+void ipc_fail_data(struct ipc_call **call, const char *code, json_t *data,
+		   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /*
  * One part of a stream; takes over the reference. False when the client
  * reads too slowly (over 4 MiB wait; the part is kept all the same): stop and

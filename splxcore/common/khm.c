@@ -12,7 +12,7 @@
 #include "lib/fdutil.h"
 #include "lib/str.h"
 
-static int open_device(int flags, struct err *err)
+static int open_device(int flags, bool any, struct err *err)
 {
 	struct splxmod_status status;
 	struct stat st;
@@ -24,21 +24,28 @@ static int open_device(int flags, struct err *err)
 	if (fstat(fd, &st) || !S_ISCHR(st.st_mode) ||
 	    khm_status(fd, &status, NULL)) {
 		fd_close(&fd);
-		return err_set(err, EPROTO, KHM_DEVICE " is not " SPLXMOD_NAME);
+		return err_set(err, ENODEV, KHM_DEVICE " is not " SPLXMOD_NAME);
 	}
-	if (status.abi != SPLXMOD_ABI) {
-		fd_close(&fd);
-		return err_set(err, EPROTO,
-			       "the loaded module %s speaks version %u, this "
-			       "is %u",
-			       status.version, status.abi, SPLXMOD_ABI);
-	}
-	return fd;
+	if (any || status.abi == SPLXMOD_ABI)
+		return fd;
+	fd_close(&fd);
+	err_set(err, 0,
+		"the loaded kernel module %s speaks interface %u, this suite "
+		"%u",
+		status.version, status.abi, SPLXMOD_ABI);
+	if (err)
+		err->code = EPROTO;
+	return -1;
 }
 
 int khm_open(struct err *err)
 {
-	return open_device(0, err);
+	return open_device(0, false, err);
+}
+
+int khm_open_any(struct err *err)
+{
+	return open_device(0, true, err);
 }
 
 int khm_lock(struct err *err)
@@ -68,7 +75,7 @@ bool khm_is_device(int fd)
 int khm_reader(uint32_t classes, struct err *err)
 {
 	struct splxmod_reader_setup setup = {.classes = classes};
-	int fd = open_device(O_NONBLOCK, err);
+	int fd = open_device(O_NONBLOCK, false, err);
 
 	if (fd >= 0 && ioctl(fd, SPLXMOD_IOC_READER, &setup)) {
 		err_set(err, errno, "a reader of " KHM_DEVICE);

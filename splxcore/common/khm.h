@@ -19,7 +19,8 @@
 /*
  * The kernel module's user side: its device (khm.c), what it is told of the
  * settings (khm_plan.c), how it gets into the kernel and out again
- * (khm_load.c). The interface itself is khm/uapi/splxmod.h.
+ * (khm_load.c), which build of it that is (khm_build.c). The interface itself
+ * is khm/uapi/splxmod.h.
  */
 #define KHM_DEVICE "/dev/" SPLXMOD_NAME
 #define KHM_PROC "/proc/splx"
@@ -33,6 +34,9 @@
 /* A controller's descriptor (O_CLOEXEC). -1 and *err: ENOENT when the module
  * is not loaded, EPROTO when it speaks another version than we. */
 int khm_open(struct err *err);
+/* The same of a module of whatever version, for khm_status() and khm_disarm()
+ * alone. */
+int khm_open_any(struct err *err);
 /*
  * There is one module in a machine, and it serves one suite (a stage may run
  * beside the installed one): who configures it holds this lock. The
@@ -145,12 +149,38 @@ void khm_report_words(const char *report, char *out, size_t size);
 void khm_report_method(const char *report, const char *method, char *out,
 		       size_t size);
 
+/* --- which build it is (khm_build.c) ------------------------------------- */
+
+struct khm_build {
+	char version[32]; /* "" unknown, as the next one */
+	char sources[40]; /* "srcversion": a number of all its sources */
+};
+/*
+ * The module for a kernel: where DKMS and distributions put it, then our own
+ * folder. False when there is none. path_r may end in .xz and the like.
+ */
+bool khm_find(const char *release, char *path_r, size_t size);
+/* What a module's file says of itself ("version", "vermagic"); "" nothing. Of
+ * a compressed one modinfo(8) is asked. */
+void khm_modinfo(const char *path, const char *name, char *out, size_t size);
+/* Of the one in the kernel, of a file; false when nothing is known. */
+bool khm_build_loaded(struct khm_build *build_r);
+bool khm_build_of(const char *path, struct khm_build *build_r);
+/* True when it is certain; *why (may be NULL) tells it. */
+bool khm_build_differs(const struct khm_build *loaded,
+		       const struct khm_build *installed, struct err *why);
+/* Is another build loaded than the one that is installed for this kernel?
+ * *why (may be NULL) tells it. Opens files. */
+bool khm_is_other(struct err *why);
+
 /* --- into the kernel and out (khm_load.c) -------------------------------- */
 
 /*
  * Loads the module unless it is there, or the load lock holds it back
- * (STATUS_LOCKED, also for one that is there). STATUS_OK, or the reason and
- * *err in detail; either way the reason is kept (on /run) for khm_why_not().
+ * (STATUS_LOCKED, also for one that is there). Another build than the one that
+ * is installed is exchanged, if nobody uses it and nobody is in the way.
+ * STATUS_OK, and *err is empty or tells that another one stays; or the reason
+ * and *err in detail. The reason is kept (on /run) for khm_why_not().
  */
 enum status_code khm_load(const struct loadlock_policy *policy,
 			  struct err *err);
@@ -163,8 +193,9 @@ void khm_unlocked(void);
  */
 enum status_code khm_why_not(struct err *err);
 /*
- * Disarms and unloads; nobody else may hold the device. 0, also when it was
- * not loaded; -1 and *err: EBUSY with the rivals' names, or who holds it.
+ * Disarms and unloads, whatever its version is; nobody else may hold the
+ * device. 0, also when it was not loaded; -1 and *err: EBUSY with the rivals'
+ * names, or who holds it.
  */
 int khm_unload(struct khm_report *report_r, struct err *err);
 

@@ -59,6 +59,8 @@ json_t *khm_status_json(void)
 		      (int)code, "text", jsontext_new(err.text), "status",
 		      text ? khm_lines_json(text) : json_object());
 	free(text);
+	if (khm_is_other(&err))
+		json_object_set_new(o, "other", jsontext_new(err.text));
 	return o;
 }
 

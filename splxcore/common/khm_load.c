@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -153,31 +152,6 @@ static void read_line(const char *path, char *out, size_t size)
 	free(text);
 }
 
-/*
- * The module for this kernel: where DKMS and distributions put it, then our
- * own folder. False when there is none. path_r may end in .xz and the like.
- */
-static bool find_module(const char *release, char *path_r, size_t size)
-{
-	static const char *const dirs[] = {"updates/dkms", "updates", "extra",
-					   "weak-updates"};
-	static const char *const ends[] = {"", ".xz", ".gz", ".zst"};
-	size_t d, e;
-
-	for (d = 0; d < sizeof(dirs) / sizeof(*dirs); d++) {
-		for (e = 0; e < sizeof(ends) / sizeof(*ends); e++) {
-			snprintf(path_r, size,
-				 "/lib/modules/%s/%s/" SPLXMOD_NAME ".ko%s",
-				 release, dirs[d], ends[e]);
-			if (!access(path_r, R_OK))
-				return true;
-		}
-	}
-	snprintf(path_r, size, "%s/modules/%s/" SPLXMOD_NAME ".ko",
-		 paths()->libexec_dir, release);
-	return !access(path_r, R_OK);
-}
-
 static enum status_code none_built(const char *release, struct err *err)
 {
 	char build[192];
@@ -194,31 +168,6 @@ static enum status_code none_built(const char *release, struct err *err)
 			"install, or the package splx-dkms",
 			release);
 	return STATUS_NO_MODULE_BUILT;
-}
-
-/* The value of "vermagic=" in the module's .modinfo: release and more, for
- * where symbols have versions the release alone says nothing. */
-static void find_vermagic(int fd, char *out, size_t size)
-{
-	static const char tag[] = "vermagic=";
-	struct stat st;
-	const char *p, *hit;
-
-	*out = '\0';
-	if (fstat(fd, &st) || st.st_size <= 0)
-		return;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (p == MAP_FAILED)
-		return;
-	hit = memmem(p, (size_t)st.st_size, tag, sizeof(tag) - 1);
-	if (hit) {
-		const char *value = hit + sizeof(tag) - 1;
-		size_t room = (size_t)(p + st.st_size - value);
-		size_t n = strnlen(value, room);
-
-		snprintf(out, size, "%.*s", (int)n, value);
-	}
-	munmap((void *)(uintptr_t)p, (size_t)st.st_size);
 }
 
 /* --- loading ------------------------------------------------------------- */
@@ -249,7 +198,7 @@ static int insert(const char *path, struct khm_refusal *r)
 	if (r->code && !str_ends(path, ".ko"))
 		r->code = run_modprobe();
 	else if (r->code)
-		find_vermagic(fd, r->vermagic, sizeof(r->vermagic));
+		khm_modinfo(path, "vermagic", r->vermagic, sizeof(r->vermagic));
 	fd_close(&fd);
 	return r->code == EEXIST ? 0 : r->code;
 }
@@ -257,6 +206,22 @@ static int insert(const char *path, struct khm_refusal *r)
 static bool is_loaded(void)
 {
 	return !access("/sys/module/" SPLXMOD_NAME, F_OK);
+}
+
+/* How many descriptors of the device are open; ours are among them. */
+static long attendants(void)
+{
+	char *text, *at;
+	size_t len;
+	long n = 0;
+
+	if (fd_read_file(KHM_PROC "/status", WHY_MAX, &text, &len, NULL))
+		return 0;
+	at = strstr(text, "\nattended ");
+	if (at)
+		n = strtol(at + strlen("\nattended "), NULL, 10);
+	free(text);
+	return n;
 }
 
 /* udev or devtmpfs makes the node in a moment. */
@@ -287,20 +252,6 @@ static enum status_code held_back(const struct loadlock_now *now,
 	return STATUS_LOCKED;
 }
 
-/* One that is there already is not to be armed either while it is locked. */
-static enum status_code look_loaded(const struct loadlock_policy *policy,
-				    struct err *err)
-{
-	struct loadlock_state st;
-	struct loadlock_now now;
-
-	loadlock_now(&now);
-	loadlock_look(&now, policy, &st);
-	if (st.locked)
-		return held_back(&now, policy, &st, err);
-	return await_device(err) ? STATUS_MODULE_FAILED : STATUS_OK;
-}
-
 /*
  * With an open start in the load lock, so that a machine that does not survive
  * this remembers it. In the kernel it does nothing until it is armed, and who
@@ -328,16 +279,14 @@ static enum status_code insert_locked(const char *path, struct khm_refusal *r,
 	return code;
 }
 
-static enum status_code load(const struct loadlock_policy *policy,
-			     struct err *err)
+static enum status_code load_installed(const struct loadlock_policy *policy,
+				       struct err *err)
 {
 	struct khm_refusal r = {0};
 	enum status_code code;
 	struct utsname uts;
 	char path[512], off[8];
 
-	if (is_loaded())
-		return look_loaded(policy, err);
 	uname(&uts);
 	str_copy(r.release, sizeof(r.release), uts.release);
 	read_line("/proc/sys/kernel/modules_disabled", off, sizeof(off));
@@ -349,7 +298,7 @@ static enum status_code load(const struct loadlock_policy *policy,
 		r.code = EPERM;
 		return khm_refusal_code(&r, err);
 	}
-	if (!find_module(uts.release, path, sizeof(path)))
+	if (!khm_find(uts.release, path, sizeof(path)))
 		return none_built(uts.release, err);
 	code = insert_locked(path, &r, policy, err);
 	if (code != STATUS_OK)
@@ -357,10 +306,59 @@ static enum status_code load(const struct loadlock_policy *policy,
 	return await_device(err) ? STATUS_MODULE_FAILED : STATUS_OK;
 }
 
+/* Does it speak as we do? */
+static enum status_code understood(struct err *err)
+{
+	struct err why;
+	int fd = khm_open(&why);
+	bool other = fd < 0 && why.code == EPROTO;
+
+	fd_close(&fd);
+	if (!other)
+		return STATUS_OK;
+	err_add(err, "%s", why.text);
+	return STATUS_MODULE_OTHER;
+}
+
+/* Another build than the one that is installed gives way where nobody uses it
+ * and nobody keeps it; else *err tells why it does not. */
+static enum status_code exchange(const struct loadlock_policy *policy,
+				 struct err *err)
+{
+	struct khm_report report;
+	struct err stays, what = *err;
+
+	if (attendants() > 0)
+		err_set(&stays, 0, "it is in use: service splx restart");
+	else if (!khm_unload(&report, &stays))
+		return load_installed(policy, err);
+	err_set(err, 0, "%s; %s", what.text, stays.text);
+	return understood(err);
+}
+
+/* One that is there already is not to be armed either while it is locked. */
+static enum status_code look_loaded(const struct loadlock_policy *policy,
+				    struct err *err)
+{
+	struct loadlock_state st;
+	struct loadlock_now now;
+
+	loadlock_now(&now);
+	loadlock_look(&now, policy, &st);
+	if (st.locked)
+		return held_back(&now, policy, &st, err);
+	if (await_device(err))
+		return STATUS_MODULE_FAILED;
+	if (khm_is_other(err))
+		return exchange(policy, err);
+	return understood(err);
+}
+
 enum status_code khm_load(const struct loadlock_policy *policy, struct err *err)
 {
 	struct err why = {0};
-	enum status_code code = load(policy, &why);
+	enum status_code code = is_loaded() ? look_loaded(policy, &why)
+					    : load_installed(policy, &why);
 
 	keep_reason(code, &why);
 	if (err)
@@ -384,7 +382,7 @@ enum status_code khm_why_not(struct err *err)
 	if (code != STATUS_OK)
 		return code;
 	uname(&uts);
-	if (!find_module(uts.release, path, sizeof(path)))
+	if (!khm_find(uts.release, path, sizeof(path)))
 		return none_built(uts.release, err);
 	err_set(err, 0, "the module is there (%s) but not loaded", path);
 	return STATUS_MODULE_UNLOADED;
@@ -397,22 +395,6 @@ void khm_unlocked(void)
 }
 
 /* --- unloading ----------------------------------------------------------- */
-
-/* How many descriptors of the device are open; ours are among them. */
-static long attendants(void)
-{
-	char *text, *at;
-	size_t len;
-	long n = 0;
-
-	if (fd_read_file(KHM_PROC "/status", WHY_MAX, &text, &len, NULL))
-		return 0;
-	at = strstr(text, "\nattended ");
-	if (at)
-		n = strtol(at + strlen("\nattended "), NULL, 10);
-	free(text);
-	return n;
-}
 
 /* While others hold it, it is theirs: it is not disarmed under their hands. */
 static int await_alone(struct err *err)
@@ -437,8 +419,7 @@ int khm_unload(struct khm_report *report_r, struct err *err)
 		return 0;
 	if (await_alone(err))
 		return -1;
-	fd = khm_open(err);
-	/* One of another version: it is taken out only if it lets itself. */
+	fd = khm_open_any(err);
 	if (fd >= 0) {
 		int rc = khm_disarm(fd, false, report_r, err);
 

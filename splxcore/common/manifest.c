@@ -58,18 +58,18 @@ static int take_number(const json_t *o, const char *member, int64_t min,
 	return 0;
 }
 
-static int take_hash(const json_t *o, char out[SIGNING_HEX_LEN + 1],
+static int take_hash(const json_t *o, char out[HASH_HEX_LEN + 1],
 		     struct err *err)
 {
 	const char *hex = json_string_value(json_object_get(o, "sha256"));
 
-	if (!hex || strlen(hex) != SIGNING_HEX_LEN ||
-	    strspn(hex, "0123456789abcdef") != SIGNING_HEX_LEN)
+	if (!hex || strlen(hex) != HASH_HEX_LEN ||
+	    strspn(hex, "0123456789abcdef") != HASH_HEX_LEN)
 		return err_set(err, 0,
 			       "\"sha256\" has to be %d hexadecimal digits in "
 			       "lower case",
-			       SIGNING_HEX_LEN);
-	str_copy(out, SIGNING_HEX_LEN + 1, hex);
+			       HASH_HEX_LEN);
+	str_copy(out, HASH_HEX_LEN + 1, hex);
 	return 0;
 }
 
@@ -213,7 +213,7 @@ int manifest_check_file(const struct manifest_file *f, int dir, struct err *err)
 {
 	int fd = openat(dir, f->name,
 			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	char hex[SIGNING_HEX_LEN + 1];
+	char hex[HASH_HEX_LEN + 1];
 	uint64_t size;
 	struct stat st;
 	int rc;
@@ -228,7 +228,7 @@ int manifest_check_file(const struct manifest_file *f, int dir, struct err *err)
 		rc = err_set(err, 0, "%s has %lld bytes, and should have %llu",
 			     f->name, (long long)st.st_size,
 			     (unsigned long long)f->size);
-	else if (signing_hash_fd(fd, hex, &size, err) < 0)
+	else if (hash_fd_hex(fd, hex, &size, err) < 0)
 		rc = err_add(err, "%s", f->name);
 	else if (size != f->size || strcmp(hex, f->sha256) != 0)
 		rc = err_set(err, 0,

@@ -8,6 +8,7 @@
 
 #include "lib/err.h"
 #include "lib/vec.h"
+#include "hash.h"
 #include "signing.h"
 
 /*
@@ -32,7 +33,7 @@
 struct manifest_file {
 	char name[MANIFEST_NAME_MAX + 1];
 	uint64_t size;
-	char sha256[SIGNING_HEX_LEN + 1];
+	char sha256[HASH_HEX_LEN + 1];
 };
 struct manifest {
 	char name[MANIFEST_NAME_MAX + 1];

@@ -52,10 +52,14 @@ static void fill(struct paths *p, char *root)
 	p->sendmail = below(root, "usr/sbin/sendmail");
 	p->km_dir = below(p->conf_dir, "km");
 	p->load_lock = below(p->km_dir, ".load_lock");
+	p->console_dir = below(p->conf_dir, "console");
+	p->console_cert = below(p->console_dir, "current/certificate.pem");
+	p->console_key = below(p->console_dir, "current/key.pem");
 	p->run_dir = below(root, "run/splx");
 	p->entity_sock = below(p->run_dir, "entity.sock");
 	p->control_sock = below(p->run_dir, "control.sock");
 	p->scan_sock = below(p->run_dir, "scan.sock");
+	p->low_sock = below(p->run_dir, "scan-low.sock");
 	p->pid_file = below(p->run_dir, "entity.pid");
 	p->active_conf = below(p->run_dir, "active.conf");
 	p->state_file = below(p->run_dir, "vsapiapp.json");

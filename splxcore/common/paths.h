@@ -16,10 +16,14 @@ struct paths {
 	const char *sendmail;	  /* /usr/sbin/sendmail */
 	const char *km_dir;	  /* /etc/splx/km (0700) */
 	const char *load_lock;	  /* km/.load_lock, see loadlock.h */
+	const char *console_dir;  /* /etc/splx/console, see cert.h */
+	const char *console_cert; /* console/current/certificate.pem */
+	const char *console_key;  /* console/current/key.pem */
 	const char *run_dir;	  /* /run/splx */
 	const char *entity_sock;  /* run/entity.sock: verbs, JSON lines */
 	const char *control_sock; /* run/control.sock: the supervisor, root */
 	const char *scan_sock;	  /* run/scan.sock: scan jobs */
+	const char *low_sock;	  /* run/scan-low.sock: of low priority */
 	const char *pid_file;	  /* run/entity.pid: the supervisor's */
 	const char *active_conf;  /* run/active.conf: the settings in force */
 	const char *state_file;	  /* run/vsapiapp.json: what vsapiapp tells */

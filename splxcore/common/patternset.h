@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "lib/proc.h"
 #include "lib/vec.h"
 #include "manifest.h"
 
@@ -18,13 +19,14 @@
  *   current -> sets/12      the set that is loaded; replaced by rename(2)
  *   state.json              what must not come back
  *   last.json               how the last update went
- *   lock                    held (flock) by who changes anything
+ *   lock                    held (flock) by who changes anything, who names
+ *                           himself there
  *
  * A set is complete and is never changed: an update makes a new one, in which
  * the files of all other parts are links to the former's. So at any instant,
  * also of a power cut, `current` is one whole set. A part is a bundle (by the
- * manifest's name), "clamav" (ClamAV's own databases) or "local" (files by
- * hand). All is root's, readable for all.
+ * manifest's name), "clamav-NAME" (ClamAV's own database NAME, in one file) or
+ * "local" (files by hand). All is root's, readable for all.
  */
 #define PATTERNSET_CLAMAV "clamav"
 #define PATTERNSET_LOCAL "local"
@@ -83,9 +85,26 @@ char *patternset_path(uint64_t number, const char *part);
 
 /*
  * The lock, with all directories made: a descriptor, or -1 and *err (EBUSY:
- * another update is under way). close(2) gives it back.
+ * another update is under way; it is told whose). patternset_unlock() gives it
+ * back, and so does the process's end.
  */
 int patternset_lock(struct err *err);
+void patternset_unlock(int *fd);
+
+/* Who has it, and for how long. */
+struct patternset_holder {
+	struct proc_id id;
+	uint64_t held_ms;
+	bool stopped; /* by SIGSTOP, or by a debugger */
+};
+/* 1; 0 when nobody has it, or it is not known who. Needs root. */
+int patternset_holder(struct patternset_holder *holder_r);
+/* Whether somebody should see to it: no other update can begin. */
+bool patternset_holder_hangs(const struct patternset_holder *holder);
+/* ": process 12, for 3s"; returns text. */
+#define PATTERNSET_HOLDER_TEXT 160
+const char *patternset_holder_text(const struct patternset_holder *holder,
+				   char text[PATTERNSET_HOLDER_TEXT]);
 
 /*
  * A new set that is being made, from the current one (or from nothing when
@@ -143,5 +162,7 @@ void patternset_tell(const char *source, const struct err *err);
 /* 1 and *err when it failed, with its time (seconds since 1970); 0 when it went
  * well, or there was none. */
 int patternset_told(int64_t *when_r, struct err *err);
+/* The file in which that stands; the caller frees it. */
+char *patternset_told_path(void);
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,33 +18,6 @@
 #include "patternset_impl.h"
 
 #define COPY_BUF (256 * 1024)
-
-int patternset_lock(struct err *err)
-{
-	char *sets = patternset_below(SETS), *path = patternset_below("lock");
-	int fd = -1;
-
-	if (fd_mkdirs(sets, 0755, err) == 0) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-			  0600);
-		if (fd < 0)
-			err_set(err, errno, "%s", path);
-	}
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EWOULDBLOCK) {
-			err_set(err, 0,
-				"another update of the patterns is "
-				"under way");
-			err->code = EBUSY;
-		} else {
-			err_set(err, errno, "%s", path);
-		}
-		fd_close(&fd);
-	}
-	free(sets);
-	free(path);
-	return fd;
-}
 
 /* ---- directories ---- */
 

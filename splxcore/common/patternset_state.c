@@ -134,9 +134,14 @@ int patternset_hold(const struct patternset *bad, const struct patternset *good,
 
 /* ---- last.json: {"time", "ok", "source", "text"} ---- */
 
+char *patternset_told_path(void)
+{
+	return patternset_below("last.json");
+}
+
 void patternset_tell(const char *source, const struct err *err)
 {
-	char *path = patternset_below("last.json");
+	char *path = patternset_told_path();
 	json_t *o = json_pack("{s:I, s:b, s:o, s:o}", "time",
 			      (json_int_t)time(NULL), "ok", err == NULL,
 			      "source", jsontext_new(source), "text",
@@ -150,7 +155,7 @@ void patternset_tell(const char *source, const struct err *err)
 
 int patternset_told(int64_t *when_r, struct err *err)
 {
-	char *path = patternset_below("last.json");
+	char *path = patternset_told_path();
 	json_t *o = patternset_json_read(path, NULL);
 	const char *text = json_string_value(json_object_get(o, "text"));
 	int failed = json_is_false(json_object_get(o, "ok"));

@@ -248,7 +248,7 @@ static int say_hello(struct scanclient *sc, struct err *err)
 	if (reply.kind != SCANJOB_HELLO)
 		return err_set(err, EPROTO, "scan service: unexpected answer");
 	if (reply.verdict != VERDICT_CLEAN) /* refused, and why */
-		return err_set(err, 0, "scan service: %s", reply.virus);
+		return err_set(err, EACCES, "scan service: %s", reply.virus);
 	sc->workers = reply.workers ? reply.workers : 1;
 	sc->job = reply.job;
 	return 0;

@@ -14,13 +14,18 @@
  * vsapiapp hands the connection itself to its back workers; each takes the
  * next record from it when it is free, so that all of them work and nobody
  * stands between. Answers come in any order on the same connection, by id.
+ *
+ * What comes over scan-low.sock is of low priority: one worker of its own does
+ * it, which gets what CPU and disks have left. Each scan may take longer there,
+ * ScanTimeout times SCANJOB_LOW_PATIENCE.
  */
 #define SCANJOB_VERSION 2
+#define SCANJOB_LOW_PATIENCE 10
 
 enum scanjob_kind {
 	SCANJOB_HELLO, /* first record, no descriptor; answered by HELLO; a
 			  verdict other than CLEAN there: refused, virus says
-			  why */
+			  why. Its source is looked at already */
 	SCANJOB_FILE,  /* with one descriptor */
 };
 
@@ -31,7 +36,8 @@ struct scanjob_request {
 	uint32_t kind;	       /* enum scanjob_kind */
 	uint64_t id;	       /* the client's, never 0 */
 	uint32_t flags;	       /* SCANJOB_* */
-	uint32_t source;       /* SOURCE_MANUAL or one behind it */
+	uint32_t source;       /* SOURCE_MANUAL or one behind it; those behind
+				  SOURCE_SCHEDULED are root's alone */
 	uint32_t first_action; /* ACTION_NONE: report alone */
 	uint32_t second_action;
 	uint64_t job;	 /* entity's number of the scan, which its findings
@@ -55,7 +61,8 @@ struct scanjob_reply {
 };
 
 /*
- * A client. open: connects, waits for HELLO at most 10 s; NULL and *err.
+ * A client. open: connects, waits for HELLO at most 10 s; NULL and *err, code
+ *   EACCES when the service refuses.
  * put: sends one file; blocks while as many are under way as the service
  *   takes, delivering answers to `fn` meanwhile. The descriptor stays the
  *   caller's and may be closed afterwards.

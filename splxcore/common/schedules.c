@@ -44,10 +44,19 @@ static void entry_begin(struct schedule *s, int line)
 
 /* ---- the keys ---- */
 
-/* Each takes the words of a value; -1 and *err with what is allowed. */
+/*
+ * Each takes the words of a value to `to`, a field of the entry; `hint` is its
+ * key's. -1 and *err with what is allowed.
+ */
+struct key {
+	int (*set)(void *to, const struct schedule_words *words,
+		   const char *const hint[2], struct err *err);
+	size_t field;
+	const char *hint[2];
+};
 
-static int set_when(struct schedule *s, struct schedule_words *words,
-		    struct err *err)
+static int set_when(void *to, const struct schedule_words *words,
+		    const char *const hint[2], struct err *err)
 {
 	struct str all = {0};
 	struct cron cron;
@@ -60,13 +69,14 @@ static int set_when(struct schedule *s, struct schedule_words *words,
 		str_free(&all);
 		return -1;
 	}
-	s->when = str_take(&all);
+	*(char **)to = str_take(&all);
 	return 0;
 }
 
-static int take_paths(struct schedule_words *to, struct schedule_words *words,
-		      struct err *err)
+static int set_paths(void *to, const struct schedule_words *words,
+		     const char *const hint[2], struct err *err)
 {
+	struct schedule_words *list = to;
 	char **w;
 
 	vec_each (w, words)
@@ -76,104 +86,54 @@ static int take_paths(struct schedule_words *to, struct schedule_words *words,
 				       "are allowed",
 				       *w);
 	vec_each (w, words)
-		vec_push(to, xstrdup(*w));
+		vec_push(list, xstrdup(*w));
 	return 0;
 }
 
-static int set_paths(struct schedule *s, struct schedule_words *words,
-		     struct err *err)
+/* Hints: the word for true, the one for false. */
+static int set_choice(void *to, const struct schedule_words *words,
+		      const char *const hint[2], struct err *err)
 {
-	return take_paths(&s->paths, words, err);
-}
+	bool yes = words->len == 1 && strcasecmp(words->items[0], hint[0]) == 0;
 
-static int set_exclude(struct schedule *s, struct schedule_words *words,
-		       struct err *err)
-{
-	return take_paths(&s->exclude, words, err);
-}
-
-static int take_choice(const struct schedule_words *words, const char *yes,
-		       const char *no, bool *out, struct err *err)
-{
-	if (words->len == 1 && strcasecmp(words->items[0], yes) == 0)
-		*out = true;
-	else if (words->len == 1 && strcasecmp(words->items[0], no) == 0)
-		*out = false;
-	else
-		return err_set(err, 0, "%s or %s is allowed", yes, no);
+	if (!yes &&
+	    (words->len != 1 || strcasecmp(words->items[0], hint[1]) != 0))
+		return err_set(err, 0, "%s or %s is allowed", hint[0], hint[1]);
+	*(bool *)to = yes;
 	return 0;
 }
 
-static int set_exclusions(struct schedule *s, struct schedule_words *words,
-			  struct err *err)
-{
-	return take_choice(words, "yes", "no", &s->exclusions, err);
-}
-
-static int set_all(struct schedule *s, struct schedule_words *words,
-		   struct err *err)
-{
-	return take_choice(words, "yes", "no", &s->all, err);
-}
-
-static int set_priority(struct schedule *s, struct schedule_words *words,
-			struct err *err)
-{
-	return take_choice(words, "low", "normal", &s->low, err);
-}
-
-static int set_resume(struct schedule *s, struct schedule_words *words,
-		      struct err *err)
-{
-	return take_choice(words, "yes", "no", &s->resume, err);
-}
-
-static int set_missed(struct schedule *s, struct schedule_words *words,
-		      struct err *err)
-{
-	return take_choice(words, "run", "skip", &s->missed, err);
-}
-
-static int take_action(const struct schedule_words *words, bool first, int *out,
-		       struct err *err)
+/* Hint: "clean, " where that is allowed, else "". */
+static int set_action(void *to, const struct schedule_words *words,
+		      const char *const hint[2], struct err *err)
 {
 	int action = words->len == 1 ? action_parse(words->items[0]) : -1;
 
 	if (words->len == 1 && strcmp(words->items[0], "default") == 0)
-		*out = -1;
+		action = -1;
 	else if (action < 0 || action == ACTION_NONE ||
-		 (!first && action == ACTION_CLEAN))
+		 (!*hint[0] && action == ACTION_CLEAN))
 		return err_set(err, 0,
 			       "default, %squarantine, delete, rename, deny or "
 			       "pass is allowed",
-			       first ? "clean, " : "");
-	else
-		*out = action;
+			       hint[0]);
+	*(int *)to = action;
 	return 0;
 }
 
-static int set_first(struct schedule *s, struct schedule_words *words,
-		     struct err *err)
+static int set_max_time(void *to, const struct schedule_words *words,
+			const char *const hint[2], struct err *err)
 {
-	return take_action(words, true, &s->first_action, err);
-}
+	uint64_t ms = 0;
 
-static int set_second(struct schedule *s, struct schedule_words *words,
-		      struct err *err)
-{
-	return take_action(words, false, &s->second_action, err);
-}
-
-static int set_max_time(struct schedule *s, struct schedule_words *words,
-			struct err *err)
-{
 	if (words->len != 1 ||
 	    (strcmp(words->items[0], "0") != 0 &&
-	     (str_to_duration(words->items[0], 0, &s->max_ms, NULL) < 0 ||
-	      s->max_ms < 1000 || s->max_ms > MAX_TIME_MS)))
+	     (str_to_duration(words->items[0], 0, &ms, NULL) < 0 || ms < 1000 ||
+	      ms > MAX_TIME_MS)))
 		return err_set(err, 0,
 			       "a duration from 1s to 30d is allowed, such as "
 			       "6h; 0: no limit");
+	*(uint64_t *)to = ms;
 	return 0;
 }
 
@@ -190,8 +150,8 @@ static bool is_address(const char *text)
 	       strlen(text) < 255 && (!at || (at[1] && !strchr(at + 1, '@')));
 }
 
-static int set_report(struct schedule *s, struct schedule_words *words,
-		      struct err *err)
+static int set_report(void *to, const struct schedule_words *words,
+		      const char *const hint[2], struct err *err)
 {
 	const char *word = words->len == 1 ? words->items[0] : "";
 
@@ -200,29 +160,29 @@ static int set_report(struct schedule *s, struct schedule_words *words,
 		return err_set(err, 0,
 			       "none, mail:ADDRESS, or the full path of a "
 			       "directory is allowed");
-	s->report = xstrdup(word);
+	*(char **)to = xstrdup(word);
 	return 0;
 }
 
 #define KEYS(KEY)                                                              \
-	KEY("When", set_when)                                                  \
-	KEY("Paths", set_paths)                                                \
-	KEY("Exclusions", set_exclusions)                                      \
-	KEY("Exclude", set_exclude)                                            \
-	KEY("All", set_all)                                                    \
-	KEY("FirstAction", set_first)                                          \
-	KEY("SecondAction", set_second)                                        \
-	KEY("Priority", set_priority)                                          \
-	KEY("MaxTime", set_max_time)                                           \
-	KEY("Resume", set_resume)                                              \
-	KEY("Missed", set_missed)                                              \
-	KEY("Report", set_report)
+	KEY("When", set_when, when, "", "")                                    \
+	KEY("Paths", set_paths, paths, "", "")                                 \
+	KEY("Exclusions", set_choice, exclusions, "yes", "no")                 \
+	KEY("Exclude", set_paths, exclude, "", "")                             \
+	KEY("All", set_choice, all, "yes", "no")                               \
+	KEY("FirstAction", set_action, first_action, "clean, ", "")            \
+	KEY("SecondAction", set_action, second_action, "", "")                 \
+	KEY("Priority", set_choice, low, "low", "normal")                      \
+	KEY("MaxTime", set_max_time, max_ms, "", "")                           \
+	KEY("Resume", set_choice, resume, "yes", "no")                         \
+	KEY("Missed", set_choice, missed, "run", "skip")                       \
+	KEY("Report", set_report, report, "", "")
 
-#define KEY_NAME(name, set) name,
-#define KEY_SET(name, set) set,
+#define KEY_NAME(name, setter, member, a, b) name,
+#define KEY_ROW(name, setter, member, a, b)                                    \
+	{setter, offsetof(struct schedule, member), {a, b}},
 static const char *const key_names[] = {KEYS(KEY_NAME)};
-static int (*const key_sets[])(struct schedule *s, struct schedule_words *words,
-			       struct err *err) = {KEYS(KEY_SET)};
+static const struct key keys[] = {KEYS(KEY_ROW)};
 
 /* ---- reading ---- */
 
@@ -370,7 +330,8 @@ static int take_value(struct schedule *s, int key, const char *value,
 	int rc = schedules_words(value, &words, err);
 
 	if (rc == 0)
-		rc = key_sets[key](s, &words, err);
+		rc = keys[key].set((char *)s + keys[key].field, &words,
+				   keys[key].hint, err);
 	words_free(&words);
 	return rc < 0 ? err_add(err, "%s", key_names[key]) : 0;
 }

@@ -61,7 +61,12 @@ struct hold {
 	struct file_key key;
 };
 
-enum slot_role { SLOT_UNUSED, SLOT_FRONT, SLOT_BACK };
+enum slot_role {
+	SLOT_UNUSED,
+	SLOT_FRONT, /* questions */
+	SLOT_BACK,  /* what nobody waits for */
+	SLOT_LOW,   /* scan jobs of low priority, and nothing else */
+};
 
 /* A finished scan, for statistics: lost without harm. */
 struct sample {
@@ -98,7 +103,7 @@ struct slot {
 	_Atomic uint64_t beat_ns;
 	_Atomic uint64_t scan_start_ns; /* 0 while no scan runs */
 	_Atomic uint32_t drain;		/* finish what you hold, then exit */
-	_Atomic uint64_t job;		/* BACK: the job it scans for */
+	_Atomic uint64_t job;		/* BACK, LOW: the job it scans for */
 	_Atomic uint64_t job_request; /* its request's id; 0: none under way */
 	/* FRONT: the ticket of the hold that it scans or is about to; 0:
 	 * none. Others may park holds of the same file on it. */

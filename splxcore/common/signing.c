@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hash.h"
 #include "lib/alloc.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
@@ -23,61 +24,26 @@
 #define SIGNATURE_LEN 64
 #define BASE64_LEN 88 /* of a signature */
 #define KEY_FILE_MAX 16384
-#define READ_BUF (256 * 1024)
 /* Nothing else that is signed with such a key can pass for a manifest. */
 #define CONTEXT "splx signed text 1\n"
-
-static void to_hex(const uint8_t *bytes, size_t len, char *hex)
-{
-	for (size_t i = 0; i < len; i++)
-		snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
-}
-
-/* ---- SHA-256 ---- */
-
-int signing_hash_fd(int fd, char hex_r[SIGNING_HEX_LEN + 1], uint64_t *size_r,
-		    struct err *err)
-{
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	uint8_t hash[SIGNING_HASH_LEN];
-	char *buf = xmalloc(READ_BUF);
-	uint64_t size = 0;
-	ssize_t n = -1;
-
-	if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
-		panic("no SHA-256 in this OpenSSL");
-	while ((n = pread(fd, buf, READ_BUF, (off_t)size)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			break;
-		EVP_DigestUpdate(md, buf, (size_t)n);
-		size += (uint64_t)n;
-	}
-	if (n < 0)
-		err_set(err, errno, "read");
-	EVP_DigestFinal_ex(md, hash, NULL);
-	EVP_MD_CTX_free(md);
-	free(buf);
-	to_hex(hash, sizeof(hash), hex_r);
-	if (size_r)
-		*size_r = size;
-	return n < 0 ? -1 : 0;
-}
 
 /* ---- keys ---- */
 
 /* 0, or -1 for a key that is not of ours. */
 static int key_id(EVP_PKEY *key, char id_r[SIGNING_ID_LEN + 1])
 {
-	uint8_t public[PUBLIC_LEN], hash[SIGNING_HASH_LEN];
+	struct hash *hash = NULL;
+	uint8_t public[PUBLIC_LEN], bytes[HASH_LEN];
+	char hex[HASH_HEX_LEN + 1];
 	size_t len = sizeof(public);
 
 	if (EVP_PKEY_id(key) != EVP_PKEY_ED25519 ||
-	    EVP_PKEY_get_raw_public_key(key, public, &len) != 1 ||
-	    EVP_Digest(public, len, hash, NULL, EVP_sha256(), NULL) != 1)
+	    EVP_PKEY_get_raw_public_key(key, public, &len) != 1)
 		return -1;
-	to_hex(hash, SIGNING_ID_LEN / 2, id_r);
+	hash = hash_new();
+	hash_add(hash, public, len);
+	hash_end(&hash, bytes);
+	str_copy(id_r, SIGNING_ID_LEN + 1, hash_hex(hex, bytes));
 	return 0;
 }
 

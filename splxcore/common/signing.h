@@ -9,25 +9,13 @@
 #include "lib/vec.h"
 
 /*
- * Who made a set of patterns: Ed25519 signatures (RFC 8032) over a text, and
- * SHA-256 over files. Keys are PEM files: a private key as `openssl genpkey
- * -algorithm ed25519` writes it, a public one as `openssl pkey -pubout` does.
+ * Who made a set of patterns: Ed25519 signatures (RFC 8032) over a text. Keys
+ * are PEM files: a private key as `openssl genpkey -algorithm ed25519` writes
+ * it, a public one as `openssl pkey -pubout` does.
  * A key is named by the first 16 hexadecimal digits of the SHA-256 of its 32
  * public bytes.
  */
 #define SIGNING_ID_LEN 16
-#define SIGNING_HASH_LEN 32
-#define SIGNING_HEX_LEN (2 * SIGNING_HASH_LEN)
-
-/* ---- SHA-256 ---- */
-
-/*
- * Of a file from its beginning to its end (the offset is left anywhere), as
- * lower-case hexadecimal digits and a NUL; *size_r (may be NULL) is how many
- * bytes there were. -1 and *err when it cannot be read.
- */
-int signing_hash_fd(int fd, char hex_r[SIGNING_HEX_LEN + 1], uint64_t *size_r,
-		    struct err *err);
 
 /* ---- keys ---- */
 

@@ -25,8 +25,8 @@
  *   builtin_only    true when nothing but the built-in set is loaded
  *   rar             whether the library unpacks RAR archives; not there when
  *                   it does not tell
- *   set_fault       why a former set of patterns is loaded; not there when
- *                   it is the current one
+ *   set_fault       why a former set of patterns is loaded, or (builtin_only)
+ *                   none at all; not there when it is the current one
  *   patterns        [{"file","kind","version","signatures","time"}]
  *   coverage        [{"point","fstype","source","covered","scope","reason",
  *                     "namespace"}] scope: "filesystem" or "mount";

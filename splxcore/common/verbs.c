@@ -9,8 +9,9 @@
 #include "verbs.h"
 
 const struct verb verbs[VERB_COUNT] = {
-#define VERB(id, noun, verb, role, where, grammar, text)                       \
-	{VERB_ID_##id, noun, verb, VERB_##role, VERB_##where, grammar, text},
+#define VERB(id, noun, verb, role, where, does, grammar, text)                 \
+	{VERB_ID_##id, VERB_##role, VERB_##where, VERB_##does,                 \
+	 noun,	       verb,	    grammar,	  text},
 #include "verbs.def"
 #undef VERB
 };
@@ -56,15 +57,26 @@ const struct verb *verbs_match(int argc, char *const *argv, int *used_r)
 	return alone;
 }
 
+static const char *const role_names[] = {
+	[VERB_CONSOLE] = "console",
+	[VERB_VIEWER] = "viewer",
+	[VERB_OPERATOR] = "operator",
+	[VERB_ADMIN] = "admin",
+};
+
 const char *verbs_role_name(enum verb_role role)
 {
-	static const char *const names[] = {
-		[VERB_VIEWER] = "viewer",
-		[VERB_OPERATOR] = "operator",
-		[VERB_ADMIN] = "admin",
-	};
+	return role <= VERB_ADMIN ? role_names[role] : "unknown";
+}
 
-	return role < sizeof(names) / sizeof(*names) ? names[role] : "unknown";
+int verbs_role_parse(const char *name)
+{
+	int role;
+
+	for (role = VERB_VIEWER; role <= VERB_ADMIN; role++)
+		if (strcmp(role_names[role], name) == 0)
+			return role;
+	return -1;
 }
 
 /* Copies n bytes in lower case; our own table must fit. */
@@ -223,6 +235,25 @@ const char *verbs_nearest(int argc, char *const *argv, char *out, size_t size)
 	return out;
 }
 
+bool verbs_secret(const struct verb_arg *arg)
+{
+	return strcmp(arg->value, "SECRET") == 0;
+}
+
+json_t *verbs_masked(const struct verb *v, json_t *args)
+{
+	struct verb_arg known[VERB_ARGS_MAX];
+	json_t *out = json_copy(args);
+	int i, n = verbs_grammar(v, known, VERB_ARGS_MAX);
+
+	for (i = 0; i < n; i++)
+		if (verbs_secret(&known[i]) &&
+		    json_object_get(out, known[i].name))
+			json_object_set_new(out, known[i].name,
+					    json_string("***"));
+	return out;
+}
+
 /* A command line on its way to an object. */
 struct parse {
 	const struct verb *v;
@@ -248,7 +279,8 @@ static int put_string(const struct parse *p, const struct verb_arg *arg,
 	json_t *list;
 
 	if (!value)
-		return usage_err(p, "not valid UTF-8:", text);
+		return usage_err(p, "not valid UTF-8:",
+				 verbs_secret(arg) ? arg->name : text);
 	if (!arg->repeats) {
 		json_object_set_new(p->out, arg->name, value);
 		return 0;

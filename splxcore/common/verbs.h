@@ -9,11 +9,12 @@
 #include "lib/err.h"
 
 /* The verb table (verbs.def) and what follows from its grammar. */
-enum verb_role { VERB_VIEWER, VERB_OPERATOR, VERB_ADMIN };
+enum verb_role { VERB_CONSOLE, VERB_VIEWER, VERB_OPERATOR, VERB_ADMIN };
 enum verb_where { VERB_ENTITY, VERB_LOCAL, VERB_HIDDEN };
+enum verb_does { VERB_READS, VERB_CHANGES, VERB_TASK, VERB_TELLS };
 
 enum verb_id {
-#define VERB(id, noun, verb, role, where, grammar, text) VERB_ID_##id,
+#define VERB(id, noun, verb, role, where, does, grammar, text) VERB_ID_##id,
 #include "verbs.def"
 #undef VERB
 	VERB_COUNT
@@ -21,10 +22,11 @@ enum verb_id {
 
 struct verb {
 	enum verb_id id;
-	const char *noun;
-	const char *verb;
 	enum verb_role role;
 	enum verb_where where;
+	enum verb_does does;
+	const char *noun;
+	const char *verb;
 	const char *grammar;
 	const char *text;
 };
@@ -40,6 +42,8 @@ const struct verb *verbs_match(int argc, char *const *argv, int *used_r);
 /* "noun.verb" or "noun". Returns out. */
 char *verbs_wire(const struct verb *v, char *out, size_t size);
 const char *verbs_role_name(enum verb_role role);
+/* viewer, operator or admin; -1 for another word. */
+int verbs_role_parse(const char *name);
 
 /* One argument of a grammar. */
 struct verb_arg {
@@ -50,6 +54,13 @@ struct verb_arg {
 	bool repeats;
 };
 #define VERB_ARGS_MAX 20
+/* Is its value one that nobody shall read (--password=SECRET)? */
+bool verbs_secret(const struct verb_arg *arg);
+/*
+ * The arguments as they may be logged: secret values are "***". args is
+ * borrowed; new reference.
+ */
+json_t *verbs_masked(const struct verb *v, json_t *args);
 /* Splits a grammar; returns the number of arguments (at most max). */
 int verbs_grammar(const struct verb *v, struct verb_arg *args, int max);
 

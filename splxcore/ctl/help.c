@@ -86,7 +86,7 @@ static void show_verb(FILE *f, const struct verb *v)
 	fprintf(f, "splxctl %s\n", verbs_usage(v, usage, sizeof(usage)));
 	fputs("    ", f);
 	wrap(f, v->text, 4);
-	if (v->role != VERB_VIEWER)
+	if (v->role > VERB_VIEWER)
 		fprintf(f, "    Needs the role %s.\n",
 			verbs_role_name(v->role));
 }

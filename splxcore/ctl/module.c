@@ -72,6 +72,7 @@ static void show_status(json_t *data)
 		{"status.method", "Method", OUTPUT_TEXT},
 		{"status.blind", "Does not see", OUTPUT_TEXT},
 		{"status.version", "Version", OUTPUT_TEXT},
+		{"other", "Installed", OUTPUT_TEXT},
 		{"status.readers", "Readers", OUTPUT_NUMBER},
 		{"status.pending", "Pending", OUTPUT_NUMBER},
 		{"status.closes_waiting", "Closes waiting", OUTPUT_NUMBER},
@@ -239,13 +240,19 @@ static int take_into_use(struct ctl *ctl, struct err *err)
 static int load_by(struct ctl *ctl, const struct conf *conf)
 {
 	struct loadlock_policy policy;
+	enum status_code code;
 	struct err err = {0};
 
 	loadlock_policy(conf, &policy);
-	if (khm_load(&policy, &err) != STATUS_OK) {
+	code = khm_load(&policy, &err);
+	if (code == STATUS_MODULE_OTHER)
+		ctl_complain("the kernel module is not of use: %s", err.text);
+	else if (code != STATUS_OK)
 		ctl_complain("the kernel module is not loaded: %s", err.text);
+	else if (*err.text)
+		ctl_complain("%s", err.text);
+	if (code != STATUS_OK)
 		return CTL_NO;
-	}
 	if (!supervisor_runs() || !is_wanted(conf) || !take_into_use(ctl, &err))
 		return CTL_OK;
 	ctl_complain("the kernel module is loaded, but not in use: %s",
@@ -280,7 +287,7 @@ static int end_start(struct err *err)
 static int let_pass(struct err *err)
 {
 	struct khm_report report;
-	int fd = khm_open(NULL), rc = 0;
+	int fd = khm_open_any(NULL), rc = 0;
 
 	if (fd >= 0)
 		rc = khm_disarm(fd, true, &report, err);

@@ -3,6 +3,7 @@
 #define SPLX_CTL_PATTERN_H
 
 #include "common/conf.h"
+#include "common/cvd.h"
 #include "common/patternset.h"
 #include "ctl.h"
 
@@ -14,7 +15,9 @@ struct pattern_change {
 	struct conf *conf;
 	int lock;
 	struct patternset_stage stage;
-	bool unloaded; /* the service has none loaded, for our sake */
+	bool unloaded;	   /* the service has none loaded, for our sake */
+	bool only_look;	   /* nothing is taken into use */
+	struct err missed; /* what could not be had although the rest could */
 };
 /* With the lock held and a set in the making; -1 and *err. */
 int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
@@ -60,5 +63,19 @@ int pattern_from_file(struct pattern_change *c, const char *file,
 		      struct err *err);
 int pattern_from_url(struct pattern_change *c, const char *url,
 		     struct err *err);
+
+/* ---- ClamAV's own databases ---- */
+
+/* Whether that source means them: "clamav", "clamav:http://…". */
+bool pattern_is_clamav(const char *source);
+/* Whether a part is one of them. */
+bool pattern_part_is_clamav(const char *part);
+/* As the three above; c->missed may tell of some that could not be had. */
+int pattern_from_clamav(struct pattern_change *c, const char *source,
+			struct err *err);
+/* Whether a file, which nobody else may change, is such a database and signed
+ * by ClamAV as it is; its signed header in *head_r. Needs root. -1 and *err. */
+int pattern_clamav_check(const char *file, struct cvd_head *head_r,
+			 struct err *err);
 
 #endif

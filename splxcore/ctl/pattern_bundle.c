@@ -123,7 +123,7 @@ static int check_place(struct pattern_bundle *b, const struct patternset *now,
 {
 	const struct patternset_part *is = patternset_part(now, b->m.name);
 
-	if (strcmp(b->m.name, PATTERNSET_CLAMAV) == 0 ||
+	if (str_starts(b->m.name, PATTERNSET_CLAMAV) ||
 	    strcmp(b->m.name, PATTERNSET_LOCAL) == 0)
 		return err_set(err, 0,
 			       "a bundle may not be called %s: that is the "
@@ -211,7 +211,7 @@ static int add_file(struct manifest *m, const char *path, struct err *err)
 			     "%s: its name has to be of letters, digits and "
 			     "._-, at most %d long",
 			     path, MANIFEST_NAME_MAX);
-	else if (fd < 0 || signing_hash_fd(fd, f.sha256, &f.size, err) < 0)
+	else if (fd < 0 || hash_fd_hex(fd, f.sha256, &f.size, err) < 0)
 		rc = fd < 0 ? err_set(err, errno, "%s", path)
 			    : err_add(err, "%s", path);
 	else

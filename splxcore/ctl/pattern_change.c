@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,9 +19,11 @@
 #include "lib/fdutil.h"
 #include "lib/str.h"
 #include "pattern.h"
+#include "pattern_wait.h"
 #include "render.h"
 
-#define ANSWER_MAX 65536
+/* It ends itself before, unless somebody holds it. */
+#define TRIAL_MS 660000
 
 int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
 			 struct err *err)
@@ -41,15 +44,16 @@ int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
 
 /* ---- the trial ---- */
 
-/* Starts it, with its standard output in *out_r. */
-static pid_t start_trial(const char *dir, int *out_r, struct err *err)
+/* Starts vsapiapp for it, with its standard output in *out_r. */
+static pid_t start_trial(const char *option, const char *path, int *out_r,
+			 struct err *err)
 {
 	char *program = xasprintf("%s/vsapiapp", paths()->libexec_dir);
 	/* Installed it has no root of its own. */
 	bool staged = paths()->root[0] != '\0';
 	char *argv[] = {program,
-			(char *)"-t",
-			(char *)dir,
+			(char *)option,
+			(char *)path,
 			staged ? (char *)"-R" : NULL,
 			(char *)paths()->root,
 			NULL};
@@ -62,6 +66,8 @@ static pid_t start_trial(const char *dir, int *out_r, struct err *err)
 	}
 	pid = fork();
 	if (pid == 0) {
+		/* It takes memory, and nobody hears it any more. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(ends[1], STDOUT_FILENO);
 		execv(program, argv);
 		_exit(127);
@@ -75,61 +81,81 @@ static pid_t start_trial(const char *dir, int *out_r, struct err *err)
 }
 
 /* -1 and *err, with ENOMEM when it was for want of memory. */
-static int judge(json_t *said, int status, struct err *err)
+static int judge(const json_t *said, int status, struct err *err)
 {
 	const char *why = json_string_value(json_object_get(said, "why"));
 	bool is_short = json_is_true(json_object_get(said, "short"));
 
 	if (WIFSIGNALED(status) &&
 	    (WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGXCPU))
-		return err_set(err, 0, "the trial took too long");
+		return err_set(err, 0, "it took too long");
 	if (WIFSIGNALED(status))
-		return err_set(err, 0, "the trial was ended by signal %d (%s)",
+		return err_set(err, 0, "it was ended by signal %d (%s)",
 			       WTERMSIG(status), strsignal(WTERMSIG(status)));
 	if (why) {
-		err_set(err, 0, "the trial failed: %s", why);
+		err_set(err, 0, "%s", why);
 		err->code = is_short ? ENOMEM : 0;
 		return -1;
 	}
 	if (!json_is_true(json_object_get(said, "ok")) ||
 	    WEXITSTATUS(status) != 0)
-		return err_set(err, 0, "the trial ended with status %d",
+		return err_set(err, 0, "it ended with status %d",
 			       WEXITSTATUS(status));
 	return 0;
 }
 
+/* What vsapiapp says of it, when that is good (new reference); NULL and
+ * *err. */
+static json_t *try_it(const char *option, const char *path, struct err *err)
+{
+	struct pattern_wait wait = {.limit_ms = TRIAL_MS};
+	struct str text = {0};
+	int status = 0, rc;
+	json_t *said;
+
+	wait.pid = start_trial(option, path, &wait.in, err);
+	if (wait.pid < 0)
+		return NULL;
+	rc = pattern_wait(&wait, &text, &status, err);
+	said = rc == 0 ? json_loads(str_get(&text), 0, NULL) : NULL;
+	str_free(&text);
+	if (rc == 0 && judge(said, status, err) == 0)
+		return said;
+	json_decref(said);
+	return NULL;
+}
+
+static int64_t number(const json_t *said, const char *what)
+{
+	return json_integer_value(json_object_get(said, what));
+}
+
 static int try_set(const char *dir, struct err *err)
 {
-	char *text = xcalloc(1, ANSWER_MAX + 1);
-	size_t len = 0;
-	json_t *said;
-	int out = -1, status = 0, rc;
-	ssize_t n;
-	pid_t pid = start_trial(dir, &out, err);
+	json_t *said = try_it("-t", dir, err);
 
-	if (pid < 0) {
-		free(text);
-		return -1;
-	}
-	while (len < ANSWER_MAX &&
-	       ((n = read(out, text + len, ANSWER_MAX - len)) > 0 ||
-		(n < 0 && errno == EINTR)))
-		len += n > 0 ? (size_t)n : 0;
-	fd_close(&out);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	said = json_loads(text, 0, NULL);
-	rc = judge(said, status, err);
-	if (rc == 0)
-		printf("tried: %lld signatures, %lld files of the system "
-		       "pass\n",
-		       (long long)json_integer_value(
-			       json_object_get(said, "signatures")),
-		       (long long)json_integer_value(
-			       json_object_get(said, "files")));
+	if (!said)
+		return err_add(err, "the trial failed");
+	printf("tried: %lld signatures, %lld files of the system pass\n",
+	       (long long)number(said, "signatures"),
+	       (long long)number(said, "files"));
 	json_decref(said);
-	free(text);
-	return rc;
+	return 0;
+}
+
+int pattern_clamav_check(const char *file, struct cvd_head *head,
+			 struct err *err)
+{
+	json_t *said = try_it("-c", file, err);
+
+	if (!said)
+		return -1;
+	memset(head, 0, sizeof(*head));
+	head->version = (uint64_t)number(said, "version");
+	head->signatures = (uint64_t)number(said, "signatures");
+	head->time = number(said, "time");
+	json_decref(said);
+	return 0;
 }
 
 /* ---- one engine at a time ---- */
@@ -211,7 +237,7 @@ void pattern_change_end(struct pattern_change *c)
 		ctl_complain("the patterns are not loaded again yet: %s",
 			     err.text);
 	patternset_stage_end(&c->stage);
-	fd_close(&c->lock);
+	patternset_unlock(&c->lock);
 	conf_free(&c->conf);
 }
 

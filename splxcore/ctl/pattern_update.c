@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
-/* New patterns: from a directory, a server, or a file by hand. */
+/* New patterns: from a directory, a server, ClamAV, or a file by hand. */
 #include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ static int local_manifest(const struct patternset *now, const char *name,
 			if (strcmp(old->name, name) != 0)
 				vec_push(m, *old);
 	str_copy(f.name, sizeof(f.name), name);
-	if (signing_hash_fd(fd, f.sha256, &f.size, err) < 0)
+	if (hash_fd_hex(fd, f.sha256, &f.size, err) < 0)
 		return err_add(err, "%s", name);
 	vec_push(m, f);
 	return 0;
@@ -96,6 +96,8 @@ static int from_source(struct pattern_change *c, const char *source,
 	struct stat st;
 	int rc;
 
+	if (pattern_is_clamav(source))
+		return pattern_from_clamav(c, source, err);
 	if (str_starts(source, "https://") || str_starts(source, "http://"))
 		return pattern_from_url(c, source, err);
 	full = realpath(str_starts(source, "file://") ? source + 7 : source,
@@ -160,10 +162,15 @@ static void wait_a_while(void)
 		sleep((unsigned int)(random % (ms / 1000 + 1)));
 }
 
-/* What is nothing to cron: that is no trouble of anybody's. */
+/* What is nothing to cron: that is no trouble of anybody's, unless the other
+ * one does not end. */
 static bool is_quiet(const struct ctl *ctl, const struct err *err)
 {
-	return ctl_flag(ctl, "cron") && err->code == EBUSY;
+	struct patternset_holder holder;
+
+	return ctl_flag(ctl, "cron") && err->code == EBUSY &&
+	       !(patternset_holder(&holder) &&
+		 patternset_holder_hangs(&holder));
 }
 
 int pattern_update_run(struct ctl *ctl)
@@ -189,6 +196,12 @@ int pattern_update_run(struct ctl *ctl)
 		puts("the patterns are up to date");
 	if (rc < 0 && !is_quiet(ctl, &err))
 		ctl_complain("the patterns stay as they are: %s", err.text);
+	/* The rest serves all the same. */
+	if (rc == 0 && c.missed.text[0]) {
+		ctl_complain("not all could be had: %s", c.missed.text);
+		err = c.missed;
+		rc = -1;
+	}
 	/* Another one that is under way tells itself. */
 	if (geteuid() == 0 && err.code != EBUSY)
 		patternset_tell(source_word(ctl), rc < 0 ? &err : NULL);
@@ -202,8 +215,11 @@ int pattern_check_run(struct ctl *ctl)
 	struct err err = {0};
 	int rc = pattern_change_begin(&c, ctl, &err), changed = 0;
 
+	c.only_look = true;
 	if (rc == 0)
 		changed = take_all(&c, &err);
+	if (c.missed.text[0])
+		ctl_complain("not all could be asked for: %s", c.missed.text);
 	if (rc < 0 || changed < 0)
 		ctl_complain("%s", err.text);
 	else

@@ -6,23 +6,19 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/fetch.h"
 #include "common/paths.h"
-#include "fetch.h"
 #include "lib/alloc.h"
 #include "lib/fdutil.h"
 #include "lib/proc.h"
-#include "lib/sandbox.h"
 #include "lib/str.h"
 #include "pattern.h"
+#include "pattern_child.h"
 
 struct download {
 	const struct conf *conf;
@@ -94,65 +90,30 @@ static int fetch_all(const struct download *d, struct err *err)
 	return 0;
 }
 
-static void be_child(const struct download *d, pid_t parent, int out)
-	__attribute__((noreturn));
-static void be_child(const struct download *d, pid_t parent, int out)
+static int work(const void *arg, int out, struct err *err)
 {
-	struct err err = {0};
-	int rc;
-
-	umask(022);
-	rc = sandbox_become(d->uid, d->gid, 0, &err);
-	/* The kernel forgets it when the user changes. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (rc == 0 && getppid() == parent && fetch_all(d, &err) == 0)
-		_exit(0);
-	(void)!write(out, err.text, strlen(err.text));
-	_exit(1);
+	(void)out;
+	return fetch_all(arg, err);
 }
 
 /* ---- root ---- */
 
 static int download(const struct download *d, struct err *err)
 {
-	char text[sizeof(err->text)] = "";
-	size_t len = 0;
-	int ends[2], status = 0;
-	ssize_t n;
-	pid_t pid, self = getpid();
+	struct pattern_child c = {.uid = d->uid,
+				  .gid = d->gid,
+				  .dir = d->fetch.dir,
+				  .work = work,
+				  .arg = d};
+	struct str said = {0};
+	int dir = pattern_child_dir(&c, err), rc;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_set(err, errno, "pipe");
-	fflush(NULL);
-	pid = fork();
-	if (pid == 0)
-		be_child(d, self, ends[1]);
-	close(ends[1]);
-	while (pid > 0 && len < sizeof(text) - 1 &&
-	       ((n = read(ends[0], text + len, sizeof(text) - 1 - len)) > 0 ||
-		(n < 0 && errno == EINTR)))
-		len += n > 0 ? (size_t)n : 0;
-	close(ends[0]);
-	if (pid < 0)
-		return err_set(err, errno, "fork");
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	text[len] = '\0';
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	if (WIFSIGNALED(status))
-		return err_set(err, 0, "fetching was ended by signal %d",
-			       WTERMSIG(status));
-	return err_set(err, 0, "%s", text);
-}
-
-static int make_incoming(const struct download *d, struct err *err)
-{
-	if (mkdir(d->fetch.dir, 0700) < 0 && errno != EEXIST)
-		return err_set(err, errno, "%s", d->fetch.dir);
-	if (chown(d->fetch.dir, d->uid, d->gid) < 0)
-		return err_set(err, errno, "%s", d->fetch.dir);
-	return 0;
+	if (dir < 0)
+		return -1;
+	fd_close(&dir);
+	rc = pattern_child_run(&c, &said, err);
+	str_free(&said);
+	return rc;
 }
 
 static void remove_incoming(const struct download *d, const struct manifest *m)
@@ -195,7 +156,7 @@ int pattern_from_url(struct pattern_change *c, const char *url, struct err *err)
 	while (str_ends(base, "/"))
 		base[strlen(base) - 1] = '\0';
 	if (proc_user(c->conf->scan_user, &d.uid, &d.gid, err) == 0 &&
-	    make_incoming(&d, err) == 0 && download(&d, err) == 0 &&
+	    download(&d, err) == 0 &&
 	    pattern_bundle_read(&b, dir, &c->stage.set, err) == 0) {
 		rc = b.known ? 0 : take(c, &d, &b, url, err);
 		if (rc > 0)

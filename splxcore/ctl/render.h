@@ -75,6 +75,25 @@ void statistics_render(json_t *data);
 void pattern_show_render(json_t *data);
 void pattern_reload_render(json_t *data);
 
+/* render_console.c */
+void secret_render(json_t *data);
+void user_list_render(json_t *data);
+void user_set_render(json_t *data);
+void session_list_render(json_t *data);
+void token_list_render(json_t *data);
+void token_add_render(json_t *data);
+void done_render(json_t *data);
+void certificate_render(json_t *data);
+int certificate_set_run(struct ctl *ctl);
+int config_export_run(struct ctl *ctl);
+int config_import_run(struct ctl *ctl);
+void task_list_render(json_t *data);
+void task_show_render(json_t *data);
+void task_start_render(json_t *data);
+int task_result_run(struct ctl *ctl);
+void history_render(json_t *data);
+void metrics_render(json_t *data);
+
 /* conflicts.c, order.c */
 int conflicts_run(struct ctl *ctl);
 int order_show_run(struct ctl *ctl);

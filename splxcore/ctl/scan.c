@@ -276,7 +276,9 @@ static void on_error(const char *path, int code, void *arg)
  */
 static bool may_go_on(struct scan *s, const struct err *err)
 {
-	uint64_t limit = s->what.conf->scan_timeout * 2 + SILENCE_MS;
+	uint64_t limit = s->what.conf->scan_timeout * 2 *
+				 (s->what.low ? SCANJOB_LOW_PATIENCE : 1) +
+			 SILENCE_MS;
 
 	if (is_over(s))
 		return false;
@@ -392,11 +394,11 @@ static bool walk_once(struct scan *s)
 static struct scanclient *connect_service(struct scan *s, struct err *err)
 {
 	struct scanclient *client = scanclient_open(
-		paths()->scan_sock, s->what.source, s->what.first_action,
-		s->what.second_action, on_reply, s, err);
+		s->what.low ? paths()->low_sock : paths()->scan_sock,
+		s->what.source, s->what.first_action, s->what.second_action,
+		on_reply, s, err);
 
-	/* One worker at a time, which is niced as all that nobody waits for;
-	 * the others are there for files that somebody closes. */
+	/* Its one worker serves other scans of low priority in turns. */
 	if (client && s->what.low)
 		scanclient_limit(client, 1);
 	return client;
@@ -472,11 +474,14 @@ static void walk_all(struct scan *s)
 
 /* ---- before and after ---- */
 
-/* Nobody has to scan while splx is stopped; else it is an error. */
+/* Nobody has to scan while splx is stopped; else it is an error, or it is not
+ * for this user. */
 static int no_service(const struct err *err)
 {
 	if (status_is_stopped())
 		ctl_complain("splx is not running: service splx start");
+	else if (err->code == EACCES)
+		ctl_complain("%s", err->text);
 	else
 		ctl_complain("vsapiapp does not answer, see splxctl status: "
 			     "%s",

@@ -57,10 +57,11 @@ static int by_number(const void *a, const void *b)
 
 static void close_others(const int *fds, int nfds)
 {
-	int keep[KEEP_MAX];
+	int keep[KEEP_MAX] = {0};
 	unsigned int from = 3;
 
-	memcpy(keep, fds, sizeof(*keep) * (size_t)nfds);
+	if (nfds) /* without any there is no array */
+		memcpy(keep, fds, sizeof(*keep) * (size_t)nfds);
 	qsort(keep, (size_t)nfds, sizeof(*keep), by_number);
 	for (int i = 0; i < nfds; i++) {
 		if (keep[i] < (int)from)

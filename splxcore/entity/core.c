@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "accounts.h"
 #include "common/adopt.h"
 #include "common/control.h"
 #include "common/ipc.h"
@@ -15,6 +16,7 @@
 #include "dispatch.h"
 #include "findings.h"
 #include "health.h"
+#include "history.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/proc.h"
@@ -26,6 +28,7 @@
 #include "settings.h"
 #include "statistics.h"
 #include "store.h"
+#include "tasks.h"
 
 #define BEAT_MS 200
 
@@ -144,12 +147,15 @@ static const struct {
 	{health_init, health_deinit},
 	{settings_init, settings_deinit},
 	{store_init, store_deinit},
+	{accounts_init, accounts_deinit},
 	{quarantine_init, quarantine_deinit},
 	{scans_init, scans_deinit},
 	{findings_init, findings_deinit},
 	{statistics_init, statistics_deinit},
+	{history_init, history_deinit},
 	{modlock_init, modlock_deinit},
 	{service_init, service_deinit},
+	{tasks_init, tasks_deinit},
 	{dispatch_init, dispatch_deinit},
 	{verbs_init, verbs_deinit},
 	{adopt_init, adopt_deinit},

@@ -10,10 +10,12 @@
 #include "lib/err.h"
 #include "lib/loop.h"
 
+struct accounts;
 struct adopt;
 struct dispatch;
 struct findings;
 struct health;
+struct history;
 struct ipc_server;
 struct logsink;
 struct modlock;
@@ -24,6 +26,7 @@ struct settings;
 struct statistics;
 struct store;
 struct takeover;
+struct tasks;
 
 /*
  * Core, the one process that writes settings, store and quarantine. Its parts
@@ -42,12 +45,15 @@ struct core {
 	struct health *health;
 	struct settings *settings;
 	struct store *store;
+	struct accounts *accounts;
 	struct quarantine *quarantine;
 	struct scans *scans;
 	struct findings *findings;
 	struct statistics *statistics;
+	struct history *history;
 	struct modlock *modlock;
 	struct service *service;
+	struct tasks *tasks;
 	struct dispatch *dispatch;
 	struct ipc_server *ipc;
 	struct adopt *adopt;

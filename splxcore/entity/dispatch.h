@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "common/ipc.h"
+#include "accounts.h"
 #include "common/verbs.h"
 #include "core.h"
 
@@ -15,12 +16,13 @@
  * serves and that has no handler does not link.
  *
  * A handler answers exactly once, now or later, by dispatch_reply() or
- * dispatch_fail(), never by ipc_reply() or ipc_fail(): what an ADMIN verb did
- * becomes an audit event there. `args` is borrowed, and only for the call.
+ * dispatch_fail(), never by ipc_reply() or ipc_fail(): what a verb that changes
+ * something did becomes an audit event there. `args` is borrowed, and only for
+ * the call.
  *
  * A verb that streams uses ipc_more(), ipc_on_writable() and ipc_on_gone()
- * with its call. An ADMIN verb does not: it is answered, and so audited, even
- * when its client left meanwhile.
+ * with its call. One that changes something does not: it is answered, and so
+ * audited, even when its client left meanwhile.
  */
 typedef void (*dispatch_fn)(struct core *core, struct ipc_call *call,
 			    json_t *args);
@@ -29,7 +31,8 @@ typedef void (*dispatch_fn)(struct core *core, struct ipc_call *call,
 	void verb_##id(struct core *core, struct ipc_call *call, json_t *args);
 #define DISPATCH_HIDDEN(id) DISPATCH_ENTITY(id)
 #define DISPATCH_LOCAL(id)
-#define VERB(id, noun, verb, role, where, grammar, text) DISPATCH_##where(id)
+#define VERB(id, noun, verb, role, where, does, grammar, text)                 \
+	DISPATCH_##where(id)
 #include "common/verbs.def"
 #undef VERB
 #undef DISPATCH_ENTITY
@@ -47,6 +50,10 @@ void dispatch_reply(struct core *core, struct ipc_call *call, json_t *data);
 /* Ends it with an error; the code words are those of common/ipc.h. */
 void dispatch_fail(struct core *core, struct ipc_call *call, const char *code,
 		   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The same with data beside the message; takes over the reference. */
+void dispatch_fail_data(struct core *core, struct ipc_call *call,
+			const char *code, json_t *data, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 /* The string argument of that name, or NULL. */
 const char *dispatch_arg(json_t *args, const char *name);
 /*
@@ -56,12 +63,41 @@ const char *dispatch_arg(json_t *args, const char *name);
 int dispatch_arg_i64(json_t *args, const char *name, long long def,
 		     long long min, long long max, long long *out_r,
 		     struct err *err);
+/* A part of a list. */
+struct dispatch_page {
+	long long limit; /* "limit": at most so many; before: its default */
+	long long max;	 /* of that */
+	long long from;	 /* "before" or "offset"; 0: from the beginning */
+};
+/* Reads one from the arguments: `from` is the name of its second number. False,
+ * and the call has failed, when a number makes no sense. */
+bool dispatch_page(struct core *core, struct ipc_call *call, json_t *args,
+		   const char *from, struct dispatch_page *page);
 
 /*
- * The role of a peer: root is ADMIN, others by AdminUsers, OperatorUsers and
- * ViewerUsers; -1 for somebody who may nothing.
+ * The role of who asks, now: of root, AdminUsers and so on, or of the session
+ * or token that the console handed on; -1 for somebody who may nothing.
  */
-int dispatch_role(const struct core *core, const struct ipc_peer *peer);
+int dispatch_role(struct core *core, const struct ipc_call *call);
+
+/*
+ * What the audit event of a call under way says besides; nothing where it has
+ * none. Takes over the references; NULL: nothing to say. before, after: what
+ * was changed.
+ */
+void dispatch_audit_change(struct core *core, const struct ipc_call *call,
+			   json_t *before, json_t *after);
+/* Who did it, where that is not who asked (who logs in). */
+void dispatch_audit_user(struct core *core, const struct ipc_call *call,
+			 const char *user);
+/* Its arguments, where those that came say too much; NULL: none. */
+void dispatch_audit_args(struct core *core, const struct ipc_call *call,
+			 json_t *args);
+/* It becomes none. */
+void dispatch_audit_skip(struct core *core, const struct ipc_call *call);
+/* A verb that only reads shall be told all the same (an export): now. */
+void dispatch_audit_now(struct core *core, struct ipc_call *call,
+			enum verb_id id, json_t *args);
 
 /*
  * What the verbs of core answer (quarantine.* and events.*: see their files).

@@ -19,6 +19,7 @@
 #include "attrs.h"
 #include "childjob.h"
 #include "common/finding.h"
+#include "common/hash.h"
 #include "findings_event.h"
 #include "holders.h"
 #include "lib/alloc.h"
@@ -47,6 +48,7 @@ struct fold {
 	struct file_key key;
 	char *virus;
 	enum action first, second;
+	bool not_held;	      /* who uses it is looked for, too */
 	bool running;	      /* its job is waiting or under way */
 	uint64_t since_ns;    /* when the job ended */
 	unsigned int more;    /* folded into it since the last event */
@@ -95,6 +97,7 @@ struct findings {
 static void pump(struct findings *fs);
 static void job_act(struct job *job);
 static void job_look(struct job *job);
+static bool was_not_held(const struct job *job);
 
 /* ---- folding ---- */
 
@@ -118,7 +121,9 @@ static struct fold *fold_find(struct findings *fs, const struct job *job)
 
 	for (size_t i = 0; i < fs->folds.len; i++) {
 		fold = fs->folds.items[i];
+		/* Where nobody was held back who uses it is looked for. */
 		if (fold->first == job->first && fold->second == job->second &&
+		    (fold->not_held || !was_not_held(job)) &&
 		    same_content(&fold->key, &job->f.key) &&
 		    !strcmp(fold->virus, job->f.virus))
 			return fold;
@@ -159,6 +164,7 @@ static struct fold *fold_new(struct findings *fs, const struct job *job)
 	fold->first = job->first;
 	fold->second = job->second;
 	fold->running = true;
+	fold->not_held = was_not_held(job);
 	vec_push(&fs->folds, fold);
 	if (!fs->fold_timer)
 		fs->fold_timer = loop_timer(fs->setup.loop, FOLD_TICK_MS, true,
@@ -419,7 +425,7 @@ static void hash_run(void *arg, void *result)
 	struct hash_result *h = result;
 	struct stat st;
 
-	h->rc = seal_hash(job->fd, HASH_MAX, h->sha256, NULL, NULL);
+	h->rc = hash_fd(job->fd, HASH_MAX, h->sha256, NULL, NULL);
 	if (h->rc == 0)
 		h->rc = file_key_get(job->fd, &h->key, &st);
 }
@@ -431,7 +437,7 @@ static void on_hash(void *arg, const void *result)
 
 	job->child = NULL;
 	if (h && h->rc == 0) {
-		seal_hex(job->ev.sha256, h->sha256);
+		hash_hex(job->ev.sha256, h->sha256);
 		if (quarantine_passed(job->fs->setup.quarantine, &h->key,
 				      job->f.path, job->ev.sha256, NULL) > 0) {
 			job_pass(job);

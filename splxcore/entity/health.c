@@ -31,6 +31,7 @@ struct health {
 	char *told;	   /* the codes that the log was told last */
 	json_t *conflicts; /* as last looked for, at: */
 	uint64_t conflicts_ns;
+	struct patternwatch patterns;
 };
 
 #define CONFLICTS_FRESH_MS 10000 /* to look reads every init script */
@@ -52,6 +53,7 @@ void health_deinit(struct core *core)
 		free(f->text);
 	vec_free(&core->health->faults);
 	free(core->health->told);
+	patternwatch_deinit(&core->health->patterns);
 	json_decref(core->health->conflicts);
 	xfree(&core->health);
 }
@@ -91,6 +93,12 @@ void health_faults(const struct health *health,
 
 	vec_each (f, &health->faults)
 		fn(f->code, f->text, arg);
+}
+
+const struct patternwatch *health_patterns(struct health *health)
+{
+	patternwatch_look(&health->patterns);
+	return &health->patterns;
 }
 
 /* ---- the report ---- */

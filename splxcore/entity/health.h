@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "core.h"
+#include "patternwatch.h"
 
 /* The state of the suite, reckoned anew whenever somebody asks. */
 int health_init(struct core *core, struct err *err);
@@ -22,6 +23,9 @@ void health_faults(const struct health *health,
 		   void (*fn)(enum status_code code, const char *text,
 			      void *arg),
 		   void *arg);
+
+/* What updates of the patterns left behind, up to date. Borrowed. */
+const struct patternwatch *health_patterns(struct health *health);
 
 /* Looks at everything, and writes the codes into the log when they are others
  * than before: a line with "status" and codes={"generalStatus": 0, ...}. */

@@ -124,10 +124,10 @@ static struct workers count_workers(const struct core *core)
 			w.stopped++;
 			continue;
 		}
-		if (role == SLOT_BACK)
-			w.back++;
-		else
+		if (role == SLOT_FRONT)
 			w.front++;
+		else if (role == SLOT_BACK)
+			w.back++;
 		if (atomic_load(&slot->scan_start_ns))
 			w.busy++;
 	}
@@ -320,6 +320,18 @@ static void check_passive(struct report *r)
 	json_decref(module);
 }
 
+/* After an upgrade that could not exchange it, or before the restart. */
+static void check_build(const struct core *core, struct report *r, bool serves)
+{
+	int asked = core_conf(core)->interceptor;
+	struct err why;
+
+	if ((asked == CONF_INTERCEPTOR_AUTO || asked == CONF_INTERCEPTOR_KHM) &&
+	    khm_is_other(&why))
+		health_issue(r, STATUS_MODULE_OTHER, "interceptor", "%s%s",
+			     why.text, serves ? "; the former one serves" : "");
+}
+
 /*
  * The load lock holds back what would hold openers. What serves instead is no
  * fault of its own, but not as good.
@@ -369,6 +381,7 @@ static void check_interceptor(const struct core *core, struct report *r,
 		check_hook(core, r);
 	else if (!access(KHM_DEVICE, F_OK))
 		check_passive(r);
+	check_build(core, r, kind == INTERCEPTOR_KHM);
 	check_reasons(core, r,
 		      kind == INTERCEPTOR_FANOTIFY &&
 			      asked == CONF_INTERCEPTOR_KHM);
@@ -447,36 +460,46 @@ static void check_patterns(const struct core *core, struct report *r)
 /* The last update, and what is past its time. */
 static void check_updates(const struct core *core, struct report *r)
 {
+	const struct patternwatch *w = health_patterns(core->health);
 	const json_t *fault = json_object_get(service_state(core), "set_fault");
+	int64_t now = clock_real_ns() / (int64_t)CLOCK_NS_PER_S;
 	const struct patternset_part *p;
-	struct patternset set;
-	struct err why;
 	char age[32];
-	int64_t when, now = clock_real_ns() / CLOCK_NS_PER_S;
 
-	if (patternset_told(&when, &why))
+	if (w->failed)
 		health_issue(
 			r, STATUS_UPDATE_FAILED, "patterns",
 			"the last update of the patterns, %s ago, failed; "
 			"the old ones serve on: %s",
 			str_duration(age, sizeof(age),
-				     now > when ? (uint64_t)(now - when) * 1000
-						: 0),
-			why.text);
+				     now > w->when
+					     ? (uint64_t)(now - w->when) * 1000
+					     : 0),
+			w->why.text);
 	if (json_is_string(fault))
 		health_issue(r, STATUS_PATTERNS_BROKEN, "patterns", "%s",
 			     json_string_value(fault));
 	/* What cannot be read says that itself, by what loads it. */
-	if (patternset_current(&set, &why) <= 0)
-		return;
-	vec_each (p, &set)
+	vec_each (p, &w->set)
 		if (p->m.valid_until && now > p->m.valid_until)
 			health_issue(r, STATUS_PATTERNS_EXPIRED, "patterns",
 				     "%s %llu is past the time that its maker "
 				     "gave it; it serves on",
 				     p->m.name,
 				     (unsigned long long)p->m.version);
-	patternset_free(&set);
+}
+
+/* Nothing new comes as long as another update does not go on. */
+static void check_updater(struct report *r)
+{
+	struct patternset_holder holder;
+	char text[PATTERNSET_HOLDER_TEXT];
+
+	if (patternset_holder(&holder) && patternset_holder_hangs(&holder))
+		health_issue(r, STATUS_UPDATE_HANGS, "patterns",
+			     "an update of the patterns does not end, and no "
+			     "other one can begin%s",
+			     patternset_holder_text(&holder, text));
 }
 
 static void check_unpacking(const struct core *core, struct report *r)
@@ -574,6 +597,7 @@ void health_check(struct core *core, struct report *r)
 	check_patterns(core, r);
 	check_unpacking(core, r);
 	check_updates(core, r);
+	check_updater(r);
 	check_voids(core, r);
 	check_sandbox(core, r);
 	check_state_errors(core, r);

@@ -37,6 +37,7 @@
 #include <unistd.h>
 
 #include "attrs.h"
+#include "common/hash.h"
 #include "common/known.h"
 #include "common/paths.h"
 #include "lib/alloc.h"
@@ -489,7 +490,7 @@ static int put_end(struct quarantine_work *w, const struct quarantine_copied *c,
 		return put_undo(w, err);
 	}
 	w->item.size = c->info.size;
-	seal_hex(w->item.sha256, c->info.sha256);
+	hash_hex(w->item.sha256, c->info.sha256);
 	put_notes(w, c);
 	if (put_publish(w, err) < 0) {
 		quarantine_fault(q, err);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/pass.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -125,7 +126,7 @@ struct pass_hash {
 
 static void hash_next(struct quarantine *q);
 
-static void hash_free(struct pass_hash *w)
+static void pass_hash_free(struct pass_hash *w)
 {
 	free(w->pass);
 	free(w);
@@ -160,10 +161,9 @@ static void hash_run(void *arg, void *result)
 	if (file_key_get(fd, &h->key, &st) < 0 || !S_ISREG(st.st_mode))
 		goto out;
 	h->same = file_key_same(&h->key, &w->pass->key);
-	if (h->same ||
-	    (seal_hash(fd, h->key.size, h->sha256, NULL, NULL) == 0 &&
-	     file_key_get(fd, &after, &st) == 0 &&
-	     file_key_same(&after, &h->key)))
+	if (h->same || (hash_fd(fd, h->key.size, h->sha256, NULL, NULL) == 0 &&
+			file_key_get(fd, &after, &st) == 0 &&
+			file_key_same(&after, &h->key)))
 		h->rc = 0;
 out:
 	close(fd);
@@ -176,7 +176,7 @@ static void hash_take(struct pass_hash *w, const struct hashed *h)
 
 	if (h->same) {
 		quarantine_pass_give(q, &h->key);
-	} else if (!strcmp(seal_hex(hex, h->sha256), w->pass->sha256)) {
+	} else if (!strcmp(hash_hex(hex, h->sha256), w->pass->sha256)) {
 		pass_drop(q->setup.sb, &w->pass->key);
 		store_pass_key(q->setup.store, w->pass->id, &h->key, NULL);
 		quarantine_pass_give(q, &h->key);
@@ -196,7 +196,7 @@ static void hash_done(void *arg, const void *result)
 	q->hash = NULL;
 	if (h && h->rc == 0)
 		hash_take(w, h);
-	hash_free(w);
+	pass_hash_free(w);
 	hash_next(q);
 }
 
@@ -217,7 +217,7 @@ static void hash_start(struct quarantine *q, struct pass *pass)
 	if (q->hashing)
 		q->hash = w;
 	else
-		hash_free(w);
+		pass_hash_free(w);
 }
 
 static void hash_now(struct quarantine *q, struct pass *pass)
@@ -273,7 +273,7 @@ void quarantine_passes_stop(struct quarantine *q)
 {
 	childjob_cancel(&q->hashing);
 	if (q->hash)
-		hash_free(q->hash);
+		pass_hash_free(q->hash);
 	q->hash = NULL;
 	while (q->to_hash.len)
 		free(q->to_hash.items[--q->to_hash.len]);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "attrs.h"
+#include "common/hash.h"
 #include "common/paths.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -106,7 +107,7 @@ int quarantine_item_of(struct quarantine *q, int64_t id, struct item *item,
 	meta_text(meta, "virus", item->virus, sizeof(item->virus));
 	meta_text(meta, "source", item->source, sizeof(item->source));
 	meta_text(meta, "program", item->program, sizeof(item->program));
-	seal_hex(item->sha256, info.sha256);
+	hash_hex(item->sha256, info.sha256);
 	item->size = info.size;
 	item->sealed = (uint64_t)end;
 	item->mode = (uint32_t)meta_int(meta, "mode");
@@ -331,7 +332,7 @@ static int restore_end(struct quarantine_work *w,
 		*err = c->err;
 		return restore_undo(w);
 	}
-	seal_hex(w->item.sha256, c->info.sha256);
+	hash_hex(w->item.sha256, c->info.sha256);
 	if (give_attrs(w, err) < 0)
 		return restore_undo(w);
 	holding_at("restore-written");

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "common/hash.h"
 #include "lib/alloc.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
@@ -59,13 +60,6 @@ void seal_random(void *out, size_t len)
 {
 	if (RAND_bytes(out, (int)len) != 1)
 		panic("no random bytes are to be had");
-}
-
-char *seal_hex(char out[65], const uint8_t hash[32])
-{
-	for (int i = 0; i < 32; i++)
-		snprintf(out + 2 * i, 3, "%02x", hash[i]);
-	return out;
 }
 
 /* ---- keys ---- */
@@ -270,32 +264,7 @@ static int header_read(struct stream *s, const struct seal_key *key,
 	return derive(s, key, err);
 }
 
-/* ---- hashing ---- */
-
-static EVP_MD_CTX *hash_new(void)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-
-	if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
-		panic("SHA-256 is not to be had");
-	return ctx;
-}
-
-static void hash_add(EVP_MD_CTX *ctx, const void *data, size_t len)
-{
-	if (EVP_DigestUpdate(ctx, data, len) != 1)
-		panic("SHA-256 failed");
-}
-
-static void hash_end(EVP_MD_CTX **ctx, uint8_t out[32])
-{
-	unsigned int len;
-
-	if (EVP_DigestFinal_ex(*ctx, out, &len) != 1)
-		panic("SHA-256 failed");
-	EVP_MD_CTX_free(*ctx);
-	*ctx = NULL;
-}
+/* ---- sealing ---- */
 
 static ssize_t read_at(int fd, void *buf, size_t len, uint64_t at)
 {
@@ -306,34 +275,6 @@ static ssize_t read_at(int fd, void *buf, size_t len, uint64_t at)
 	while (n < 0 && errno == EINTR);
 	return n;
 }
-
-int seal_hash(int fd, uint64_t max_size, uint8_t hash_r[32], uint64_t *size_r,
-	      struct err *err)
-{
-	uint8_t *buf = xmalloc(READ_BUF);
-	EVP_MD_CTX *ctx = hash_new();
-	uint64_t at = 0;
-	ssize_t n;
-	int rc = 0;
-
-	while ((n = read_at(fd, buf, READ_BUF, at)) > 0) {
-		hash_add(ctx, buf, (size_t)n);
-		at += (uint64_t)n;
-		if (max_size && at > max_size) {
-			rc = err_set(err, EFBIG, "read");
-			break;
-		}
-	}
-	if (n < 0)
-		rc = err_set(err, errno, "read");
-	hash_end(&ctx, hash_r);
-	if (size_r)
-		*size_r = at;
-	free(buf);
-	return rc;
-}
-
-/* ---- sealing ---- */
 
 /* Compresses what z has been given and writes every full frame. */
 static int deflate_out(struct stream *s, z_stream *z, int flush,
@@ -361,7 +302,7 @@ static int seal_content(struct stream *s, z_stream *z, int in_fd,
 			struct err *err)
 {
 	uint8_t *buf = xmalloc(READ_BUF);
-	EVP_MD_CTX *hash = hash_new();
+	struct hash *hash = hash_new();
 	ssize_t n = 0;
 	int rc = 0;
 
@@ -506,7 +447,7 @@ int seal_read_meta(const struct seal_key *key, int in_fd, char **meta_r,
 struct opening {
 	z_stream z;
 	bool ended; /* the zlib stream */
-	EVP_MD_CTX *hash;
+	struct hash *hash;
 	uint64_t size;
 	int out_fd;
 	uint8_t buf[READ_BUF];
@@ -595,7 +536,7 @@ int seal_read(const struct seal_key *key, int in_fd, int out_fd, char **meta_r,
 	else if (read_meta(s, key, &meta, err) == 0)
 		rc = read_content(s, o, info_r, err);
 	inflateEnd(&o->z);
-	EVP_MD_CTX_free(o->hash);
+	hash_free(&o->hash);
 	free(o);
 	stream_free(s);
 	if (rc == 0 && meta_r)

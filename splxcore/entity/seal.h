@@ -83,14 +83,6 @@ int seal_read_meta(const struct seal_key *key, int in_fd, char **meta_r,
 int seal_read_end(const struct seal_key *key, int in_fd,
 		  struct seal_info *info_r, struct err *err);
 
-/*
- * SHA-256 of a file by pread(2); *size_r (may be NULL) how much it was. At
- * most max_size bytes (0: no limit), else -1 with EFBIG.
- */
-int seal_hash(int fd, uint64_t max_size, uint8_t hash_r[32], uint64_t *size_r,
-	      struct err *err);
-/* Lower case; out has room for 65. Returns out. */
-char *seal_hex(char out[65], const uint8_t hash[32]);
 /* Random bytes that cannot be guessed; panics when there are none. */
 void seal_random(void *out, size_t len);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,13 +17,20 @@
 #include "lib/alloc.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
+#include "lib/netaddr.h"
 #include "lib/proc.h"
+#include "lib/str.h"
 #include "logsink.h"
 
 #define TAKEOVER_MS 5000
 
-struct uids {
-	VEC(uid_t);
+struct user {
+	uid_t uid;
+	char *name; /* as the settings have it */
+};
+
+struct users {
+	VEC(struct user);
 };
 
 struct settings_turn {
@@ -36,7 +44,8 @@ struct settings {
 	const char *origin;
 	char *broken;
 	json_t *voids;
-	struct uids users[VERB_ADMIN + 1]; /* by enum verb_role */
+	struct users users[VERB_ADMIN + 1]; /* by enum verb_role */
+	uid_t console;			    /* 0: there is none */
 
 	struct takeover *takeover; /* a change is under way */
 	settings_fn fn;
@@ -68,8 +77,17 @@ json_t *settings_void(const struct settings *s)
 
 /* ---- what follows from new settings ---- */
 
+static void users_clear(struct users *users)
+{
+	struct user *u;
+
+	vec_each (u, users)
+		free(u->name);
+	vec_free(users);
+}
+
 /* Names are looked up once, here: a directory service may be slow. */
-static void resolve(struct uids *uids, const struct conf_list *names,
+static void resolve(struct users *users, const struct conf_list *names,
 		    const char *key, json_t *voids)
 {
 	struct err err;
@@ -77,10 +95,10 @@ static void resolve(struct uids *uids, const struct conf_list *names,
 	gid_t gid;
 	char **name;
 
-	vec_free(uids);
+	users_clear(users);
 	vec_each (name, names) {
 		if (proc_user(*name, &uid, &gid, &err) == 0)
-			vec_push(uids, uid);
+			vec_push(users, ((struct user){uid, xstrdup(*name)}));
 		else
 			json_array_append_new(
 				voids,
@@ -90,16 +108,59 @@ static void resolve(struct uids *uids, const struct conf_list *names,
 	}
 }
 
-int settings_role(const struct settings *s, uid_t uid)
+static const struct user *find_user(const struct settings *s, uid_t uid,
+				    int *role_r)
 {
-	const uid_t *u;
+	const struct user *u;
 	int role;
 
-	for (role = VERB_ADMIN; role >= 0; role--)
-		vec_each (u, &s->users[role])
-			if (*u == uid)
-				return role;
-	return -1;
+	for (role = VERB_ADMIN; role >= VERB_VIEWER; role--) {
+		vec_each (u, &s->users[role]) {
+			*role_r = role;
+			if (u->uid == uid)
+				return u;
+		}
+	}
+	return NULL;
+}
+
+int settings_role(const struct settings *s, uid_t uid)
+{
+	int role;
+
+	return find_user(s, uid, &role) ? role : -1;
+}
+
+char *settings_user_name(const struct settings *s, uid_t uid, char *out,
+			 size_t size)
+{
+	int role;
+	const struct user *u = find_user(s, uid, &role);
+
+	if (uid == 0)
+		str_copy(out, size, "root");
+	else if (u)
+		str_copy(out, size, u->name);
+	else if (uid == s->console)
+		str_copy(out, size, s->conf->console_user);
+	else
+		snprintf(out, size, "%u", (unsigned int)uid);
+	return out;
+}
+
+bool settings_console(const struct settings *s, uid_t *uid_r)
+{
+	*uid_r = s->console;
+	return s->console != 0;
+}
+
+/* root needs no console; a console that is root would be nobody's wall. */
+static void find_console(struct settings *s)
+{
+	gid_t gid;
+
+	if (proc_user(s->conf->console_user, &s->console, &gid, NULL) < 0)
+		s->console = 0;
 }
 
 static void find_voids(struct settings *s)
@@ -112,6 +173,7 @@ static void find_voids(struct settings *s)
 		"OperatorUsers", s->voids);
 	resolve(&s->users[VERB_VIEWER], &s->conf->viewer_users, "ViewerUsers",
 		s->voids);
+	find_console(s);
 }
 
 /* No more readable than the settings file: where nothing is examined is
@@ -156,6 +218,30 @@ static void set_broken(struct core *core, const char *why)
 	}
 }
 
+/* What the web console needs; its user need not be there. */
+static int check_console(const struct conf *conf, struct err *err)
+{
+	struct netaddr a;
+	char **item;
+	uid_t uid;
+	gid_t gid;
+
+	vec_each (item, &conf->console_address)
+		if (netaddr_parse(*item, &a, err) < 0 || strchr(*item, '/'))
+			return err_set(err, 0, "ConsoleAddress: %s: no address",
+				       *item);
+	vec_each (item, &conf->console_metrics_allow)
+		if (netaddr_parse(*item, &a, err) < 0)
+			return err_add(err, "ConsoleMetricsAllow");
+	if (proc_user(conf->console_user, &uid, &gid, NULL) == 0 && uid == 0)
+		return err_set(err, 0,
+			       "ConsoleUser: the web console may not be root");
+	if (conf->console_http_port == conf->console_https_port)
+		return err_set(err, 0,
+			       "ConsoleHttpPort: it is ConsoleHttpsPort's");
+	return 0;
+}
+
 /* Beyond what a row of options.def can tell. */
 static int check(const struct conf *conf, struct err *err)
 {
@@ -167,7 +253,12 @@ static int check(const struct conf *conf, struct err *err)
 	if (uid == 0)
 		return err_set(err, 0,
 			       "ScanUser: scan workers may not be root");
-	return 0;
+	return check_console(conf, err);
+}
+
+int settings_check(const struct conf *conf, struct err *err)
+{
+	return check(conf, err);
 }
 
 static struct conf *load_checked(struct err *err)
@@ -218,7 +309,7 @@ void settings_deinit(struct core *core)
 		free(turn);
 	}
 	for (role = 0; role <= VERB_ADMIN; role++)
-		vec_free(&s->users[role]);
+		users_clear(&s->users[role]);
 	json_decref(s->changed);
 	json_decref(s->voids);
 	conf_free(&s->conf);

@@ -33,6 +33,15 @@ json_t *settings_void(const struct settings *s);
 int settings_role(const struct settings *s, uid_t uid);
 
 /*
+ * A user's name as the settings have it, or the number: nothing is looked up,
+ * for this is asked at each request. Returns out.
+ */
+char *settings_user_name(const struct settings *s, uid_t uid, char *out,
+			 size_t size);
+/* The user of the web console's process; false when there is none. */
+bool settings_console(const struct settings *s, uid_t *uid_r);
+
+/*
  * What a change has come to. `changed` are the keys whose value in force is
  * another now (borrowed).
  */
@@ -48,6 +57,8 @@ typedef void (*settings_fn)(const struct settings_result *result, void *arg);
  * in force. The caller frees them.
  */
 struct conf *settings_edit(const struct settings *s);
+/* Could they be used? Writes nothing. 0, or -1 and *err. */
+int settings_check(const struct conf *conf, struct err *err);
 /*
  * Writes them into the file and takes them over. 0: `fn` will be called; -1
  * and *err when they cannot be used or written, and nothing has changed.

@@ -319,7 +319,7 @@ void verb_statistics(struct core *core, struct ipc_call *call, json_t *args)
 		return;
 	}
 	/* Looking is for everybody; what others count on is not. */
-	if (reset && dispatch_role(core, ipc_call_peer(call)) < VERB_OPERATOR) {
+	if (reset && dispatch_role(core, call) < VERB_OPERATOR) {
 		dispatch_fail(core, call, "denied",
 			      "--reset needs the role operator");
 		return;

@@ -21,7 +21,7 @@
 #include "store_impl.h"
 
 #define RETRY_NS CLOCK_NS_PER_S
-#define STATEMENTS_MAX 64
+#define STATEMENTS_MAX 160
 #define BUSY_MS 1000
 
 struct stmt {
@@ -80,6 +80,28 @@ static const char *const migrations[] = {
 	" name TEXT NOT NULL, begun INT NOT NULL, data TEXT NOT NULL);"
 	"CREATE INDEX scan_state ON scan(state);"
 	"CREATE INDEX scan_name ON scan(name);",
+	"CREATE TABLE account ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+	" role INT NOT NULL, disabled INT NOT NULL, hash TEXT NOT NULL,"
+	" once_until INT NOT NULL, once_used INT NOT NULL, lang TEXT,"
+	" theme TEXT, created INT, changed INT, login INT, login_from TEXT,"
+	" login_before INT);"
+	"CREATE TABLE session ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, hash TEXT NOT NULL UNIQUE,"
+	" account INT NOT NULL, created INT NOT NULL, seen INT NOT NULL,"
+	" address TEXT, agent TEXT, must_change INT NOT NULL);"
+	"CREATE TABLE token ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+	" hash TEXT NOT NULL UNIQUE, role INT NOT NULL, created INT,"
+	" expires INT NOT NULL, used INT, used_from TEXT, made_by TEXT);",
+	"CREATE TABLE history ("
+	" level INT NOT NULL, time INT NOT NULL, opens INT, asked INT,"
+	" scans INT, hits INT, findings INT, timeouts INT, waits BLOB,"
+	" PRIMARY KEY(level,time)) WITHOUT ROWID;",
+	"CREATE TABLE task ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, verb TEXT NOT NULL, args TEXT,"
+	" made_by TEXT, state INT NOT NULL, code INT, started INT, ended INT,"
+	" output TEXT, pid INT, pid_start INT);",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

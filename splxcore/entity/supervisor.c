@@ -486,6 +486,7 @@ static void end(struct supervisor *sup)
 	if (sup->pid_fd >= 0) {
 		unlink(paths()->entity_sock);
 		unlink(paths()->scan_sock);
+		unlink(paths()->low_sock);
 		proc_pidfile_drop(paths()->pid_file, &sup->pid_fd);
 	}
 	bringup_detach(sup, sup->exit_status);

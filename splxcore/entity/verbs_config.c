@@ -160,12 +160,45 @@ static void unchanged(struct core *core, struct ipc_call *call)
 	json_decref(none);
 }
 
+/* What another conf would change: {key: value} as it is, and as it would be.
+ * How many keys. */
+static size_t differences(const struct conf *now, const struct conf *then,
+			  json_t **before_r, json_t **after_r)
+{
+	size_t i;
+
+	*before_r = json_object();
+	*after_r = json_object();
+	for (i = 0; i < conf_option_count; i++) {
+		const char *key = conf_options[i].key;
+		char *a = conf_get(now, key), *b = conf_get(then, key);
+
+		if (strcmp(a, b) != 0) {
+			json_object_set_new(*before_r, key, jsontext_new(a));
+			json_object_set_new(*after_r, key, jsontext_new(b));
+		}
+		free(a);
+		free(b);
+	}
+	return json_object_size(*after_r);
+}
+
+static void audit_differences(struct core *core, const struct ipc_call *call,
+			      const struct conf *conf)
+{
+	json_t *before, *after;
+
+	differences(core_conf(core), conf, &before, &after);
+	dispatch_audit_change(core, call, before, after);
+}
+
 static void save(struct core *core, struct ipc_call *call,
 		 const struct conf *conf)
 {
 	struct change *c = change_new(core, call);
 	struct err err;
 
+	audit_differences(core, call, conf);
 	if (settings_save(core, conf, changed, c, &err) == 0)
 		return;
 	free(c);
@@ -272,6 +305,81 @@ void verb_config_reload(struct core *core, struct ipc_call *call, json_t *args)
 {
 	if (!wait_turn(core, call, args, reload_turn))
 		reload_turn(core, call, args);
+}
+
+/* ---- all at once ---- */
+
+void verb_config_export(struct core *core, struct ipc_call *call, json_t *args)
+{
+	char *text = conf_dump(core_conf(core));
+
+	dispatch_audit_now(core, call, VERB_ID_config_export, args);
+	dispatch_reply(core, call,
+		       json_pack("{s:o}", "text", jsontext_new(text)));
+	free(text);
+}
+
+/* [{"key", "before", "after"}] */
+static json_t *changes_json(json_t *before, json_t *after)
+{
+	json_t *list = json_array(), *value;
+	const char *key;
+
+	json_object_foreach (after, key, value)
+		json_array_append_new(
+			list, json_pack("{s:s, s:O, s:O}", "key", key, "before",
+					json_object_get(before, key), "after",
+					value));
+	return list;
+}
+
+/* Shows what would change, or has it done. */
+static void import_conf(struct core *core, struct ipc_call *call,
+			const struct conf *conf, bool dry_run)
+{
+	json_t *before, *after, *data, *changes;
+	size_t n = differences(core_conf(core), conf, &before, &after);
+
+	changes = changes_json(before, after);
+	json_decref(before);
+	json_decref(after);
+	if (dry_run || n == 0) {
+		dispatch_audit_skip(core, call);
+		data = json_pack("{s:b, s:s, s:O}", "applied", n == 0, "note",
+				 n ? "this would change" : "nothing to change",
+				 "changes", changes);
+		dispatch_reply(core, call, data);
+	} else {
+		save(core, call, conf);
+	}
+	json_decref(changes);
+}
+
+static void import_turn(struct core *core, struct ipc_call *call, json_t *args)
+{
+	const char *text = dispatch_arg(args, "text");
+	struct conf *conf = NULL;
+	struct err err;
+
+	if (!text || strlen(text) > CONF_FILE_MAX)
+		err_set(&err, 0, "--text: settings of up to %d bytes",
+			(int)CONF_FILE_MAX);
+	else
+		conf = conf_parse(text, "text", &err);
+	if (!conf || settings_check(conf, &err) < 0)
+		dispatch_fail(core, call, "invalid", "%s", err.text);
+	else
+		import_conf(core, call, conf,
+			    json_is_true(json_object_get(args, "dry-run")));
+	conf_free(&conf);
+}
+
+void verb_config_import(struct core *core, struct ipc_call *call, json_t *args)
+{
+	/* What it changes is told, not all of it. */
+	dispatch_audit_args(core, call, NULL);
+	if (!wait_turn(core, call, args, import_turn))
+		import_turn(core, call, args);
 }
 
 /* ---- exclusions ---- */

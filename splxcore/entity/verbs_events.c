@@ -154,6 +154,13 @@ static void stream_turn(void *arg)
 	int rc;
 
 	loop_cancel(&s->turn);
+	/* What goes on for days is for whoever may see it now. */
+	if (s->follower && dispatch_role(s->core, s->call) < VERB_VIEWER) {
+		dispatch_fail(s->core, s->call, "no_session",
+			      "who asked may not look any more");
+		stream_free(s);
+		return;
+	}
 	if (s->follower)
 		s->query.high = 0; /* what has come since */
 	if (s->list)
@@ -212,23 +219,17 @@ static void stream_begin(struct stream *s)
 
 void verb_events_list(struct core *core, struct ipc_call *call, json_t *args)
 {
+	struct dispatch_page page = {.limit = LIST_DEFAULT, .max = LIST_MAX};
 	struct stream *s;
-	long long limit, before;
-	struct err err;
 
-	if (dispatch_arg_i64(args, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit,
-			     &err) < 0 ||
-	    dispatch_arg_i64(args, "before", 0, 0, INT64_MAX, &before, &err) <
-		    0) {
-		dispatch_fail(core, call, "invalid", "%s", err.text);
+	if (!dispatch_page(core, call, args, "before", &page))
 		return;
-	}
 	s = stream_new(core, call, args);
 	if (!s)
 		return;
-	s->query.limit = (int)limit;
+	s->query.limit = (int)page.limit;
 	s->query.newest_first = true;
-	s->query.cursor = before;
+	s->query.cursor = page.from;
 	s->list = json_array();
 	stream_begin(s);
 }

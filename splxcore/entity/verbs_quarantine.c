@@ -66,21 +66,16 @@ void verb_quarantine_list(struct core *core, struct ipc_call *call,
 		.virus = dispatch_arg(args, "virus"),
 		.path = dispatch_arg(args, "path"),
 	};
-	long long limit, offset;
+	struct dispatch_page page = {.limit = LIST_DEFAULT, .max = LIST_MAX};
 	int64_t total = 0;
 	uint64_t bytes = 0;
 	json_t *items;
 	struct err err;
 
-	if (dispatch_arg_i64(args, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit,
-			     &err) < 0 ||
-	    dispatch_arg_i64(args, "offset", 0, 0, INT64_MAX, &offset, &err) <
-		    0) {
-		dispatch_fail(core, call, "invalid", "%s", err.text);
+	if (!dispatch_page(core, call, args, "offset", &page))
 		return;
-	}
-	query.limit = limit;
-	query.offset = offset;
+	query.limit = page.limit;
+	query.offset = page.from;
 	items = json_array();
 	if (store_items(core->store, &query, add_item, items, &err) < 0 ||
 	    store_item_totals(core->store, &total, &bytes, &err) < 0) {

@@ -51,9 +51,9 @@ static int read_id(json_t *args, const char *name, int64_t *id_r,
 	return 0;
 }
 
-static bool is_admin(const struct core *core, const struct ipc_peer *peer)
+static bool is_admin(struct core *core, const struct ipc_call *call)
 {
-	return dispatch_role(core, peer) == VERB_ADMIN;
+	return dispatch_role(core, call) == VERB_ADMIN;
 }
 
 /* ---- begin ---- */
@@ -87,15 +87,16 @@ static int check_spec(json_t *args, struct err *err)
 }
 
 /* A scan that nobody has heard of. */
-static struct scan *begin_new(struct core *core, const struct ipc_peer *peer,
+static struct scan *begin_new(struct core *core, const struct ipc_call *call,
 			      json_t *args, struct err *err)
 {
+	const struct ipc_peer *peer = ipc_call_peer(call);
 	struct scan *scan;
 
 	if (check_spec(args, err) < 0)
 		return NULL;
 	if (dispatch_arg(args, "schedule")) {
-		if (!is_admin(core, peer)) {
+		if (!is_admin(core, call)) {
 			err_set(err, EPERM, "this needs the role admin");
 			return NULL;
 		}
@@ -111,9 +112,10 @@ static struct scan *begin_new(struct core *core, const struct ipc_peer *peer,
 }
 
 /* One that stopped goes on, in this process. */
-static struct scan *begin_again(struct core *core, const struct ipc_peer *peer,
+static struct scan *begin_again(struct core *core, const struct ipc_call *call,
 				int64_t id, struct err *err)
 {
+	const struct ipc_peer *peer = ipc_call_peer(call);
 	struct scan *scan = scans_get(core, id, err);
 	bool allowed;
 
@@ -121,7 +123,7 @@ static struct scan *begin_again(struct core *core, const struct ipc_peer *peer,
 		return NULL;
 	if (scan->proc.pid == peer->pid && scans_live(core, id))
 		return scan;
-	allowed = scan->uid == (int64_t)peer->uid || is_admin(core, peer);
+	allowed = scan->uid == (int64_t)peer->uid || is_admin(core, call);
 	if (!allowed)
 		err_set(err, EPERM, "job %" PRId64 " is not yours", id);
 	else if (scan->state != SCAN_INTERRUPTED)
@@ -150,9 +152,9 @@ void verb_scan_begin(struct core *core, struct ipc_call *call, json_t *args)
 		return;
 	}
 	if (!scan && id)
-		scan = begin_again(core, peer, id, &err);
+		scan = begin_again(core, call, id, &err);
 	else if (!scan)
-		scan = begin_new(core, peer, args, &err);
+		scan = begin_new(core, call, args, &err);
 	if (!scan) {
 		dispatch_fail(core, call, code_of(&err), "%s", err.text);
 		return;
@@ -329,32 +331,28 @@ void verb_scan_list(struct core *core, struct ipc_call *call, json_t *args)
 {
 	struct listing l = {.core = core};
 	bool live = json_is_true(json_object_get(args, "live"));
-	long long limit, before;
+	struct dispatch_page page = {.limit = LIST_DEFAULT, .max = LIST_MAX};
 	struct err err = {0};
 	json_t *jobs;
 	int rc;
 
-	if (dispatch_arg_i64(args, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit,
-			     &err) < 0 ||
-	    dispatch_arg_i64(args, "before", 0, 0, INT64_MAX, &before, &err) <
-		    0) {
-		dispatch_fail(core, call, "invalid", "%s", err.text);
+	if (!dispatch_page(core, call, args, "before", &page))
 		return;
-	}
 	l.ids = json_array();
 	rc = live ? store_scans_alive(core->store, add_id, &l, &err)
-		  : store_scans(core->store, NULL, before, (int)limit, add_id,
-				&l, &err);
+		  : store_scans(core->store, NULL, page.from, (int)page.limit,
+				add_id, &l, &err);
 	jobs = list_jobs(&l, live);
 	if (rc < 0)
 		dispatch_fail(core, call, "unavailable", "%s", err.text);
 	else
-		dispatch_reply(core, call,
-			       json_pack("{s:O, s:o}", "jobs", jobs, "next",
-					 !live && json_array_size(l.ids) ==
-								 (size_t)limit
-						 ? json_integer(l.last)
-						 : json_null()));
+		dispatch_reply(
+			core, call,
+			json_pack("{s:O, s:o}", "jobs", jobs, "next",
+				  !live && json_array_size(l.ids) ==
+							  (size_t)page.limit
+					  ? json_integer(l.last)
+					  : json_null()));
 	json_decref(jobs);
 	json_decref(l.ids);
 }
@@ -418,7 +416,7 @@ static bool may_run(struct core *core, struct ipc_call *call, json_t *spec)
 	const char *first = dispatch_arg(spec, "action") ?: "deny";
 	const char *second = dispatch_arg(spec, "second") ?: "deny";
 
-	if (is_admin(core, ipc_call_peer(call)) ||
+	if (is_admin(core, call) ||
 	    (!changes_files(first) && !changes_files(second)) ||
 	    dispatch_arg(spec, "schedule") ||
 	    (action_parse(first) == conf_action(conf, "ManualFirstAction") &&

@@ -213,8 +213,20 @@ static const char *code_of(const struct err *err)
 				     : "failed";
 }
 
+/* The settings of a schedule as they stand; NULL when there is none. */
+static json_t *settings_now(const char *name)
+{
+	struct schedules *list = schedules_read();
+	const struct schedule *s = schedules_find(list, name);
+	json_t *out = s ? schedule_json(s) : NULL;
+
+	schedules_free(&list);
+	return out;
+}
+
 void verb_schedule_set(struct core *core, struct ipc_call *call, json_t *args)
 {
+	json_t *before = settings_now(dispatch_arg(args, "name"));
 	const char *name = dispatch_arg(args, "name");
 	struct schedules *list;
 	struct err err = {0};
@@ -227,11 +239,14 @@ void verb_schedule_set(struct core *core, struct ipc_call *call, json_t *args)
 		dispatch_fail(core, call, code_of(&err), "%s", err.text);
 	} else {
 		cronfile_write(core, core_conf(core));
+		dispatch_audit_change(core, call, json_incref(before),
+				      settings_now(name));
 		list = schedules_read();
 		dispatch_reply(core, call,
 			       describe(core, schedules_find(list, name)));
 		schedules_free(&list);
 	}
+	json_decref(before);
 	free(old);
 	free(text);
 }
@@ -242,6 +257,8 @@ void verb_schedule_remove(struct core *core, struct ipc_call *call,
 	struct err err = {0};
 	char *old = read_text(&err), *text = NULL;
 
+	dispatch_audit_change(core, call,
+			      settings_now(dispatch_arg(args, "name")), NULL);
 	if (old)
 		text = schedules_edit(old, dispatch_arg(args, "name"), NULL,
 				      NULL, &err);

@@ -87,5 +87,11 @@ int proc_user(const char *name, uid_t *uid_r, gid_t *gid_r, struct err *err);
  * those who ask for less go first. 0, -1 (errno).
  */
 int proc_priority(pid_t pid, int nice_value, uint64_t slice_ns);
+/*
+ * Gives a process of one thread what nobody else wants of the CPU (SCHED_IDLE,
+ * and nice 19 for its autogroup, that is for its whole session) and of disks
+ * (the idle class of ioprio_set(2)). 0, -1 (errno): not all of it.
+ */
+int proc_lowest(pid_t pid);
 
 #endif

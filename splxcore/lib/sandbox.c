@@ -252,7 +252,8 @@ static int ll_restrict(int ruleset, const char *dir, uint64_t allowed,
 	return 1;
 }
 
-int sandbox_landlock(const char *dir, struct err *err)
+static int landlock(const char *dir, uint64_t free_fs, bool network,
+		    struct err *err)
 {
 	struct ll_ruleset rules;
 	uint64_t allowed;
@@ -263,6 +264,10 @@ int sandbox_landlock(const char *dir, struct err *err)
 	if (abi < 1) /* ENOSYS: not built in, EOPNOTSUPP: switched off */
 		return 0;
 	ll_rights(abi, &rules, &allowed);
+	rules.fs &= ~free_fs;
+	allowed &= ~free_fs;
+	if (network)
+		rules.net = 0;
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules,
 			       sizeof(rules), 0);
 	if (ruleset < 0)
@@ -271,6 +276,16 @@ int sandbox_landlock(const char *dir, struct err *err)
 	rc = ll_restrict(ruleset, dir, allowed, err);
 	fd_close(&ruleset);
 	return rc;
+}
+
+int sandbox_landlock(const char *dir, struct err *err)
+{
+	return landlock(dir, 0, false, err);
+}
+
+int sandbox_landlock_writes(const char *dir, struct err *err)
+{
+	return landlock(dir, LL_EXECUTE | LL_READ_DIR, true, err);
 }
 
 /* A mapping that is made longer shows more of what it maps. */

@@ -60,6 +60,13 @@ int sandbox_become(uid_t uid, gid_t gid, uint64_t keep, struct err *err);
  * stand alone and health says so), -1 on failure.
  */
 int sandbox_landlock(const char *dir, struct err *err);
+/*
+ * The same for who has to use the network and the system's files: nothing is
+ * written, truncated, made, removed or renamed but below `dir` (there no
+ * devices, sockets, FIFOs or links are made); no abstract sockets, no signals
+ * to others.
+ */
+int sandbox_landlock_writes(const char *dir, struct err *err);
 
 /*
  * seccomp: only the system calls in names[n] (libseccomp names; those that

@@ -169,11 +169,18 @@ run_vm() {
 SANITIZED='tests/system/test_blocking.py tests/system/test_policy.py
 	tests/system/test_input.py'
 
-# What takes long goes first, or one machine would run alone at the end; but
-# what has a disk of its own to be made comes last (VM_MINUTES).
-VM_FILES=$(printf '%s\n' tests/vm/test_suite.py tests/vm/test_unload.py
-	printf '%s\n' tests/vm/test_*.py | grep -v -e _suite -e _unload -e _dkms
-	echo tests/vm/test_dkms.py)
+# The suite's own takes longest, so it goes first; beside it the module's, which
+# are quick and say most; then the rest. What has a disk of its own to be made
+# comes last (VM_MINUTES).
+VM_FIRST='tests/vm/test_suite.py tests/vm/test_module.py tests/vm/test_hook.py
+	tests/vm/test_rivals.py tests/vm/test_seen.py tests/vm/test_unasked.py
+	tests/vm/test_questions.py tests/vm/test_judge.py tests/vm/test_unload.py'
+VM_LAST=tests/vm/test_dkms.py
+# shellcheck disable=SC2086 # lists of words
+VM_FILES="$VM_FIRST
+	$(printf '%s\n' tests/vm/test_*.py | grep -vxF "$(printf '%s\n' \
+		$VM_FIRST $VM_LAST)")
+	$VM_LAST"
 
 while [ $# -gt 0 ]; do
 	part=$1

@@ -19,7 +19,7 @@ packages() {
 			universal-ctags sparse lintian \
 			libclang-rt-14-dev mandoc e2fsprogs util-linux \
 			fuse3 libfuse3-dev strace bzip2 xz-utils zip \
-			xfsprogs btrfs-progs logrotate
+			xfsprogs btrfs-progs logrotate busybox-static
 		;;
 	deb)
 		echo dpkg-dev xz-utils

@@ -18,6 +18,7 @@ FOLDERS = {
     "splxcore/common": "common",
     "splxcore/entity": "entity",
     "splxcore/ctl": "ctl",
+    "splxcore/fresh": "fresh",
     "vsapiapp": "vsapiapp",
 }
 MAY_INCLUDE = {
@@ -25,6 +26,7 @@ MAY_INCLUDE = {
     "common": {"lib", "common"},
     "entity": {"lib", "common", "entity"},
     "ctl": {"lib", "common", "ctl"},
+    "fresh": {"lib", "common", "fresh"},
     "vsapiapp": {"lib", "common", "vsapiapp"},
 }
 UNIT_LAYERS = {"lib": "lib", "common": "common", "entity": "entity",
@@ -38,11 +40,15 @@ WRAPPERS = {
     "cap-ng.h": ["splxcore/lib/sandbox"],
     "confuse.h": ["splxcore/common/conf"],
     "pcre2.h": ["splxcore/common/exclude"],
-    "clamav.h": ["vsapiapp/engine"],
+    "clamav.h": ["vsapiapp/engine", "splxcore/fresh/library"],
+    "libfreshclam.h": ["splxcore/fresh/library"],
     "sqlite3.h": ["splxcore/entity/store"],
-    "openssl/": ["splxcore/entity/seal", "splxcore/common/signing"],
-    "curl/": ["splxcore/ctl/fetch"],
-    "zlib.h": ["splxcore/entity/seal", "splxcore/ctl/tar"],
+    "openssl/": ["splxcore/entity/seal", "splxcore/entity/secret",
+                 "splxcore/common/cert", "splxcore/common/hash",
+                 "splxcore/common/signing"],
+    "curl/": ["splxcore/common/fetch"],
+    "zlib.h": ["splxcore/entity/seal", "splxcore/ctl/tar",
+               "vsapiapp/database"],
 }
 # The kernel module's interface: one header of ours brings it to all others.
 MODULE_HEADER = "khm/uapi/splxmod.h"

@@ -4,6 +4,8 @@
 # links beyond the two libraries:
 FUZZ_EXTRA_seal = $(B)/libentity.a
 FUZZ_LIBS_seal  = $(ENTITY_LIBS)
+FUZZ_EXTRA_database = $(B)/libvsapi.a
+FUZZ_LIBS_database  = $(VSAPI_LIBS)
 
 FUZZ_SECONDS = 60
 FUZZERS := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))

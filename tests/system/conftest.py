@@ -5,6 +5,7 @@ their own watchdog."""
 import contextlib
 import os
 import sys
+import threading
 
 import pytest
 
@@ -12,6 +13,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 import contain  # noqa: E402
 from suite import INTERCEPTOR, Suite  # noqa: E402
+from webserver import Server  # noqa: E402
 
 
 def pytest_cmdline_main(config):
@@ -66,6 +68,22 @@ def shared(shared_suite):
     if not shared_suite.entity:
         shared_suite.start()
     return shared_suite
+
+
+@pytest.fixture
+def serve():
+    running = []
+
+    def start(directory, misbehave=None):
+        server = Server(directory, misbehave)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        running.append(server)
+        return server
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -51,7 +51,7 @@ def test_a_line_without_end_is_cut_off(shared):
 
 
 def test_nonsense_on_the_scan_and_control_sockets(shared):
-    for name in ("scan.sock", "control.sock"):
+    for name in ("scan.sock", "scan-low.sock", "control.sock"):
         for data in (b"", b"x", os.urandom(100), b"\0" * 9000):
             with connect(shared.root / f"run/splx/{name}",
                          socket.SOCK_SEQPACKET) as s:
@@ -134,7 +134,8 @@ def test_a_wrong_settings_file_keeps_the_running_settings(suite):
 
 def test_a_dead_socket_is_replaced_at_start(make_suite):
     s = make_suite(FirstAction="deny")
-    for name in ("entity.sock", "control.sock", "scan.sock"):
+    for name in ("entity.sock", "control.sock", "scan.sock",
+                 "scan-low.sock"):
         dead = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         dead.bind(str(s.root / f"run/splx/{name}"))
         dead.close()

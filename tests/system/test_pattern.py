@@ -3,8 +3,6 @@
 must not come in does not, and whatever fails the old ones serve on."""
 
 import errno
-import functools
-import http.server
 import json
 import os
 import select
@@ -243,52 +241,6 @@ def test_two_updates_at_once_come_one_after_the_other(shared):
 
 
 # ---- servers ----
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves a directory; `misbehave(handler)` may answer instead."""
-    daemon_threads = True
-
-    def __init__(self, directory, misbehave=None):
-        self.misbehave = misbehave or (lambda h: False)
-        self.asked = []
-        super().__init__(("127.0.0.1", 0), functools.partial(
-            Handler, directory=str(directory)))
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        self.server.asked.append((self.path, self.headers.get("Range")))
-        if not self.server.misbehave(self):
-            super().do_GET()
-
-    def handle(self):
-        try:
-            super().handle()
-        except OSError:
-            pass
-
-
-@pytest.fixture
-def serve():
-    running = []
-
-    def start(directory, misbehave=None):
-        server = Server(directory, misbehave)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        running.append(server)
-        return server
-
-    yield start
-    for server in running:
-        server.shutdown()
-        server.server_close()
-
 
 def test_a_bundle_of_a_server_serves(shared, office, serve):
     server = serve(office.make(1, ndb(TEXT)))
@@ -602,6 +554,70 @@ def test_who_is_killed_meanwhile_leaves_no_gap_behind(small):
                                    s.health()["health_issues"]], 10)
 
 
+def test_who_is_stopped_meanwhile_leaves_no_gap(small):
+    s, big = small
+    s.ctl("config", "set", "LowMemoryUpdate", "unload")
+    log = s.root / "var/log/splx/splx.log"
+    with Memory(s, gives=False) as m:
+        p = subprocess.Popen([str(s.root / "bin/splxctl"), "pattern", "update",
+                              f"--from={big}"], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        wait_for(lambda: "unloaded for an update" in log.read_text(), 30, 0.005)
+        p.send_signal(signal.SIGSTOP)
+        wait_for(lambda: m.gap, 20)
+        wait_for(lambda: s.pid_of("generation"), 40)
+        p.kill()
+        p.wait()
+    wait_for(lambda: finds(s, MARKER.decode()), 20)
+
+
+def test_an_update_that_is_stopped_is_told(shared, office, serve):
+    """Others cannot begin; cron says so, and health."""
+    shared.ctl("config", "set", "UpdateDelay", "0")
+    server = serve(office.make(1, ndb(TEXT)), lambda h: time.sleep(3) and 0)
+    p = subprocess.Popen([str(shared.root / "bin/splxctl"), "pattern",
+                          "update", f"--from={server.url}"],
+                         stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: server.asked)
+    r = shared.ctl("pattern", "update", "--cron", "--from=/nowhere")
+    assert not r.stderr  # it is at work: no trouble
+    p.send_signal(signal.SIGSTOP)
+
+    def told():
+        return [i["text"] for i in shared.health()["health_issues"]
+                if i["code"] == 20036]
+
+    try:
+        text = wait_for(told, 30)[0]
+        assert f"process {p.pid}" in text and "stopped" in text
+        r = shared.ctl("pattern", "update", "--cron", "--from=/nowhere",
+                       check=False)
+        assert r.returncode == 2 and f"process {p.pid}" in r.stderr
+    finally:
+        p.send_signal(signal.SIGCONT)
+        shared.ctl("config", "reset", "UpdateDelay")
+    assert "serves" in p.communicate(timeout=60)[0] and p.returncode == 0
+    assert not told() and finds(shared, TEXT)
+
+
+def test_a_trial_that_is_stopped_ends_the_update(shared, office):
+    p = subprocess.Popen([str(shared.root / "bin/splxctl"), "pattern",
+                          "update", f"--from={office.make(1, ndb(TEXT))}"],
+                         stdout=subprocess.DEVNULL, text=True,
+                         stderr=subprocess.PIPE)
+
+    def trial():
+        return [n for n, t in shared.titles().items() if "trial" in t]
+
+    (pid,) = wait_for(trial, 30, 0.001)
+    os.kill(pid, signal.SIGSTOP)
+    _, err = p.communicate(timeout=60 * PATIENCE)
+    assert p.returncode == 2 and "was stopped" in err
+    assert not trial() and office.name not in parts(shared)
+    update(shared, office.dir)
+    assert finds(shared, TEXT)
+
+
 def test_killed_in_any_step_one_whole_set_stays(shared, office, serve):
     """With all that it started: the one that fetches, the one that tries."""
     update(shared, office.make(1, ndb("First one")))
@@ -674,6 +690,37 @@ def test_a_damaged_set_is_told_and_a_former_one_serves(make_suite):
     assert told and "set 1 is loaded" in told[0] and "own.ndb" in told[0]
     s.ctl("pattern", "rollback")
     assert 20032 not in [i["code"] for i in s.health()["health_issues"]]
+
+
+def test_when_nothing_is_sound_what_is_built_in_serves(make_suite):
+    """Better than nobody, and it is said why; what is mended is loaded."""
+    s = make_suite(FirstAction="deny")
+    s.start()
+    f = s.root / "own.ndb"
+    f.write_text(ndb(TEXT))
+    update(s, f)
+    s.stop()
+    where = s.root / "var/lib/splx/patterns/current/local/own.ndb"
+    good = where.read_text()
+    where.write_text(good[:-1] + "x")
+    s.start()
+    wait_for(lambda: denied(s.clean("marker.txt", MARKER)), 20)
+    assert opens(s.clean("good.txt")) == 0
+    issues = {i["code"]: i["text"] for i in s.health()["health_issues"]}
+    assert 20030 in issues
+    assert "built-in patterns" in issues[20032]
+    assert "own.ndb" in issues[20032]
+    # what comes then is taken, and nothing is held against it
+    where.write_text(good)
+    s.ctl("pattern", "reload")
+    assert finds(s, TEXT)
+    wait_for(lambda: not {20030, 20032} & {
+        i["code"] for i in s.health()["health_issues"]})
+    # while something serves that stays, whatever is broken
+    where.write_text(good[:-1] + "x")
+    r = s.ctl("pattern", "reload", check=False)
+    assert r.returncode == 2 and "stay in force" in r.stderr
+    assert finds(s, TEXT)
 
 
 def crontab(s):

@@ -182,24 +182,37 @@ def test_renamed_replaced_and_deleted_files(make_disk):
     assert opened_known(s, files[10:20])[0] < 10
 
 
-def hold(s, text=LATER):
-    """An update whose refresh stands still in the midst of it: the
+def slow_file(s, megabytes):
+    """One that is known clean and takes a while, the last that was used."""
+    p = s.disk / "slow"
+    time.sleep(1.1)  # the time of use is one of seconds
+    p.write_bytes(os.urandom(1 << 20) * megabytes)
+    time.sleep(0.1)
+    wait_for(lambda: opened_known(s, [p])[0])
+
+
+def hold(s, text=LATER, megabytes=20, workers=False):
+    """An update whose refresh stands still in the midst of it, at its first
+    file, and with `workers` the back workers, too, one of them in a scan: the
     generation's number, and the pid."""
+    slow_file(s, megabytes)
     master = s.pid_of("master")
     children = pathlib.Path(f"/proc/{master}/task/{master}/children")
 
     def caught():
         for pid in children.read_text().split():
-            if b": refresh" in pathlib.Path(
-                    f"/proc/{pid}/cmdline").read_bytes():
+            if ": refresh" in s.titles().get(int(pid), ""):
+                time.sleep(0.1 if workers else 0)
                 os.kill(int(pid), signal.SIGSTOP)
+                for p in s.workers("back") if workers else []:
+                    os.kill(p, signal.SIGSTOP)
                 return int(pid)
         return None
 
     gen = []
     other = threading.Thread(target=lambda: gen.append(update(s, text)))
     other.start()
-    pid = wait_for(caught, step=0.001)
+    pid = wait_for(caught, 30, step=0.001)
     other.join()
     wait_for(lambda: state(s)["refresh"].get("total"))
     r = state(s)["refresh"]
@@ -208,15 +221,15 @@ def hold(s, text=LATER):
 
 
 def test_openers_do_not_wait_for_it(make_disk):
-    """Only back workers are taken for it: though all of them stand still, an
-    open is answered at once."""
-    s = make_disk()
+    """Only back workers are taken for it: though all of them stand still, one
+    in the midst of a scan, an open is answered at once."""
+    s = make_disk(megabytes=256)
     files = known_files(s, MANY)
-    _, pid = hold(s)
-    for p in s.workers("back"):
-        os.kill(p, signal.SIGSTOP)
+    _, pid = hold(s, megabytes=150, workers=True)
     os.kill(pid, signal.SIGCONT)
-    time.sleep(0.2)
+    left = state(s)["refresh"]["left"]
+    time.sleep(1.5)
+    assert state(s)["refresh"]["left"] == left
     for p in files[-20:]:
         began = time.monotonic()
         assert opens(p) == 0
@@ -260,6 +273,46 @@ def test_killed_it_is_told_and_tried_again(make_disk):
     assert opened_known(s, files) == (len(files), 0)
 
 
+def test_after_a_restart_a_disk_that_was_elsewhere_is_asked_about(make_disk):
+    """A disk that is a file may have come back changed: what was known of it,
+    and what waited to be examined again, is dropped, and it is no leave to
+    open anything."""
+    s = make_disk(FirstAction="deny")
+    bad = s.disk / "bad"
+    bad.write_bytes(b"yy " + LATER.encode())
+    time.sleep(0.1)
+    wait_for(lambda: opened_known(s, [bad])[0])
+    files = known_files(s, MANY)
+    hold(s)
+    assert s.stop() == 0
+    assert (s.root / "var/lib/splx/verdicts").stat().st_size > MANY * 50
+    s.start()
+    # What stands there first is of the one that was stopped.
+    wait_for(lambda: (over(s, state(s)["generation"]) or {})
+             .get("total") == 0)
+    assert state(s)["refresh"]["clean"] == 0
+    assert denied(bad)
+    assert opened_known(s, files[:50]) == (0, 50)
+
+
+def test_killed_all_at_once_in_the_midst_of_it_nothing_passes(make_disk):
+    s = make_disk(FirstAction="deny")
+    bad = s.disk / "bad"
+    bad.write_bytes(b"yy " + LATER.encode())
+    time.sleep(0.1)
+    wait_for(lambda: opened_known(s, [bad])[0])
+    known_files(s, MANY)
+    hold(s)
+    master = s.pid_of("master")
+    for pid in [master, s.pid_of("generation"), *s.workers("front"),
+                *s.workers("back")]:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: s.pid_of("master") not in (None, master), 20)
+    s.wait_ready()
+    assert denied(bad)
+    assert "vsapiapp: refresh" not in s.titles().values()
+
+
 def test_an_excluded_file_is_left_alone(make_disk):
     s = make_disk(FirstAction="quarantine")
     bad = s.disk / "sub" / "bad"
@@ -272,7 +325,7 @@ def test_an_excluded_file_is_left_alone(make_disk):
     s.ctl("config", "set", "ExcludeDirectory", bad.parent)
     gen = update(s)
     wait_for(lambda: over(s, gen))
-    assert opened_known(s, files) == (len(files), 0)
+    wait_for(lambda: opened_known(s, files) == (len(files), 0))
     assert bad.exists()
     assert not [e for e in s.events() if e["path"] == str(bad)]
 

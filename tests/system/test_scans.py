@@ -103,7 +103,8 @@ def test_two_at_once_are_paused_gone_on_with_and_cancelled(shared):
     assert pb.wait(60) == 2
     assert time.monotonic() - begun < 30
     assert b"nterrupted" in pb.stdout.read()
-    assert job(shared, jb["id"])["state"] == "cancelled"
+    cancelled = job(shared, jb["id"])
+    assert cancelled["state"] == "cancelled" and cancelled["files"] < 120
     assert pa.poll() is None and job(shared, ja["id"])["files"] == at
     shared.ctl("scan", "resume", ja["id"])
     assert pa.wait(120) == 0
@@ -237,7 +238,8 @@ def test_the_background_ends_with_the_suite_and_may_go_on(make_suite):
     number = start(s, d)
     pid = live_job(s, d, 5)["pid"]
     s.stop()
-    wait_for(lambda: pid_stat(pid) is None, 10)
+    # It is told to; by itself it would look for the service for 10 s.
+    wait_for(lambda: pid_stat(pid) is None, 5)
     s.start()
     j = job(s, number)
     assert j["state"] == "interrupted" and j["files"] >= 5
@@ -274,3 +276,61 @@ def test_an_operator_has_no_files_changed_that_he_may_not_read(make_suite):
     assert r.returncode == 2 and b"not yours" in r.stderr
     r = as_nobody("scan", "resume", number)
     assert r.returncode == 2 and b"role admin" in r.stderr
+
+
+# A scanning client of an operator's own making: it says what the service
+# answers to its HELLO and to a file, of that source.
+CLIENT = """
+import os, socket, struct, sys
+REQUEST, REPLY = "<IIQIIIIQ4096s", "<IIQIIQQ256s"
+c = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+c.settimeout(20)
+c.connect(sys.argv[1])
+fd = os.open(sys.argv[2], os.O_RDONLY)
+for kind in (0, 1):
+    c.sendmsg([struct.pack(REQUEST, 2, kind, kind, 0, int(sys.argv[3]), 4, 4,
+                           0, b"/x")],
+              [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                struct.pack("i", fd))] if kind else [])
+    got = struct.unpack(REPLY, c.recv(4096)[:struct.calcsize(REPLY)])
+    print(got[3], got[7].split(b"\\0")[0].decode())
+"""
+MANUAL, IN_USE, REFRESH, INFECTED, ERROR = 4, 6, 7, 1, 5
+
+
+def test_an_operators_scan_ends_nobody(make_suite):
+    """By its source it is decided what is done to who uses the file: an
+    operator may not say that his scan is one of what is in use."""
+    s = make_suite(FirstAction="deny", OperatorUsers=["nobody"]).start()
+    bad = s.root / "bad.com"
+    bad.write_bytes(EICAR)
+    user = subprocess.Popen(["tail", "-f", bad], stdout=subprocess.DEVNULL)
+
+    def client(source, uid):
+        r = subprocess.run(
+            ["/usr/bin/python3", "-c", CLIENT,
+             str(s.root / "run/splx/scan.sock"), str(bad), str(source)],
+            user=uid, group=uid, extra_groups=[], capture_output=True,
+            timeout=60, text=True)
+        assert r.returncode == 0, r.stderr
+        return [x.split(" ", 1) for x in r.stdout.splitlines()]
+    try:
+        for source, why in ((IN_USE, "root alone"), (REFRESH, "own")):
+            for verdict, text in client(source, 65534):
+                assert int(verdict) == ERROR and why in text
+        assert int(client(MANUAL, 65534)[1][0]) == INFECTED
+        wait_for(lambda: [e for e in s.events() if e["path"] == str(bad)])
+        assert {e["source"] for e in s.events()
+                if e["path"] == str(bad)} == {"manual"}
+        assert user.poll() is None
+        r = subprocess.run(
+            [str(s.root / "usr/sbin/splxctl"), "-R", str(s.root), "scan",
+             "--in-use"], user=65534, group=65534, capture_output=True,
+            timeout=60)
+        assert r.returncode == 2 and b"only root" in r.stderr
+        # It is root's to have done.
+        assert int(client(IN_USE, 0)[1][0]) == INFECTED
+        assert user.wait(20) == -signal.SIGKILL
+    finally:
+        user.kill()
+        user.wait()

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 """Scheduled scans: set, in the crontab, run, gone on with, missed, reported."""
 
+import ctypes
 import os
+import pathlib
 import signal
 import subprocess
 import time
 
 import pytest
 
-from suite import EICAR, wait_for
+from suite import EICAR, denied, wait_for
 from test_scans import begin, ended, job, jobs, live_job, tree
 
 
@@ -152,10 +154,14 @@ def test_after_maxtime_the_next_run_goes_on_until_all_is_done(sched):
     # Each run may look once more at the file it stopped at.
     assert 101 <= j["files"] <= 101 + n
     # With Resume = no each begins anew.
-    sched.ctl("schedule", "set", "maxtime", "Resume=no")
+    sched.ctl("schedule", "set", "maxtime", "Resume=no", "All=yes",
+              "MaxTime=1s")
     run(sched, "maxtime", "--cron")
+    first = last(sched, "maxtime")
+    assert first["state"] == "interrupted"
     run(sched, "maxtime", "--cron")
-    assert last(sched, "maxtime")["runs"] == 1
+    second = last(sched, "maxtime")
+    assert second["id"] != first["id"] and second["runs"] == 1
 
 
 def test_killed_again_and_again_no_file_is_left_out(make_suite):
@@ -271,6 +277,28 @@ def test_a_report_goes_by_mail_and_it_is_told_when_it_cannot(sched):
     fake.unlink()
 
 
+def low_worker(suite):
+    got = suite.workers("low")
+    return got[0] if got else None
+
+
+IDLE_CLASS = 3 << 13  # ioprio_get(2)
+IOPRIO_GET = {"x86_64": 252, "aarch64": 31}[os.uname().machine]
+
+
+def disk_priority(pid):
+    return ctypes.CDLL(None).syscall(IOPRIO_GET, 1, pid)
+
+
+def autogroup(pid):
+    """The nice value of its session; None where the kernel has none."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/autogroup").read_text()
+    except FileNotFoundError:
+        return None
+    return int(text.split()[-1])
+
+
 def test_at_low_priority_one_file_is_under_way_at_a_time(sched):
     d = tree(sched, "low", files=60)
     sched.ctl("schedule", "set", "low", f"Paths={d}", "Priority=low")
@@ -284,3 +312,48 @@ def test_at_low_priority_one_file_is_under_way_at_a_time(sched):
     assert job(sched, j["id"])["files"] - at <= 1
     sched.ctl("scan", "cancel", j["id"])
     assert p.wait(60) == 2
+
+
+def test_at_low_priority_a_worker_of_its_own_scans_and_it_alone(sched):
+    """It has what others leave of CPU and disks, and nobody else does."""
+    d = tree(sched, "own", files=200)
+    sched.ctl("schedule", "set", "own", f"Paths={d}", "Priority=low")
+    before = autogroup(sched.pid_of("master"))
+    wait_for(lambda: not low_worker(sched), 30)
+    p = run_in_background(sched, "own")
+    j = live_job(sched, d)
+    low = low_worker(sched)
+    assert os.sched_getscheduler(low) == os.SCHED_IDLE
+    assert disk_priority(low) == IDLE_CLASS
+    assert os.getsid(low) == low and autogroup(low) in (19, None)
+    for pid in sched.workers("front") + sched.workers("back"):
+        assert os.sched_getscheduler(pid) == os.SCHED_OTHER
+        assert os.getpriority(os.PRIO_PROCESS, pid) < 19
+        assert disk_priority(pid) != IDLE_CLASS
+        assert autogroup(pid) == before
+    # While it stands still, everybody else is served.
+    os.kill(low, signal.SIGSTOP)
+    try:
+        at = job(sched, j["id"])["files"]
+        bad = sched.infected("seen.com")
+        assert denied(bad)
+        other = sched.root / "other"
+        other.mkdir()
+        (other / "bad.com").write_bytes(EICAR)
+        assert begin(sched, other).wait(60) == 1
+        time.sleep(2)
+        assert job(sched, j["id"])["files"] <= at + 2
+    finally:
+        os.kill(low, signal.SIGCONT)
+    # When it dies the one file is an error, and the scan goes on.
+    os.kill(low, signal.SIGKILL)
+    wait_for(lambda: low_worker(sched) not in (None, low), 20)
+    again = low_worker(sched)
+    wait_for(lambda: os.sched_getscheduler(again) == os.SCHED_IDLE)
+    at = job(sched, j["id"])["files"]
+    wait_for(lambda: job(sched, j["id"])["files"] > at + 3, 30)
+    assert job(sched, j["id"])["errors"] <= 1
+    sched.ctl("scan", "cancel", j["id"])
+    assert p.wait(60) == 2
+    # And when nobody needs it, it goes.
+    wait_for(lambda: not low_worker(sched), 30)

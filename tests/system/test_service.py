@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 """The init scripts: their output, their exit codes, their manners."""
 
+import fcntl
 import os
 import pty
 import re
@@ -10,9 +11,13 @@ import time
 
 import pytest
 
-from suite import (denied, kill_all, opens, pid_stat, read_terminal, wait_for,
-                   without_module)
+import contain
+from suite import (INTERCEPTOR, PATIENCE, denied, kill_all, opens, pid_stat,
+                   read_terminal, wait_for, without_module)
+from test_async import found, infect, using
 from test_faults import Openers
+
+assert using  # the fixture
 
 
 class Service:
@@ -21,10 +26,11 @@ class Service:
     def __init__(self, suite):
         self.s = suite
 
-    def __call__(self, *args, name="splx", shell="sh", env=None, seconds=100):
+    def __call__(self, *args, name="splx", shell=("sh",), env=None,
+                 seconds=100):
         r = subprocess.run(
             ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-             f"SPLX_ROOT={self.s.root}", *(env or []), shell,
+             f"SPLX_ROOT={self.s.root}", *(env or []), *shell,
              str(self.s.root / "etc/init.d" / name), *args],
             cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, timeout=seconds)
@@ -38,6 +44,12 @@ def service(make_suite):
     sv = Service(s)
     yield sv
     sv("stop")
+
+
+def all_ended(service):
+    """Also the start's scan of what runs, which is no part of the service and
+    ends by itself when that is gone."""
+    wait_for(lambda: service.s.processes() == [], 5)
 
 
 def test_start_prints_its_steps_blocks_and_returns_0(service):
@@ -63,11 +75,11 @@ def test_stop_prints_its_steps_and_leaves_nothing_behind(service):
         "Shutting down vsapiapp: [ OK ]\n"
         "Shutting down entity: [ OK ]\n"
         "Splx for Linux core stopped normally. [ OK ]\n")
-    assert service.s.processes() == []
+    all_ended(service)
     assert opens(bad) == 0
     left = {p.name for p in (service.s.root / "run/splx").iterdir()}
     assert not {"entity.pid", "entity.sock", "control.sock",
-                "scan.sock"} & left
+                "scan.sock", "scan-low.sock"} & left
 
 
 @pytest.mark.parametrize("limit", ["256:", "256:256"])
@@ -89,7 +101,13 @@ def test_status_has_the_codes_of_the_lsb(service):
     assert service("status") == 3
     assert service("start") == 0
     assert service("status") == 0
-    assert "protected" in service.out.lower()
+    assert re.search(r"^Protection: +(Protected|Partially)", service.out, re.M)
+    assert re.search(r"^Operation: +Functional$", service.out, re.M)
+    assert re.search(rf"^Interceptor: +{INTERCEPTOR}", service.out, re.M)
+    for part, pid in (("supervisor", "supervisor"), ("entity", "core"),
+                      ("vsapiapp", "master")):
+        assert re.search(rf"^{part} +{service.s.pid_of(pid)} +running",
+                         service.out, re.M), service.out
     kill_all(service.s.processes)
     assert service("status") == 1
     assert service("start") == 0  # a stale pid file is no obstacle
@@ -126,7 +144,7 @@ def test_a_start_after_all_three_were_killed_ends_what_they_left(service):
     assert o.longest < 6.5
     assert o.refused_clean == 0
     assert service("stop") == 0
-    assert service.s.processes() == []
+    all_ended(service)
 
 
 @pytest.mark.seconds(200)
@@ -203,10 +221,18 @@ def test_broken_settings_at_start(service):
 
 
 def test_the_scripts_work_under_other_shells(service):
-    for shell in ("dash", "bash"):
-        assert service("start", shell=shell) == 0
-        assert service("status", shell=shell) == 0
-        assert service("stop", shell=shell) == 0
+    said = {}
+    for shell in (["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"]):
+        # it calls the core's by sh, whichever that is
+        for name in ("splxcore", "splx"):
+            for word, code in (("start", 0), ("status", 0), ("stop", 0),
+                               ("status", 3)):
+                assert service(word, name=name, shell=shell) == code, \
+                    (shell, name, word, service.out)
+                if code or word != "status":
+                    said.setdefault((name, word, code), service.out)
+                    assert service.out == said[name, word, code], shell
+    assert "Starting entity: [  OK  ]" in said["splxcore", "start", 0]
 
 
 def test_a_missing_program_is_code_5(service):
@@ -256,8 +282,46 @@ def test_stop_works_when_entity_is_stopped(service):
     service("stop")
     assert time.monotonic() - start < 60
     wait_for(lambda: pid_stat(pid) is None or pid_stat(pid)[0] == "Z", 20)
-    # also the scan of what runs, which is no part of the service
-    wait_for(lambda: service.s.processes() == [], 5)
+    all_ended(service)
+
+
+@pytest.mark.seconds(240)
+def test_the_machines_end_waits_for_nothing_of_ours(service):
+    """Not for one that hangs, nor for an action that goes on."""
+    end = ["RUNLEVEL=6", "PREVLEVEL=2"]
+    assert service("start") == 0
+    pid = service.s.pid_of("core")
+    os.kill(pid, signal.SIGSTOP)
+    start = time.monotonic()
+    service("stop", env=end)
+    assert time.monotonic() - start < 35 * PATIENCE
+    all_ended(service)
+    assert service("start") == 0
+    lock = open(service.s.root / "run/splx.lock", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    start = time.monotonic()
+    assert service("stop", env=end) == 0
+    assert time.monotonic() - start < 15 * PATIENCE
+    assert "going on" in service.out
+    all_ended(service)
+
+
+@pytest.mark.skipif(not contain.entered,
+                    reason="only where no process but the test's is seen")
+@pytest.mark.parametrize("scan", ["yes", "no"])
+def test_a_start_examines_what_runs_already(make_suite, using, scan):
+    s = make_suite(FirstAction="quarantine", ScanAtStart=scan)
+    program = infect("/bin/sleep", s.dir / "runs")
+    runs = using(program, "60")
+    sv = Service(s)
+    assert sv("start") == 0
+    if scan == "yes":
+        assert runs.wait(30 * PATIENCE) == -signal.SIGKILL
+        assert found(s, program)["source"] == "in-use"
+    else:
+        time.sleep(3)
+        assert runs.poll() is None
+    assert sv("stop") == 0
 
 
 def test_concurrent_starts_give_one_service(service):
@@ -275,17 +339,42 @@ def test_concurrent_starts_give_one_service(service):
     assert denied(service.s.infected("bad.com"))
 
 
-def test_on_a_terminal_the_result_stands_at_column_60(service):
+def on_terminal(service, word, **env):
+    """What it says to one who sits at a terminal."""
     pid, fd = pty.fork()
     if pid == 0:
         os.chdir("/")
         os.execve("/bin/sh", ["sh", str(service.s.root / "etc/init.d/splx"),
-                              "start"],
+                              word],
                   {"SPLX_ROOT": str(service.s.root), "TERM": "xterm",
-                   "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+                   "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **env})
     out = read_terminal(fd, 100)
     os.waitpid(pid, 0)
-    assert b"Starting entity:\x1b[60G[\x1b[1;32m  OK  \x1b[0;39m]" in out
+    os.close(fd)
+    return out.decode()
+
+
+def test_on_a_terminal_the_result_stands_at_column_60(service):
+    conf = service.s.conf_file
+    good = conf.read_text()
+    out = on_terminal(service, "start")
+    assert "Starting entity:\x1b[60G[\x1b[1;32m  OK  \x1b[0;39m]" in out
+    on_terminal(service, "stop")
+    conf.write_text(good + "NoSuchKey = 5\n")
+    out = on_terminal(service, "start")  # the last good ones serve
+    assert "file:\x1b[60G[\x1b[1;33mWARNING\x1b[0;39m]" in out
+    on_terminal(service, "stop")
+    (service.s.root / "var/lib/splx/last-good.conf").unlink()
+    out = on_terminal(service, "start")
+    assert "file:\x1b[60G[\x1b[1;31mFAILED\x1b[0;39m]" in out
+
+
+def test_without_colour_and_on_a_dumb_terminal_it_is_plain(service):
+    out = on_terminal(service, "start", NO_COLOR="1")
+    assert "Starting entity:\x1b[60G[  OK  ]" in out
+    out = on_terminal(service, "stop", TERM="dumb")
+    assert "\x1b" not in out
+    assert "Shutting down entity: [  OK  ]" in out
 
 
 def test_the_suite_ends_cleanly_on_a_signal(make_suite):

@@ -31,8 +31,8 @@ static void columns_belong_to_the_kind_of_their_row(void **state)
 	assert_string_equal(virus->columns[0].name, "virus");
 	assert_string_equal(virus->columns[virus->column_count - 1].name,
 			    "exposure_ms");
-	assert_string_equal(audit->columns[0].name, "uid");
-	assert_int_equal(audit->column_count, 4);
+	assert_string_equal(audit->columns[0].name, "user");
+	assert_int_equal(audit->column_count, 8);
 	assert_int_equal(events_column_find(virus, "pid")->type,
 			 EVENT_TYPE_INT);
 	assert_null(events_column_find(audit, "virus"));

@@ -3,6 +3,7 @@
  * module itself is met in the virtual machines (tests/vm). */
 #include <errno.h>
 #include <fcntl.h>
+#include <regex.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -427,6 +428,98 @@ static void the_last_try_is_remembered(void **state)
 	assert_true(*err.text);
 }
 
+/* --- which build it is --------------------------------------------------- */
+
+static void a_modules_file_tells_what_it_is(void **state)
+{
+	static const char file[] = "\177ELF\0xversion=3\0srcversion=ABC\0"
+				   "version=1.0\0vermagic=6.1 SMP ";
+	static const char last[] = "\0version=2.0";
+	struct khm_build build;
+	char value[32];
+
+	assert_int_equal(
+		fd_replace_file(here("/a.ko"), file, sizeof(file), 0644, NULL),
+		0);
+	assert_true(khm_build_of(here("/a.ko"), &build));
+	assert_string_equal(build.version, "1.0");
+	assert_string_equal(build.sources, "ABC");
+	khm_modinfo(here("/a.ko"), "vermagic", value, sizeof(value));
+	assert_string_equal(value, "6.1 SMP ");
+	khm_modinfo(here("/a.ko"), "depends", value, sizeof(value));
+	assert_string_equal(value, "");
+	/* one that ends in the middle of it */
+	assert_int_equal(fd_replace_file(here("/b.ko"), last, sizeof(last) - 1,
+					 0644, NULL),
+			 0);
+	assert_true(khm_build_of(here("/b.ko"), &build));
+	assert_string_equal(build.version, "2.0");
+	assert_false(khm_build_of(here("/none.ko"), &build));
+}
+
+/* By modinfo(8); here by one of ours. */
+static void a_compressed_modules_file_tells_it_too(void **state)
+{
+	static const char script[] = "#!/bin/sh\n"
+				     "[ \"$1\" = -F ] && case $3 in\n"
+				     "*/a.ko.xz) echo \"of $2\" ;;\n"
+				     "*) exit 1 ;; esac\n";
+	char *path = xstrdup(getenv("PATH"));
+	struct khm_build build;
+	bool found, none;
+
+	assert_int_equal(fd_replace_file(here("/modinfo"), script,
+					 strlen(script), 0755, NULL),
+			 0);
+	setenv("PATH", dir, 1);
+	found = khm_build_of(here("/a.ko.xz"), &build);
+	setenv("PATH", path, 1);
+	assert_true(found);
+	assert_string_equal(build.version, "of version");
+	assert_string_equal(build.sources, "of srcversion");
+	setenv("PATH", dir, 1);
+	none = khm_build_of(here("/b.ko.xz"), &build);
+	setenv("PATH", path, 1);
+	free(path);
+	assert_false(none);
+}
+
+static void another_build_is_one_only_when_that_is_certain(void **state)
+{
+	static const struct {
+		struct khm_build loaded, installed;
+		const char *words;
+	} rows[] = {
+		{{"1.0", "AB"}, {"1.0", "AB"}, NULL},
+		{{"1.0", "AB"}, {"2.0", "CD"}, "version 1.0 .* 2.0"},
+		{{"1.0", "AB"}, {"1.0", "CD"}, "another build .* 1.0"},
+		{{"1.0", ""}, {"2.0", ""}, "version 1.0 .* 2.0"},
+		{{"", "AB"}, {"1.0", "CD"}, "another build .* unknown"},
+		{{"1.0", ""}, {"1.0", "AB"}, NULL},
+		{{"", ""}, {"1.0", "AB"}, NULL},
+		{{"1.0", "AB"}, {"", ""}, NULL},
+	};
+	struct err why;
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const char *words = rows[i].words;
+		regex_t re;
+
+		err_set(&why, 0, "before");
+		assert_int_equal(khm_build_differs(&rows[i].loaded,
+						   &rows[i].installed, &why),
+				 words != NULL);
+		if (!words)
+			continue;
+		assert_int_equal(regcomp(&re, words, REG_NOSUB), 0);
+		assert_int_equal(regexec(&re, why.text, 0, NULL, 0), 0);
+		regfree(&re);
+	}
+	if (access(KHM_DEVICE, F_OK))
+		assert_false(khm_is_other(&why));
+}
+
 static void without_a_device_everything_says_so(void **state)
 {
 	struct khm_report r;
@@ -441,6 +534,8 @@ static void without_a_device_everything_says_so(void **state)
 	if (!access(KHM_DEVICE, F_OK))
 		return;
 	assert_int_equal(khm_open(&err), -1);
+	assert_int_equal(err.code, ENOENT);
+	assert_int_equal(khm_open_any(&err), -1);
 	assert_int_equal(err.code, ENOENT);
 	assert_int_equal(khm_reader(SPLXMOD_OPEN, &err), -1);
 	/* what is not loaded need not be unloaded */
@@ -468,6 +563,9 @@ int main(void)
 		T(counters_have_the_names_of_the_status_file),
 		T(a_refusal_has_its_true_reason),
 		T(the_last_try_is_remembered),
+		T(a_modules_file_tells_what_it_is),
+		T(a_compressed_modules_file_tells_it_too),
+		T(another_build_is_one_only_when_that_is_certain),
 		T(without_a_device_everything_says_so),
 	};
 	char root[] = "/tmp/splx-khmroot-XXXXXX", cmd[128];

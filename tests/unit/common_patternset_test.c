@@ -26,6 +26,7 @@
 #include "common/paths.h"
 #include "common/patternset.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/fdutil.h"
 
 static char root[] = "/tmp/splx-patternset-XXXXXX";
@@ -63,7 +64,7 @@ static struct manifest bundle(const char *name, uint64_t version,
 	unlink(path);
 	must(fd_replace_file(path, content, strlen(content), 0644, &err));
 	fd = open(path, O_RDONLY);
-	must(signing_hash_fd(fd, f.sha256, NULL, &err));
+	must(hash_fd_hex(fd, f.sha256, NULL, &err));
 	close(fd);
 	free(path);
 	vec_push(&m, f);
@@ -257,7 +258,68 @@ static void only_one_changes_them_at_a_time(void **state)
 	close(lock);
 	lock = patternset_lock(&err);
 	assert_true(lock >= 0);
-	close(lock);
+	patternset_unlock(&lock);
+	assert_int_equal(lock, -1);
+	lock = patternset_lock(&err);
+	assert_true(lock >= 0);
+	patternset_unlock(&lock);
+}
+
+static bool is_stopped(void)
+{
+	struct patternset_holder h;
+
+	return patternset_holder(&h) && h.stopped;
+}
+
+static void it_is_told_who_does(void **state)
+{
+	struct patternset_holder h;
+	char text[PATTERNSET_HOLDER_TEXT];
+	int lock;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(patternset_holder(&h), 0);
+	lock = patternset_lock(&err);
+	assert_int_equal(patternset_holder(&h), 1);
+	assert_int_equal(h.id.pid, getpid());
+	assert_false(h.stopped);
+	assert_true(h.held_ms < 5000);
+	assert_false(patternset_holder_hangs(&h));
+	patternset_unlock(&lock);
+	assert_int_equal(patternset_holder(&h), 0);
+	pid = fork();
+	if (pid == 0) {
+		lock = patternset_lock(&err);
+		raise(SIGSTOP);
+		_exit(lock < 0);
+	}
+	for (int i = 0; i < 500 && !is_stopped(); i++)
+		usleep(20000);
+	assert_int_equal(patternset_holder(&h), 1);
+	assert_int_equal(h.id.pid, pid);
+	assert_true(h.stopped);
+	assert_int_equal(patternset_lock(&err), -1);
+	snprintf(text, sizeof(text), "process %d", (int)pid);
+	assert_non_null(strstr(err.text, text));
+	assert_non_null(strstr(err.text, "stopped"));
+	/* not at once, and one that works may take its time */
+	h.held_ms = 1000;
+	assert_false(patternset_holder_hangs(&h));
+	h.held_ms = 60000;
+	assert_true(patternset_holder_hangs(&h));
+	h.stopped = false;
+	assert_false(patternset_holder_hangs(&h));
+	h.held_ms = 3 * 3600 * 1000;
+	assert_true(patternset_holder_hangs(&h));
+	/* the dead hold nothing, whatever stands there */
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(patternset_holder(&h), 0);
+	lock = patternset_lock(&err);
+	assert_true(lock >= 0);
+	patternset_unlock(&lock);
 }
 
 static void old_ones_go_and_the_ones_before_stay(void **state)
@@ -316,20 +378,25 @@ static void what_was_taken_back_or_is_older_stays_away(void **state)
 static void an_update_that_is_killed_leaves_a_whole_set(void **state)
 {
 	struct timespec wait = {0};
-	uint64_t last = 1, now;
+	uint64_t last = 1, now, begin, step;
 	struct manifest m;
 	int status, done = 0;
 	pid_t pid;
 
 	(void)state;
+	begin = clock_mono_ns();
 	assert_int_equal(update("office", 1, "one"), 1);
+	/* up to three times what one takes on this machine, now */
+	step = (clock_mono_ns() - begin) / 40;
+	if (step > 5000000)
+		step = 5000000;
 	for (int i = 0; i < 120; i++) {
 		m = bundle("office", (uint64_t)i + 2, "next");
 		pid = fork();
 		if (pid == 0)
 			_exit(update_to(&m) ? 0 : 1);
 		manifest_free(&m);
-		wait.tv_nsec = i * 150000;
+		wait.tv_nsec = (long)(step * (uint64_t)i);
 		nanosleep(&wait, NULL);
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
@@ -400,6 +467,7 @@ int main(void)
 		T(what_is_not_as_its_manifest_says_does_not_come_in),
 		T(a_set_that_is_damaged_is_named),
 		T(only_one_changes_them_at_a_time),
+		T(it_is_told_who_does),
 		T(old_ones_go_and_the_ones_before_stay),
 		T(what_was_taken_back_or_is_older_stays_away),
 		T(an_update_that_is_killed_leaves_a_whole_set),

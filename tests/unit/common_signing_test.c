@@ -67,34 +67,6 @@ static int teardown(void **state)
 
 /* ---- */
 
-static void a_file_is_hashed_as_sha256sum_does(void **state)
-{
-	char hex[SIGNING_HEX_LEN + 1];
-	uint64_t size;
-	int fd;
-
-	(void)state;
-	put("abc", "abc");
-	fd = open(in("abc"), O_RDONLY);
-	assert_int_equal(lseek(fd, 2, SEEK_SET), 2);
-	assert_int_equal(signing_hash_fd(fd, hex, &size, &err), 0);
-	close(fd);
-	/* FIPS 180-2, appendix B.1 */
-	assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223"
-				 "b00361a396177a9cb410ff61f20015ad");
-	assert_int_equal(size, 3);
-	run("head -c 1000000 /dev/urandom >big; sha256sum <big >sum");
-	fd = open(in("big"), O_RDONLY);
-	assert_int_equal(signing_hash_fd(fd, hex, &size, &err), 0);
-	close(fd);
-	assert_int_equal(size, 1000000);
-	put("ours", hex);
-	run("grep -q -f ours sum");
-	fd = open(dir, O_RDONLY);
-	assert_int_equal(signing_hash_fd(fd, hex, &size, &err), -1);
-	close(fd);
-}
-
 /* The text, signed by the key NAME.key; the caller frees it. */
 static char *sign(const char *name, const char *text)
 {
@@ -248,7 +220,6 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(a_file_is_hashed_as_sha256sum_does),
 		T(what_is_signed_by_a_trusted_key_is_good),
 		T(what_was_changed_is_not),
 		T(keys_of_the_openssl_program_serve),

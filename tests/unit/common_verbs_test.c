@@ -139,8 +139,8 @@ static void a_slip_is_told_the_nearest_command(void **state)
 		"exclusion add, remove, list");
 	assert_string_equal(
 		verbs_nearest(2, WORDS("config", "xyzzy"), out, sizeof(out)),
-		"config show, get, set, reset, check, reload, "
-		"sample, merge");
+		"config show, get, set, reset, export, import, check, "
+		"reload, sample, merge");
 	assert_null(verbs_nearest(1, WORDS("xyzzy"), out, sizeof(out)));
 	assert_null(verbs_nearest(0, NULL, out, sizeof(out)));
 }

@@ -170,6 +170,34 @@ static void what_ran_before_is_ended_and_told_as_such(void **state)
 	assert_true(ended(runs));
 }
 
+/* Somebody was refused the file a moment before. */
+static void what_runs_is_ended_though_its_file_was_found_by_an_opener(
+	void **state)
+{
+	struct finding f;
+	json_t *all;
+	pid_t runs;
+	int fd;
+
+	set("FirstAction", "deny");
+	copy_program(sb_path("prog"));
+	runs = start_holder(RUNS, sb_path("prog"));
+	send_about(sb_path("prog"));
+	json_decref(events(1));
+	f = about(sb_path("prog"), &fd);
+	f.source = SOURCE_REFRESH;
+	f.denied = 0;
+	send_it(&f, fd);
+	/* the other way round there is nothing new to do */
+	f.source = SOURCE_OPEN;
+	send_it(&f, fd);
+	close(fd);
+	all = events(2);
+	assert_true(ended(runs));
+	assert_string_equal(text_of(all, 1, "source"), "refresh");
+	json_decref(all);
+}
+
 static void what_waited_for_the_action_counts_as_exposure(void **state)
 {
 	struct finding f;
@@ -323,6 +351,7 @@ int main(void)
 		T(without_async_nobody_is_ended),
 		T(the_event_tells_how_long_and_how_it_was_used),
 		T(what_ran_before_is_ended_and_told_as_such),
+		T(what_runs_is_ended_though_its_file_was_found_by_an_opener),
 		T(what_waited_for_the_action_counts_as_exposure),
 		T(a_sender_cannot_tell_tales_of_its_exposure),
 		T(running_leaves_who_only_holds_it_and_says_so),

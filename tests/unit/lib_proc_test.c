@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -528,6 +529,48 @@ static void a_priority_is_given_and_taken_back(void **state)
 	assert_int_equal(errno, ESRCH);
 }
 
+/* -100 where the kernel has no autogroups. */
+static int autogroup_nice(pid_t pid)
+{
+	char path[64], text[128] = "";
+	int value = -100;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/autogroup", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return value;
+	if (fgets(text, sizeof(text), f) && strstr(text, "nice "))
+		value = atoi(strstr(text, "nice ") + 5);
+	fclose(f);
+	return value;
+}
+
+static void the_lowest_gets_what_nobody_else_wants(void **state)
+{
+	int before = autogroup_nice(getpid()), own;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		alarm(60); /* nobody's, once it is alone in its session */
+		setsid();
+		pause();
+		_exit(0);
+	}
+	for (int i = 0; i < 500 && getsid(pid) != pid; i++)
+		usleep(10000);
+	/* Its own session's: the first session of a machine has none. */
+	own = autogroup_nice(pid);
+	assert_int_equal(proc_lowest(pid), 0);
+	assert_int_equal(sched_getscheduler(pid), SCHED_IDLE);
+	assert_int_equal(syscall(SYS_ioprio_get, 1, pid), 3 << 13);
+	assert_int_equal(autogroup_nice(pid), own == -100 ? -100 : 19);
+	assert_int_equal(autogroup_nice(getpid()), before);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(proc_lowest(pid), -1);
+}
+
 static void only_a_process_of_ours_that_runs_it_runs_it(void **state)
 {
 	struct proc_id id;
@@ -578,6 +621,7 @@ int main(int argc, char **argv)
 		TEST(the_title_shows_and_overruns_nothing),
 		TEST(a_long_title_reaches_into_the_environments_room),
 		TEST(a_priority_is_given_and_taken_back),
+		TEST(the_lowest_gets_what_nobody_else_wants),
 		TEST(only_usable_cpus_count),
 		TEST(the_executable_is_told_by_path_and_file),
 		TEST(users_are_found_by_name_and_number),

@@ -47,6 +47,7 @@
 #include "diskbed.h"
 
 #define SCAN_UID "61184"
+#define BED __attribute__((unused)) static
 #define LIMIT_S 110
 
 /* Never whole in a file of ours. */
@@ -85,7 +86,7 @@ static void write_file(const char *path, const char *data, size_t len)
 }
 
 /* Written without a name first, so that only its opening can find it. */
-static const char *put_eicar(const char *dir, const char *name)
+BED const char *put_eicar(const char *dir, const char *name)
 {
 	const char *path = in(dir, name);
 
@@ -368,8 +369,6 @@ static int teardown(void **state)
 
 /* ---- what tests do and look at ---- */
 
-#define BED __attribute__((unused)) static
-
 /* errno of an open, 0 when it works */
 BED int opens(const char *path)
 {
@@ -418,6 +417,58 @@ BED void settle(int ms)
 
 	nanosleep(&t, NULL);
 	pump_log();
+}
+
+BED uint64_t old_count;
+BED int scanning_slot(enum slot_role role)
+{
+	int i;
+
+	for (i = 0; i < SCOREBOARD_SLOTS; i++)
+		if (atomic_load(&sb->slots[i].role) == role &&
+		    atomic_load(&sb->slots[i].scan_start_ns))
+			return i;
+	return -1;
+}
+
+BED bool front_scans(void)
+{
+	return scanning_slot(SLOT_FRONT) >= 0;
+}
+
+/* Takes long to scan: much text of many kinds. */
+BED const char *make_slow_of(const char *dir, const char *name,
+			     unsigned int megabytes)
+{
+	const char *path = in(dir, name);
+	size_t len = (size_t)megabytes << 20, i;
+	char *data = malloc(len);
+	uint32_t x = 1;
+
+	for (i = 0; i < len; i++) {
+		x = x * 1664525u + 1013904223u;
+		data[i] = (char)(x >> 24);
+	}
+	write_file(path, data, len);
+	free(data);
+	return path;
+}
+
+BED const char *make_slow(const char *name)
+{
+	return make_slow_of(prot, name, 100);
+}
+
+BED bool killed_grew(void)
+{
+	return scoreboard_count(sb, COUNTER_WORKER_KILLED) > old_count;
+}
+
+BED int replies[VERDICT_ERROR + 1];
+BED void on_reply(const struct scanjob_reply *reply, const char *path,
+		  void *arg)
+{
+	replies[reply->verdict]++;
 }
 
 /* A test's name as the argument, and which program is tried. */

@@ -216,40 +216,6 @@ static void test_broken_settings_and_patterns_leave_the_old_at_work(
 	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
 }
 
-static int scanning_slot(enum slot_role role)
-{
-	int i;
-
-	for (i = 0; i < SCOREBOARD_SLOTS; i++)
-		if (atomic_load(&sb->slots[i].role) == role &&
-		    atomic_load(&sb->slots[i].scan_start_ns))
-			return i;
-	return -1;
-}
-
-static bool front_scans(void)
-{
-	return scanning_slot(SLOT_FRONT) >= 0;
-}
-
-/* Takes long to scan: much text of many kinds. */
-static const char *make_slow(const char *name)
-{
-	const char *path = in(prot, name);
-	size_t len = 100u << 20, i;
-	char *data = malloc(len);
-	uint32_t x = 1;
-
-	for (i = 0; i < len; i++) {
-		x = x * 1664525u + 1013904223u;
-		data[i] = (char)(x >> 24);
-	}
-	write_file(path, data, len);
-	free(data);
-	return path;
-}
-
-static uint64_t old_count;
 static bool crashes_grew(void)
 {
 	return scoreboard_count(sb, COUNTER_POLICY_CRASH) > old_count;
@@ -258,11 +224,6 @@ static bool crashes_grew(void)
 static bool is_poison(void)
 {
 	return scoreboard_count(sb, COUNTER_POLICY_POISON) >= 1;
-}
-
-static bool killed_grew(void)
-{
-	return scoreboard_count(sb, COUNTER_WORKER_KILLED) > old_count;
 }
 
 static void test_a_worker_killed_in_its_scan_costs_one_policy_answer(
@@ -476,13 +437,6 @@ static bool the_slow_one_is_scanned(void)
 	slow_slot = scanning_slot(SLOT_BACK);
 	return slow_slot >= 0 &&
 	       atomic_load(&sb->slots[slow_slot].job_request) == 3;
-}
-
-static int replies[VERDICT_ERROR + 1];
-static void on_reply(const struct scanjob_reply *reply, const char *path,
-		     void *arg)
-{
-	replies[reply->verdict]++;
 }
 
 static void test_scan_jobs_are_served_and_a_dead_worker_is_answered_for(

@@ -47,10 +47,15 @@ static void who_is_not_clean_loses_its_mark(void **state)
 	close(fd);
 }
 
+/* What root may say of a scan. */
+#define ANY_SOURCE                                                             \
+	(1ull << SOURCE_MANUAL | 1ull << SOURCE_SCHEDULED |                    \
+	 1ull << SOURCE_IN_USE | 1ull << SOURCE_REFRESH)
+
 /* A client's connection, handed to a worker. */
-static int connect_job(int slot, uint64_t job)
+static int connect_as(int slot, uint64_t job, uint64_t sources)
 {
-	struct work_msg msg = {.kind = WORK_CLIENT, .job = job};
+	struct work_msg msg = {.kind = WORK_CLIENT, .job = job, .ino = sources};
 	int ends[2];
 
 	assert_int_equal(
@@ -60,6 +65,11 @@ static int connect_job(int slot, uint64_t job)
 		0);
 	close(ends[1]);
 	return ends[0];
+}
+
+static int connect_job(int slot, uint64_t job)
+{
+	return connect_as(slot, job, ANY_SOURCE);
 }
 
 static void request_file(int sock, uint64_t id, const char *path,
@@ -100,7 +110,8 @@ static void jobs_are_served_by_several_workers(void **state)
 		.kind = SCANJOB_HELLO,
 		.source = SOURCE_MANUAL,
 	};
-	struct work_msg msg = {.kind = WORK_CLIENT, .job = 5};
+	struct work_msg msg = {
+		.kind = WORK_CLIENT, .job = 5, .ino = ANY_SOURCE};
 	int a = start_worker(SLOT_BACK), b = start_worker(SLOT_BACK), ends[2];
 	bool seen[40] = {0};
 	struct scanjob_reply r;
@@ -198,6 +209,49 @@ static void requests_that_cannot_be_scanned_are_errors(void **state)
 	close(sock);
 }
 
+/* By the source it is decided what is done to who uses the file. */
+static void a_source_that_is_not_the_clients_is_refused(void **state)
+{
+	struct scanjob_request req = {
+		.version = SCANJOB_VERSION,
+		.first_action = ACTION_DENY,
+		.second_action = ACTION_DENY,
+	};
+	int slot = start_worker(SLOT_BACK);
+	int sock = connect_as(slot, 1, 1ull << SOURCE_MANUAL);
+	struct scanjob_reply r;
+	struct finding f;
+	int fd;
+
+	put_text(in_fs("bad"), marker());
+	fd = open(in_fs("bad"), O_RDONLY | O_CLOEXEC);
+	for (int i = SOURCE_SCHEDULED; i < SOURCE_COUNT; i++) {
+		req.source = (uint32_t)i;
+		req.kind = SCANJOB_HELLO;
+		fd_send(sock, &req, sizeof(req), NULL, 0, 0);
+		assert_int_equal(reply_of(sock, &r), 1);
+		assert_int_equal(r.kind, SCANJOB_HELLO);
+		assert_int_equal(r.verdict, VERDICT_ERROR);
+		assert_non_null(
+			strstr(r.virus, i == SOURCE_IN_USE ? "root" : "own"));
+		req.kind = SCANJOB_FILE;
+		req.id = (uint64_t)i;
+		fd_send(sock, &req, sizeof(req), &fd, 1, 0);
+		assert_int_equal(reply_of(sock, &r), 1);
+		assert_int_equal(r.id, i);
+		assert_int_equal(r.verdict, VERDICT_ERROR);
+	}
+	assert_int_equal(count(COUNTER_SCANS), 0);
+	req.source = SOURCE_MANUAL;
+	fd_send(sock, &req, sizeof(req), &fd, 1, 0);
+	assert_int_equal(reply_of(sock, &r), 1);
+	assert_int_equal(r.verdict, VERDICT_INFECTED);
+	expect_finding(&f);
+	assert_int_equal(f.source, SOURCE_MANUAL);
+	close(fd);
+	close(sock);
+}
+
 static void nonsense_ends_its_connection_alone(void **state)
 {
 	struct scanjob_request bad = {
@@ -284,9 +338,18 @@ static void the_master_finds_whose_request_a_worker_died_on(void **state)
 {
 	int slot = start_worker(SLOT_BACK), sock = connect_job(slot, 33);
 
+	struct file_key key;
+	struct stat st;
+	int fd;
+
 	put_slow(in_fs("slow"), 12, false);
+	fd = open(in_fs("slow"), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(file_key_get(fd, &key, &st), 0);
+	close(fd);
 	request_file(sock, 77, in_fs("slow"), 0);
 	wait_until(scanning_slot() == slot);
+	/* and which file it was that it died on */
+	assert_true(file_key_same(&sb->slots[slot].scan_key, &key));
 	assert_true(atomic_load(&sb->slots[slot].job) == 33);
 	assert_true(atomic_load(&sb->slots[slot].job_request) == 77);
 	close(sock);
@@ -300,6 +363,7 @@ int main(void)
 		BACK(jobs_are_served_by_several_workers),
 		BACK(jobs_use_what_is_known_unless_told_not_to),
 		BACK(requests_that_cannot_be_scanned_are_errors),
+		BACK(a_source_that_is_not_the_clients_is_refused),
 		BACK(nonsense_ends_its_connection_alone),
 		BACK(a_client_that_reads_nothing_stops_nobody),
 		BACK(the_master_finds_whose_request_a_worker_died_on),

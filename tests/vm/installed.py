@@ -9,7 +9,8 @@ from cache import locked
 from vm import REPO, WORK
 
 SOURCES = "/srv/splx"
-PROGRAMS = ["build/entity", "build/splxctl", "build/libexec/vsapiapp"]
+PROGRAMS = ["build/entity", "build/splxctl", "build/libexec/vsapiapp",
+            "build/libexec/splxfresh"]
 
 
 def archive():
@@ -21,10 +22,13 @@ def archive():
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPO,
         check=True, stdout=subprocess.PIPE, text=True).stdout.split()
     with locked("archive"):
-        with tarfile.open(path, "w") as tar:
+        # As a whole: another test may be reading the one that is there.
+        new = path.with_suffix(".new")
+        with tarfile.open(new, "w") as tar:
             for name in names + PROGRAMS:
                 if (REPO / name).is_file():
                     tar.add(REPO / name, name)
+        new.rename(path)
     return path
 
 

@@ -39,14 +39,14 @@ def archives():
     raise Unavailable("apt knows no Debian archive: apt-get update")
 
 
-def source(suite):
+def source(suite, kind="deb"):
     """The line of sources.list for a suite, also one of another release."""
     part = suite.partition("-")[2]
     security = part == "security"
     here = codename() + ("-security" if security else "")
     if here not in archives():
         raise Unavailable(f"the machine's apt has no {here}")
-    return f"deb [signed-by={KEYRING}] {archives()[here]} {suite} main"
+    return f"{kind} [signed-by={KEYRING}] {archives()[here]} {suite} main"
 
 
 @functools.lru_cache
@@ -60,10 +60,13 @@ def acquire_options():
 
 class Apt:
     """The packages of some suites."""
+    kind = "deb"
 
     def __init__(self, *suites):
         self.suites = suites
         self.name = "+".join(suites)
+        if self.kind != "deb":
+            self.name = f"{self.kind}-{self.name}"
         self.dir = CACHE / "apt" / self.name
         self.config = self.dir / "apt.conf"
 
@@ -86,7 +89,7 @@ class Apt:
         ]
         self.config.write_text("\n".join(lines) + "\n")
         (self.dir / "etc/sources.list").write_text(
-            "\n".join(source(s) for s in self.suites) + "\n")
+            "\n".join(source(s, self.kind) for s in self.suites) + "\n")
 
     def _run(self, *command, **how):
         return run(*command, env=dict(os.environ, LC_ALL="C.UTF-8",
@@ -181,6 +184,30 @@ class Apt:
             f"--include={','.join(include)}", *more,
             self.suites[0].partition("-")[0], root,
             *(source(s) for s in self.suites), env=env)
+
+
+class Sources(Apt):
+    """The same of their source packages."""
+    kind = "deb-src"
+
+    def versions(self, name):
+        """Of a source package, the newest first."""
+        lines = self._run("apt-cache", "madison", name).splitlines()
+        found = {line.split("|")[1].strip() for line in lines}
+        return sorted(found, reverse=True, key=functools.cmp_to_key(
+            lambda a, b: 1 if newer(a, b) else -1))
+
+    def fetch(self, name, folder):
+        """The files of one; of the newest version that can be had."""
+        why = Unavailable(f"no source package {name} in {self.name}")
+        for version in self.versions(name):
+            try:
+                self._run("apt-get", "source", "-qq", "--download-only",
+                          f"{name}={version}", cwd=folder)
+                return version
+            except Unavailable as e:
+                why = e
+        raise why
 
 
 def newer(a, b):

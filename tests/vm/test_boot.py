@@ -89,9 +89,9 @@ def test_the_case_from_the_first_boot_to_the_last(own):
     assert names.index("abc") < names.index("splx")
     # down, where nobody unloads anything, and up again
     own.check("service splx status && cat /run/splx/entity.pid", 60)
-    said = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", " ", own.shutdown())
+    said = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|\0", " ", own.shutdown())
     down = said[said.index("Shutting down Splx"):]
-    assert re.search(r"Shutting down entity: +\[ +OK +\]", down), down
+    assert re.search(r"Shutting down entity:\s+\[ +OK +\]", down), down
     assert "FAILED" not in down and "Unloading" not in down, down
     own.check(LIB + """
         runlevel | grep -qx 'N 3' || fail "$(runlevel)"

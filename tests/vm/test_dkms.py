@@ -69,7 +69,6 @@ nothing_left() {
 	grep -s splxmod /lib/modules/*/modules.dep && fail 'depmod knows it'
 	true
 }
-loads() { dmesg | grep -c 'splxmod: version'; }
 """
 
 
@@ -134,7 +133,7 @@ def parts(series):
 def bed(parts):
     """check(SCRIPT) in the machine; all packages lie beside it."""
     bed = machine(parts.first.series, "root", keep=True, disk=parts.disk)
-    for f in [*parts.old, *parts.kernel]:
+    for f in [*parts.old, *parts.new, *parts.kernel]:
         bed.put(f)
     bed.put(parts.answers, "answers.tar")
     bed.lib, bed.second = parts.lib, parts.second
@@ -148,7 +147,7 @@ def check(bed, script, seconds=400):
 
 def plain(text):
     """The console's, without colours."""
-    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", " ", text)
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]|\0", " ", text)
 
 
 def test_the_package_builds_for_every_kernel_and_leaves_nothing(parts):
@@ -212,8 +211,25 @@ def test_booted_with_the_new_kernel_it_protects_by_the_module(bed):
         [ "$(uname -r)" = $second ] || fail "this is $(uname -r)"
         protects_by khm""")
     boot = plain(result.console)
-    assert re.search(r"Loading splx kernel module: +\[ +OK +\]", boot), \
+    assert re.search(r"Loading splx kernel module:\s+\[ +OK +\]", boot), \
         boot[-3000:]
+
+
+def test_an_upgrade_of_its_package_is_taken_into_use(bed):
+    check(bed, """
+        is_loaded() { grep -qx "version $1" /proc/splx/status ||
+            fail "not $1: $(grep ^version /proc/splx/status)"; }
+        is_loaded $version
+        before=$(cat /run/splx/entity.pid)
+        apt install ./splx-dkms_$next*.deb || fail upgrade
+        took upgraded
+        built $second $next
+        built $first $next
+        is_loaded $next
+        [ "$(cat /run/splx/entity.pid)" != $before ] || fail 'not restarted'
+        protects_by khm
+        [ "$(splxctl health --field kernelStatus)" = 0 ] || fail health
+        sync""", 900)
 
 
 def test_removed_and_purged_nothing_is_left(bed):
@@ -241,7 +257,7 @@ def test_where_no_module_is_for_this_kernel_it_says_so_at_boot(bed):
         [ "$(splxctl health --field operational)" = Functional ] ||
             fail operational""")
     boot = plain(result.console)
-    assert re.search(r"Loading splx kernel module: +\[ *WARNING *\]", boot), \
+    assert re.search(r"Loading splx kernel module:\s+\[ *WARNING *\]", boot), \
         boot[-3000:]
     assert f"no module is built for this kernel ({bed.second.version})" \
         in boot, boot[-3000:]

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 """The Debian packages, as apt installs, upgrades, removes and purges them."""
 
+import re
 import subprocess
 
 import pytest
 
 import installed
+import khm
+from test_service import ABC, SETTINGS
 from vm import REPO, WORK
 
 pytestmark = pytest.mark.seconds(900)
@@ -109,6 +112,36 @@ def test_an_upgrade_keeps_own_changes_and_brings_new_defaults(bed):
         [ "$(splxctl config get VerdictTimeout)" = 5s ] || fail 'old default'
         ! grep -qx x /etc/splx/km/.load_lock 2>/dev/null || fail locked
         """, 600)
+
+
+def test_removed_under_a_rival_it_says_what_is_left(bed):
+    khm.put(bed, "tests/vm/rivals")
+    out = bed.check(LIB + ABC + """
+        mkdir -p /etc/splx""" + SETTINGS + """
+        where=/usr/lib/splx/modules/$(uname -r)
+        mkdir -p $where && cp splxmod.ko $where || exit 9
+        apt install ./splx_0*.deb || fail install
+        protects
+        grep -qx 'state armed' /proc/splx/status || fail 'not by the module'
+        service abc start || fail rival
+        apt remove splx >said 2>&1 || { cat said; fail remove; }
+        cat said
+        [ -d /sys/module/splxmod ] || fail 'no module'
+        [ ! -e /usr/sbin/splxctl ] || fail 'still there'
+        bad /root/after
+        cat /root/after >/dev/null || fail 'it still blocks'
+        # it comes again, and takes the same module up
+        apt install ./splx_0*.deb || fail 'install again'
+        protects
+        grep -qx 'state armed' /proc/splx/status || fail 'not taken up'
+        service abc stop || fail 'rival stop'
+        apt remove splx >gone 2>&1 || fail 'remove again'
+        grep 'module of splx stays' gone && fail 'a false message'
+        [ ! -d /sys/module/splxmod ] || fail 'still loaded'
+        rm -rf $where""", 600).out
+    assert re.search(r"Unloading splx kernel module: +\[FAILED\]", out)
+    assert "rv_inline" in out
+    assert "kernel module of splx stays" in out
 
 
 def test_a_purge_takes_the_data_only_when_told_to(bed):

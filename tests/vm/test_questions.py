@@ -52,6 +52,6 @@ def test_questions(vm, case):
 @pytest.mark.smoke
 @pytest.mark.seconds(600)
 def test_the_device_stands_random_callers(vm, in_full):
-    result = run(vm, f"/src/build/tests/vm/fuzzdev {60 if in_full else 10}",
-                 seconds=200)
+    result = run(vm, f"/src/build/tests/vm/fuzzdev {150 if in_full else 10}",
+                 seconds=300)
     assert "openers:" in result.out

@@ -10,11 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/version.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/fdutil.h"
 #include "lib/str.h"
+#include "version.h"
 
 #define CONNECT_MS 20000
 #define REDIRECTS_MAX 5
@@ -25,10 +25,12 @@ struct transfer {
 	const struct fetch *f;
 	const char *name;
 	int fd;
+	char *buf; /* or where they go in memory, and no more than max */
 	uint64_t have, max;
 	bool too_long;
 	int error; /* errno of a write that failed */
 	uint64_t shown_ns;
+	char range[32];
 };
 
 static size_t on_bytes(char *data, size_t size, size_t n, void *arg)
@@ -36,6 +38,13 @@ static size_t on_bytes(char *data, size_t size, size_t n, void *arg)
 	struct transfer *t = arg;
 	size_t len = size * n;
 
+	if (t->buf) {
+		size_t room = (size_t)(t->max - t->have);
+
+		memcpy(t->buf + t->have, data, len < room ? len : room);
+		t->have += len < room ? len : room;
+		return len <= room ? len : 0;
+	}
 	if (len > t->max - t->have) {
 		t->too_long = true;
 		return 0;
@@ -97,7 +106,9 @@ static void set_up(CURL *curl, struct transfer *t, const char *url, char *text)
 		curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	else if (strcmp(t->f->proxy, "environment") != 0)
 		curl_easy_setopt(curl, CURLOPT_PROXY, t->f->proxy);
-	if (t->have)
+	if (t->buf)
+		curl_easy_setopt(curl, CURLOPT_RANGE, t->range);
+	else if (t->have)
 		curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE,
 				 (curl_off_t)t->have);
 }
@@ -130,6 +141,19 @@ static bool cannot_resume(CURLcode rc, CURL *curl)
 	return rc == CURLE_RANGE_ERROR || status == 416;
 }
 
+static void note_answer(const struct transfer *t, CURL *curl)
+{
+	struct fetch_answer *answer = t->f->answer;
+	curl_off_t wait = 0;
+
+	if (!answer)
+		return;
+	memset(answer, 0, sizeof(*answer));
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+	curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait);
+	answer->retry_after = wait > 0 ? (uint64_t)wait : 0;
+}
+
 /* 0, -1 and *err, or 1: to be tried from the beginning. */
 static int run(struct transfer *t, struct err *err)
 {
@@ -148,6 +172,10 @@ static int run(struct transfer *t, struct err *err)
 	rc = curl_easy_perform(curl);
 	if (t->shown_ns)
 		fputs("\r\033[K", stderr);
+	note_answer(t, curl);
+	/* What is more than was wanted ends it, and is no failure. */
+	if (t->buf && t->have == t->max && rc == CURLE_WRITE_ERROR)
+		rc = CURLE_OK;
 	if (resumed && cannot_resume(rc, curl))
 		result = 1;
 	else if (rc != CURLE_OK)
@@ -191,4 +219,18 @@ out:
 	fd_close(&t.fd);
 	free(path);
 	return rc < 0 ? -1 : 0;
+}
+
+int fetch_beginning(const struct fetch *f, const char *name, void *buf,
+		    size_t len, struct err *err)
+{
+	struct transfer t = {
+		.f = f, .name = name, .fd = -1, .buf = buf, .max = len};
+
+	snprintf(t.range, sizeof(t.range), "0-%zu", len - 1);
+	if (run(&t, err) < 0)
+		return -1;
+	return t.have == len ? 0
+			     : err_set(err, 0, "%s: only %llu bytes came", name,
+				       (unsigned long long)t.have);
 }
