@@ -60,8 +60,10 @@ echo "splx: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
 # What is known of packages may do, should the network be down.
 apt-get update -qq || :
+# A machine that upgrades itself meanwhile holds the lock for minutes.
 # shellcheck disable=SC2086 # a list of words
-apt-get install -y -qq --no-install-recommends $missing >/dev/null || {
+apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends \
+	$missing >/dev/null || {
 	echo "splx: these packages are needed and could not be installed" \
 		"(see above):$missing" >&2
 	exit 1
