@@ -14,6 +14,7 @@
 
 #include "charsets.h"
 #include "common/paths.h"
+#include "common/patternlaid.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -341,6 +342,20 @@ static char *join_directories(const struct conf *conf)
 	return b.s ? str_take(&b) : xstrdup("");
 }
 
+/* What lies in ours beside the sets was tried by nobody: see patternlaid.h. */
+static int collect_directories(struct engine *e, const struct conf *conf,
+			       struct err *err)
+{
+	for (size_t i = 0; i < conf->pattern_directory.len; i++) {
+		const char *dir = conf->pattern_directory.items[i];
+
+		if (!patternlaid_is_place(dir) &&
+		    patterns_add(&e->patterns, dir, false, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int collect(struct engine *e, const struct conf *conf,
 		   const char *set_dir, struct err *err)
 {
@@ -355,12 +370,8 @@ static int collect(struct engine *e, const struct conf *conf,
 	if (e->builtin)
 		return 0;
 	if (patterns_add_set(&e->patterns, set_dir, &e->set_fault, err) < 0 ||
-	    patterns_add(&e->patterns, paths()->pattern_dir, false, err) < 0)
+	    collect_directories(e, conf, err) < 0)
 		return -1;
-	for (size_t i = 0; i < conf->pattern_directory.len; i++)
-		if (patterns_add(&e->patterns, conf->pattern_directory.items[i],
-				 false, err) < 0)
-			return -1;
 	/* What is built in stands first, whatever its kind: settings in a
 	 * database of others then win over ours. */
 	for (size_t i = 0; i < builtin; i++)

@@ -6,74 +6,20 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/patternkind.h"
 #include "common/patternset.h"
 #include "lib/alloc.h"
 #include "lib/fdutil.h"
 #include "lib/log.h"
 
-/*
- * What libclamav loads, by extension, and when. What excludes signatures comes
- * first, since it has no effect on what is loaded already; certificates come
- * before the catalogues that need them.
- */
-enum {
-	ORDER_IGNORE,
-	ORDER_DAILY, /* it may carry exclusions for the others */
-	ORDER_CONFIG,
-	ORDER_CERTIFICATE,
-	ORDER_NORMAL,
-};
-
-static const struct {
-	const char *kind;
-	int order;
-} kinds[] = {
-	{"ign", ORDER_IGNORE},	    {"ign2", ORDER_IGNORE},
-	{"cfg", ORDER_CONFIG},	    {"gdb", ORDER_CONFIG},
-	{"crb", ORDER_CERTIFICATE}, {"cat", ORDER_NORMAL},
-	{"cbc", ORDER_NORMAL},	    {"cdb", ORDER_NORMAL},
-	{"cld", ORDER_NORMAL},	    {"cud", ORDER_NORMAL},
-	{"cvd", ORDER_NORMAL},	    {"db", ORDER_NORMAL},
-	{"fp", ORDER_NORMAL},	    {"ftm", ORDER_NORMAL},
-	{"hdb", ORDER_NORMAL},	    {"hdu", ORDER_NORMAL},
-	{"hsb", ORDER_NORMAL},	    {"hsu", ORDER_NORMAL},
-	{"idb", ORDER_NORMAL},	    {"imp", ORDER_NORMAL},
-	{"ioc", ORDER_NORMAL},	    {"ldb", ORDER_NORMAL},
-	{"ldu", ORDER_NORMAL},	    {"mdb", ORDER_NORMAL},
-	{"mdu", ORDER_NORMAL},	    {"msb", ORDER_NORMAL},
-	{"msu", ORDER_NORMAL},	    {"ndb", ORDER_NORMAL},
-	{"ndu", ORDER_NORMAL},	    {"pdb", ORDER_NORMAL},
-	{"pwdb", ORDER_NORMAL},	    {"rmd", ORDER_NORMAL},
-	{"sdb", ORDER_NORMAL},	    {"sfp", ORDER_NORMAL},
-	{"wdb", ORDER_NORMAL},	    {"yar", ORDER_NORMAL},
-	{"yara", ORDER_NORMAL},	    {"zmd", ORDER_NORMAL},
-};
-
-/* The kind of a file name, or NULL for one that libclamav does not load. */
-static const char *kind_of(const char *name, int *order_r)
-{
-	const char *dot = strrchr(name, '.');
-
-	for (size_t i = 0; dot && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (strcasecmp(dot + 1, kinds[i].kind) != 0)
-			continue;
-		*order_r = kinds[i].order;
-		if (!strcmp(name, "daily.cvd") || !strcmp(name, "daily.cld"))
-			*order_r = ORDER_DAILY;
-		return kinds[i].kind;
-	}
-	return NULL;
-}
-
 static int loadable(const struct dirent *d)
 {
 	int order;
 
-	return kind_of(d->d_name, &order) != NULL;
+	return patternkind_of(d->d_name, &order) != NULL;
 }
 
 int patterns_add(struct pattern_list *list, const char *dir, bool builtin,
@@ -90,7 +36,7 @@ int patterns_add(struct pattern_list *list, const char *dir, bool builtin,
 		struct pattern_file f = {.builtin = builtin};
 		struct stat st;
 
-		f.kind = kind_of(names[i]->d_name, &f.order);
+		f.kind = patternkind_of(names[i]->d_name, &f.order);
 		f.name = xstrdup(names[i]->d_name);
 		f.path = xasprintf("%s/%s", dir, f.name);
 		free(names[i]);
@@ -115,7 +61,7 @@ static int is_loadable(const struct patternset_part *p, struct err *err)
 	int order;
 
 	vec_each (f, &p->m)
-		if (!kind_of(f->name, &order))
+		if (!patternkind_of(f->name, &order))
 			return err_set(err, 0,
 				       "%s of %s is no pattern file: its name "
 				       "does not end as one of ClamAV's "

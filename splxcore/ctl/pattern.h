@@ -18,6 +18,9 @@ struct pattern_change {
 	bool unloaded;	   /* the service has none loaded, for our sake */
 	bool only_look;	   /* nothing is taken into use */
 	struct err missed; /* what could not be had although the rest could */
+	struct {
+		VEC(struct manifest_file);
+	} laid; /* what pattern_from_laid() took */
 };
 /* With the lock held and a set in the making; -1 and *err. */
 int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
@@ -61,8 +64,13 @@ int pattern_from_dir(struct pattern_change *c, const char *dir,
 		     const char *origin, struct err *err);
 int pattern_from_file(struct pattern_change *c, const char *file,
 		      struct err *err);
+/* What lies by hand in the directory of the sets (common/patternlaid.h). */
+int pattern_from_laid(struct pattern_change *c, struct err *err);
 int pattern_from_url(struct pattern_change *c, const char *url,
 		     struct err *err);
+
+/* When what pattern_from_laid() took is in: removes it there. */
+void pattern_laid_done(struct pattern_change *c);
 
 /* ---- ClamAV's own databases ---- */
 

@@ -236,6 +236,7 @@ void pattern_change_end(struct pattern_change *c)
 	if (c->unloaded && load(c, &err) < 0)
 		ctl_complain("the patterns are not loaded again yet: %s",
 			     err.text);
+	vec_free(&c->laid);
 	patternset_stage_end(&c->stage);
 	patternset_unlock(&c->lock);
 	conf_free(&c->conf);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
 /* New patterns: from a directory, a server, ClamAV, or a file by hand. */
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,84 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/paths.h"
+#include "common/patternlaid.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
 #include "pattern.h"
 #include "render.h"
-
-/* ---- a file by hand ---- */
-
-/* The manifest of the files by hand, with another version of this one. */
-static int local_manifest(const struct patternset *now, const char *name,
-			  int fd, struct manifest *m, struct err *err)
-{
-	const struct patternset_part *is =
-		patternset_part(now, PATTERNSET_LOCAL);
-	const struct manifest_file *old;
-	struct manifest_file f = {0};
-
-	str_copy(m->name, sizeof(m->name), PATTERNSET_LOCAL);
-	m->created = time(NULL);
-	m->version = is ? is->m.version + 1 : 1;
-	if (is)
-		vec_each (old, &is->m)
-			if (strcmp(old->name, name) != 0)
-				vec_push(m, *old);
-	str_copy(f.name, sizeof(f.name), name);
-	if (hash_fd_hex(fd, f.sha256, &f.size, err) < 0)
-		return err_add(err, "%s", name);
-	vec_push(m, f);
-	return 0;
-}
-
-static bool has_it(const struct patternset *now, const struct manifest *m)
-{
-	const struct patternset_part *is =
-		patternset_part(now, PATTERNSET_LOCAL);
-	const struct manifest_file *f, *new = &m->items[m->len - 1];
-
-	if (is)
-		vec_each (f, &is->m)
-			if (strcmp(f->name, new->name) == 0)
-				return strcmp(f->sha256, new->sha256) == 0;
-	return false;
-}
-
-int pattern_from_file(struct pattern_change *c, const char *file,
-		      struct err *err)
-{
-	char *a = xstrdup(file), *b = xstrdup(file);
-	char *origin = xasprintf("by hand, last %s", file);
-	const char *name = basename(a), *dir = dirname(b);
-	struct manifest m = {0};
-	FILE *in = fopen(file, "re");
-	int rc;
-
-	if (!in)
-		rc = err_set(err, errno, "%s", file);
-	else if (!manifest_is_name(name))
-		rc = err_set(err, 0,
-			     "%s: its name has to be of letters, digits and "
-			     "._-, at most %d long",
-			     file, MANIFEST_NAME_MAX);
-	else
-		rc = local_manifest(&c->stage.set, name, fileno(in), &m, err);
-	if (rc == 0 && !has_it(&c->stage.set, &m))
-		rc = patternset_stage_part(&c->stage, &m, dir, origin, "",
-					   err) < 0
-			     ? -1
-			     : 1;
-	if (in)
-		fclose(in);
-	manifest_free(&m);
-	free(a);
-	free(b);
-	free(origin);
-	return rc;
-}
-
-/* ---- any source ---- */
 
 static int from_source(struct pattern_change *c, const char *source,
 		       struct err *err)
@@ -107,7 +33,9 @@ static int from_source(struct pattern_change *c, const char *source,
 		free(full);
 		return rc;
 	}
-	if (S_ISDIR(st.st_mode)) {
+	if (patternlaid_is_place(full)) {
+		rc = pattern_from_laid(c, err);
+	} else if (S_ISDIR(st.st_mode)) {
 		origin = xasprintf("%s", full);
 		rc = pattern_from_dir(c, full, origin, err);
 		free(origin);
@@ -194,6 +122,8 @@ int pattern_update_run(struct ctl *ctl)
 		rc = pattern_change_commit(&c, &err);
 	else if (rc == 0)
 		puts("the patterns are up to date");
+	if (rc == 0)
+		pattern_laid_done(&c);
 	if (rc < 0 && !is_quiet(ctl, &err))
 		ctl_complain("the patterns stay as they are: %s", err.text);
 	/* The rest serves all the same. */

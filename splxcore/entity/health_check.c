@@ -7,6 +7,7 @@
 
 #include "common/khm.h"
 #include "common/khm_json.h"
+#include "common/paths.h"
 #include "common/patternset.h"
 #include "health.h"
 #include "lib/clock.h"
@@ -489,6 +490,24 @@ static void check_updates(const struct core *core, struct report *r)
 				     (unsigned long long)p->m.version);
 }
 
+/* What somebody laid beside the sets is loaded by nobody. */
+static void check_laid(const struct core *core, struct report *r)
+{
+	const struct patternlaid *laid = &health_patterns(core->health)->laid;
+	const char *dir = paths()->pattern_dir;
+
+	if (laid->len == 1)
+		health_issue(r, STATUS_PATTERNS_LAID, "patterns",
+			     "%s/%s was laid there by hand and is not loaded: "
+			     "nobody tried it",
+			     dir, laid->items[0]);
+	else if (laid->len > 1)
+		health_issue(r, STATUS_PATTERNS_LAID, "patterns",
+			     "%s/%s and %zu more were laid there by hand and "
+			     "are not loaded: nobody tried them",
+			     dir, laid->items[0], laid->len - 1);
+}
+
 /* Nothing new comes as long as another update does not go on. */
 static void check_updater(struct report *r)
 {
@@ -597,6 +616,7 @@ void health_check(struct core *core, struct report *r)
 	check_patterns(core, r);
 	check_unpacking(core, r);
 	check_updates(core, r);
+	check_laid(core, r);
 	check_updater(r);
 	check_voids(core, r);
 	check_sandbox(core, r);

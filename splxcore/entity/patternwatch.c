@@ -30,13 +30,24 @@ static void look_at_set(struct patternwatch *w)
 	free(path);
 }
 
+/* A directory has another time when a name comes or goes. */
+static void look_at_laid(struct patternwatch *w)
+{
+	if (!filemark_changed(&w->place_mark, paths()->pattern_dir))
+		return;
+	patternlaid_free(&w->laid);
+	patternlaid_list(&w->laid);
+}
+
 void patternwatch_look(struct patternwatch *w)
 {
 	look_at_told(w);
 	look_at_set(w);
+	look_at_laid(w);
 }
 
 void patternwatch_deinit(struct patternwatch *w)
 {
+	patternlaid_free(&w->laid);
 	patternset_free(&w->set);
 }

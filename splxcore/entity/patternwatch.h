@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/patternlaid.h"
 #include "common/patternset.h"
 #include "lib/err.h"
 #include "lib/filemark.h"
@@ -24,6 +25,10 @@ struct patternwatch {
 	 * cannot be read */
 	struct filemark set_mark;
 	struct patternset set;
+
+	/* what lies beside the sets, and is not loaded */
+	struct filemark place_mark;
+	struct patternlaid laid;
 };
 
 /* Brings it up to date. */

@@ -282,7 +282,9 @@ def test_every_file_of_clamav_testfiles_is_refused(make_suite):
     # the one program that all of them wrap, by its digest
     exe = next(p for p in TESTFILES.rglob("clam.exe"))
     line = subprocess.check_output(["sigtool", "--md5", str(exe)])
-    (s.root / "var/lib/splx/patterns/clam.hdb").write_bytes(line)
+    own = s.root / "clam.hdb"
+    own.write_bytes(line)
+    s.ctl("pattern", "update", f"--from={own}")  # while it is stopped
     s.start()
     files = sorted(p for p in TESTFILES.rglob("*") if p.is_file())
     assert len(files) >= 40

@@ -109,7 +109,10 @@ def test_an_unwritable_store_at_start_is_told_and_scanning_works(make_suite):
 
 def test_a_broken_pattern_file_at_start_is_told(make_suite):
     s = make_suite(FirstAction="deny")
-    (s.root / "var/lib/splx/patterns/broken.ndb").write_text("rubbish\n")
+    own = s.root / "own"
+    own.mkdir()
+    (own / "broken.ndb").write_text("rubbish\n")
+    s.write_conf(PatternDirectory=[own])
     s.start(wait=False)
     wait_for(lambda: "broken.ndb" in s.output()
              or "broken.ndb" in s.ctl("status", check=False).stdout, 30, 0.5)

@@ -136,6 +136,46 @@ def test_a_file_by_hand_is_added_and_taken_out(shared):
     assert not finds(shared, TEXT)
 
 
+def test_what_is_laid_among_the_sets_is_told_and_not_loaded(shared):
+    """As it lies there nobody tried it; an update from there does."""
+    where = shared.root / "var/lib/splx/patterns"
+    laid = [where / "first.ndb", where / "second.ndb", where / "third.ndb"]
+
+    def told():
+        return [i["text"] + i["action"] for i in
+                shared.health()["health_issues"] if i["code"] == 20037]
+
+    for f, text in zip(laid, (TEXT, "Another one", None)):
+        f.write_text(ndb(text) if text else "rubbish\n")
+    shared.ctl("pattern", "reload")
+    assert not finds(shared, TEXT)
+    text = wait_for(told)[0]
+    assert str(laid[0]) in text and "2 more" in text
+    assert "pattern update --from=" in text
+    # one that is none: none of them
+    refused(shared, where, "third.ndb")
+    assert not finds(shared, TEXT) and all(f.exists() for f in laid)
+    laid.pop().unlink()
+    r = update(shared, where)
+    assert "first.ndb" in r.stdout and "serves" in r.stdout
+    assert finds(shared, TEXT) and finds(shared, "Another one")
+    assert parts(shared)["local"]["files"] == 2
+    assert not any(f.exists() for f in laid)
+    wait_for(lambda: not told())
+    # the same once more: it is there
+    laid[1].write_text(ndb("Another one"))
+    assert "up to date" in update(shared, where).stdout
+    assert not laid[1].exists()
+    # what is taken from there alone is what lies there
+    laid[1].symlink_to(shared.root / "own.ndb")
+    (shared.root / "own.ndb").write_text(ndb("By a link"))
+    refused(shared, where, "is a link")
+    laid[1].unlink()
+    assert "no pattern files" in update(shared, where).stdout
+    shared.ctl("pattern", "remove", "local")
+    assert not finds(shared, TEXT)
+
+
 def test_what_is_no_pattern_file_is_not_passed_over(shared, office):
     f = shared.root / "notes.txt"
     f.write_text("nothing to load\n")

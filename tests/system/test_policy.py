@@ -211,7 +211,9 @@ def test_settings_change_without_an_unprotected_instant(suite):
 def test_pattern_reload_takes_new_patterns_and_keeps_old_on_error(suite):
     new = suite.clean("new-threat.txt", b"a brand new threat, really\n")
     assert opens(new) == 0
-    db = suite.root / "var/lib/splx/patterns/new.ndb"
+    db = suite.root / "own/new.ndb"
+    db.parent.mkdir()
+    suite.ctl("config", "set", "PatternDirectory", db.parent)
     db.write_text("Test.New:0:*:" + b"brand new threat".hex() + "\n")
     suite.ctl("pattern", "reload")
     assert denied(new)

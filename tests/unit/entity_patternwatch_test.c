@@ -129,12 +129,34 @@ static void each_switch_is_seen(void **state)
 	look_for(0);
 }
 
+static void what_is_laid_beside_the_sets_is_seen(void **state)
+{
+	(void)state;
+	patternwatch_look(&watch);
+	assert_int_equal(watch.laid.len, 0);
+	run("cd %s && touch b.ndb state.json lock README && mkdir d.ndb && "
+	    "mkfifo p.hdb && ln -s b.ndb a.CVD && ln -s nowhere c.ldb",
+	    paths()->pattern_dir);
+	patternwatch_look(&watch);
+	assert_int_equal(watch.laid.len, 2);
+	assert_string_equal(watch.laid.items[0], "a.CVD");
+	assert_string_equal(watch.laid.items[1], "b.ndb");
+	/* also after it was quiet for so long that nothing is read */
+	sleep(3);
+	patternwatch_look(&watch);
+	patternwatch_look(&watch);
+	run("rm -r %s/?.*", paths()->pattern_dir);
+	patternwatch_look(&watch);
+	assert_int_equal(watch.laid.len, 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(each_update_is_seen),
 		T(each_switch_is_seen),
+		T(what_is_laid_beside_the_sets_is_seen),
 	};
 
 	alarm(120);

@@ -192,16 +192,22 @@ static void test_new_settings_let_nothing_through_and_take_hold(void **state)
 static void test_broken_settings_and_patterns_leave_the_old_at_work(
 	void **state)
 {
-	const char *db = in(paths()->pattern_dir, "broken.ndb");
-	uint64_t policy = atomic_load(&sb->policy_generation);
+	char dirs[PATH_MAX], db[PATH_MAX];
+	uint64_t policy;
 
+	snprintf(db, sizeof(db), "%s/broken.ndb", in(root, "db"));
+	snprintf(dirs, sizeof(dirs), "PatternDirectory = {\"%s\"}\n",
+		 in(root, "db"));
+	assert_int_equal(mkdir(in(root, "db"), 0755), 0);
+	hup(dirs);
+	policy = atomic_load(&sb->policy_generation);
 	put_eicar(prot, "bad.com");
 	write_settings("NoSuchKey = 1\n");
 	kill(master_pid, SIGHUP);
 	assert_true(wait_until(told_conf_broken, 10000));
 	assert_int_equal(atomic_load(&sb->policy_generation), policy);
 	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
-	hup("");
+	hup(dirs);
 	assert_true(wait_until(told_nothing, 10000));
 
 	write_file(db, "this is no signature\n", 21);
@@ -214,6 +220,7 @@ static void test_broken_settings_and_patterns_leave_the_old_at_work(
 	assert_true(wait_until(generation_grew, 20000));
 	assert_true(wait_until(told_nothing, 10000));
 	assert_int_equal(opens(in(prot, "bad.com")), EPERM);
+	hup("");
 }
 
 static bool crashes_grew(void)

@@ -383,6 +383,7 @@ static inline void remember(int slot)
 
 static inline int set_up_group(void **state)
 {
+	char dirs[600];
 	struct err err;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -392,11 +393,12 @@ static inline int set_up_group(void **state)
 	snprintf(fs, sizeof(fs), "%s/fs", root);
 	mkdir(fs, 0755);
 	paths_init(root);
-	run("mkdir -p %s && cp etc/patterns/* %s && mkdir -p %s",
-	    paths()->builtin_dir, paths()->builtin_dir, paths()->pattern_dir);
-	run("sigtool --md5 %s/clam.exe >%s/clam.hdb", TESTFILES,
-	    paths()->pattern_dir);
+	run("mkdir -p %s && cp etc/patterns/* %s && mkdir -p %s/db",
+	    paths()->builtin_dir, paths()->builtin_dir, root);
+	run("sigtool --md5 %s/clam.exe >%s/db/clam.hdb", TESTFILES, root);
 	conf = conf_new();
+	snprintf(dirs, sizeof(dirs), "{\"%s/db\"}", root);
+	assert_int_equal(conf_set(conf, "PatternDirectory", dirs, &err), 0);
 	engine = engine_new(conf, &err);
 	if (!engine)
 		fail_msg("%s", err.text);

@@ -60,7 +60,8 @@ def own(series):
         where=/usr/lib/splx/modules/$(uname -r)
         mkdir -p $where && cp splxmod.ko $where || exit 9
         echo 'Test.Lock:0:*:6f6e65206f66206f75722074657374732c207265616c6c79' \
-            >/var/lib/splx/patterns/own.ndb
+            >own.ndb
+        splxctl pattern update --from=own.ndb || exit 7
         service splx start || exit 8
         sync""", 300)
     yield vm

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_COMMON_PATTERNKIND_H
+#define SPLX_COMMON_PATTERNKIND_H
+
+/*
+ * What libclamav loads, by extension, and when. What excludes signatures comes
+ * first, since it has no effect on what is loaded already; certificates come
+ * before the catalogues that need them.
+ */
+enum patternkind_order {
+	PATTERNKIND_IGNORE,
+	PATTERNKIND_DAILY, /* it may carry exclusions for the others */
+	PATTERNKIND_CONFIG,
+	PATTERNKIND_CERTIFICATE,
+	PATTERNKIND_NORMAL,
+};
+
+/* The kind of a file's name, which is its extension in lower case without the
+ * dot, and when it is loaded; NULL for one that libclamav does not load. */
+const char *patternkind_of(const char *name, int *order_r);
+
+#endif
