@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "lib/err.h"
+#include "lib/str.h"
 #include "lib/vec.h"
 
 /*
@@ -25,6 +26,22 @@ struct entryfile_problems {
 	VEC(struct entryfile_problem);
 };
 void entryfile_problems_free(struct entryfile_problems *problems);
+
+/*
+ * A value is words separated by commas; one with a comma, a # or blanks at its
+ * ends is "text" with \" and \\. A comment begins with a # after a blank.
+ */
+#define ENTRYFILE_WORDS_MAX 256
+struct entryfile_words {
+	VEC(char *);
+};
+/* The words of a value; -1 and *err. They are the caller's in both cases. */
+int entryfile_words(const char *value, struct entryfile_words *words,
+		    struct err *err);
+void entryfile_words_free(struct entryfile_words *words);
+/* As a value: one word, and all of them (the caller frees the text). */
+void entryfile_word_add(struct str *out, const char *word);
+char *entryfile_words_text(const struct entryfile_words *words);
 
 /* What is being read. */
 struct entryfile;
@@ -51,6 +68,17 @@ void entryfile_parse(const struct entryfile_kind *kind, const char *text,
 /* The text of a file of at most `max` bytes, the caller's to free; NULL and
  * *err with the system call's code, 0 when there is a NUL byte in it. */
 char *entryfile_read(const char *path, size_t max, struct err *err);
+
+/*
+ * The text of a file with one key of one entry set (made where it is not
+ * there; an empty value takes the key out), or with the entry removed (key
+ * NULL). Comments and the rest are kept. The caller frees it; NULL and *err
+ * when the key or value is none (EINVAL), or (ENOENT) there is no such entry to
+ * remove.
+ */
+char *entryfile_edit(const struct entryfile_kind *kind, const char *old_text,
+		     const char *name, const char *key, const char *value,
+		     struct err *err);
 
 /* For the functions of a kind: the entry is void, and why. */
 void entryfile_wrong(struct entryfile *ef, const char *fmt, ...)

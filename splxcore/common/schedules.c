@@ -17,19 +17,10 @@
 
 #define MAX_TIME_MS (30ull * 86400000)
 
-static void words_free(struct schedule_words *words)
-{
-	char **w;
-
-	vec_each (w, words)
-		free(*w);
-	vec_free(words);
-}
-
 static void entry_free(struct schedule *s)
 {
-	words_free(&s->paths);
-	words_free(&s->exclude);
+	entryfile_words_free(&s->paths);
+	entryfile_words_free(&s->exclude);
 	xfree(&s->when);
 	xfree(&s->report);
 }
@@ -49,13 +40,13 @@ static void entry_begin(struct schedule *s, int line)
  * key's. -1 and *err with what is allowed.
  */
 struct key {
-	int (*set)(void *to, const struct schedule_words *words,
+	int (*set)(void *to, const struct entryfile_words *words,
 		   const char *const hint[2], struct err *err);
 	size_t field;
 	const char *hint[2];
 };
 
-static int set_when(void *to, const struct schedule_words *words,
+static int set_when(void *to, const struct entryfile_words *words,
 		    const char *const hint[2], struct err *err)
 {
 	struct str all = {0};
@@ -73,10 +64,10 @@ static int set_when(void *to, const struct schedule_words *words,
 	return 0;
 }
 
-static int set_paths(void *to, const struct schedule_words *words,
+static int set_paths(void *to, const struct entryfile_words *words,
 		     const char *const hint[2], struct err *err)
 {
-	struct schedule_words *list = to;
+	struct entryfile_words *list = to;
 	char **w;
 
 	vec_each (w, words)
@@ -91,7 +82,7 @@ static int set_paths(void *to, const struct schedule_words *words,
 }
 
 /* Hints: the word for true, the one for false. */
-static int set_choice(void *to, const struct schedule_words *words,
+static int set_choice(void *to, const struct entryfile_words *words,
 		      const char *const hint[2], struct err *err)
 {
 	bool yes = words->len == 1 && strcasecmp(words->items[0], hint[0]) == 0;
@@ -104,7 +95,7 @@ static int set_choice(void *to, const struct schedule_words *words,
 }
 
 /* Hint: "clean, " where that is allowed, else "". */
-static int set_action(void *to, const struct schedule_words *words,
+static int set_action(void *to, const struct entryfile_words *words,
 		      const char *const hint[2], struct err *err)
 {
 	int action = words->len == 1 ? action_parse(words->items[0]) : -1;
@@ -121,7 +112,7 @@ static int set_action(void *to, const struct schedule_words *words,
 	return 0;
 }
 
-static int set_max_time(void *to, const struct schedule_words *words,
+static int set_max_time(void *to, const struct entryfile_words *words,
 			const char *const hint[2], struct err *err)
 {
 	uint64_t ms = 0;
@@ -150,7 +141,7 @@ static bool is_address(const char *text)
 	       strlen(text) < 255 && (!at || (at[1] && !strchr(at + 1, '@')));
 }
 
-static int set_report(void *to, const struct schedule_words *words,
+static int set_report(void *to, const struct entryfile_words *words,
 		      const char *const hint[2], struct err *err)
 {
 	const char *word = words->len == 1 ? words->items[0] : "";
@@ -234,20 +225,6 @@ static bool take_name(char *text, char name[SCAN_NAME_MAX + 1])
 	return scan_name_valid(text) && str_copy(name, SCAN_NAME_MAX + 1, text);
 }
 
-bool schedules_head(const char *line, char name[SCAN_NAME_MAX + 1])
-{
-	const char *close = strchr(line, ']');
-	char *copy;
-	bool ok;
-
-	if (*line != '[' || !close || !entryfile_is_rest(close + 1))
-		return false;
-	copy = xstrndup(line + 1, (size_t)(close - line) - 1);
-	ok = take_name(copy, name);
-	free(copy);
-	return ok;
-}
-
 static void begin_entry(struct entryfile *ef, char *text, void *arg)
 {
 	struct reader *r = arg;
@@ -261,78 +238,16 @@ static void begin_entry(struct entryfile *ef, char *text, void *arg)
 				SCAN_NAME_MAX - 1);
 }
 
-/* One word of a value, in quotes; *at is moved behind it. NULL: not closed. */
-static char *quoted(const char **at)
-{
-	struct str b = {0};
-	const char *p = *at + 1;
-
-	str_add(&b, "");
-	for (; *p && *p != '"'; p++) {
-		if (*p == '\\' && (p[1] == '"' || p[1] == '\\'))
-			p++;
-		str_addn(&b, p, 1);
-	}
-	*at = *p ? p + 1 : p;
-	if (*p)
-		return b.s ? str_take(&b) : xstrdup("");
-	str_free(&b);
-	return NULL;
-}
-
-static char *plain(const char **at)
-{
-	size_t n = strcspn(*at, ",#");
-	char *copy, *word;
-
-	/* A comment begins after a blank. */
-	while ((*at)[n] == '#' && n > 0 &&
-	       !isblank((unsigned char)(*at)[n - 1]))
-		n += 1 + strcspn(*at + n + 1, ",#");
-	copy = xstrndup(*at, n);
-	word = xstrdup(str_trim(copy));
-
-	*at += n;
-	free(copy);
-	return word;
-}
-
-int schedules_words(const char *value, struct schedule_words *words,
-		    struct err *err)
-{
-	const char *at = value;
-	char *word;
-
-	for (;;) {
-		at += strspn(at, " \t\r");
-		word = *at == '"' ? quoted(&at) : plain(&at);
-		if (!word)
-			return err_set(err, 0, "the closing \" is missing");
-		vec_push(words, word);
-		if (!*word)
-			return err_set(err, 0, "a value is missing");
-		if (words->len > SCHEDULE_WORDS_MAX)
-			return err_set(err, 0, "more than %d values",
-				       SCHEDULE_WORDS_MAX);
-		at += strspn(at, " \t\r");
-		if (entryfile_is_rest(at))
-			return 0;
-		if (*at++ != ',')
-			return err_set(err, 0, "a comma is missing after %s",
-				       word);
-	}
-}
-
 static int take_value(struct schedule *s, int key, const char *value,
 		      struct err *err)
 {
-	struct schedule_words words = {0};
-	int rc = schedules_words(value, &words, err);
+	struct entryfile_words words = {0};
+	int rc = entryfile_words(value, &words, err);
 
 	if (rc == 0)
 		rc = keys[key].set((char *)s + keys[key].field, &words,
 				   keys[key].hint, err);
-	words_free(&words);
+	entryfile_words_free(&words);
 	return rc < 0 ? err_add(err, "%s", key_names[key]) : 0;
 }
 
@@ -354,14 +269,9 @@ static const struct entryfile_kind kind = {
 	.end = end_entry,
 };
 
-const char *schedules_key_name(int key)
+const struct entryfile_kind *schedules_kind(void)
 {
-	return key_names[key];
-}
-
-int schedules_key(const char *word, struct err *err)
-{
-	return entryfile_key(&kind, word, err);
+	return &kind;
 }
 
 struct schedules *schedules_parse(const char *text, const char *name)

@@ -19,26 +19,20 @@
  *   [NAME]
  *   Key = value
  *
- * A value is words separated by commas; one with a comma, a # or blanks at its
- * ends is "text" with \" and \\. Comments begin with #. What is wrong in an
- * entry voids that entry alone.
+ * Values are words (entryfile_words()). What is wrong in an entry voids that
+ * entry alone.
  */
 #define SCHEDULES_FILE_MAX (1u << 20)
 #define SCHEDULES_MAX 256
-#define SCHEDULE_WORDS_MAX 256
-
-struct schedule_words {
-	VEC(char *);
-};
 
 struct schedule {
 	char name[SCAN_NAME_MAX + 1];
 	int line;
-	char *when;		       /* as lib/cron.h reads it */
-	struct schedule_words paths;   /* full */
-	struct schedule_words exclude; /* full paths, with * ? ** */
-	bool exclusions;	       /* those of splx.conf hold, too */
-	bool all;		       /* known clean files, too */
+	char *when;			/* as lib/cron.h reads it */
+	struct entryfile_words paths;	/* full */
+	struct entryfile_words exclude; /* full paths, with * ? ** */
+	bool exclusions;		/* those of splx.conf hold, too */
+	bool all;			/* known clean files, too */
 	int first_action;  /* enum action; -1: ScheduledFirstAction */
 	int second_action; /* -1: ScheduledSecondAction */
 	bool low;	   /* Priority = low */
