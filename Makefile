@@ -43,7 +43,7 @@ rundir      = /run/splx
 DESTDIR     =
 
 MODULES = splxcore/lib splxcore/common splxcore/entity splxcore/ctl \
-          splxcore/fresh vsapiapp \
+          splxcore/fresh splxcore/notify vsapiapp \
           khm init.d etc etc/deb docs tests
 PROGRAMS :=
 TESTS    :=
@@ -84,7 +84,8 @@ pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
 install:: all
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir)
 	install -m 755 $(B)/entity $(B)/libexec/vsapiapp \
-		$(B)/libexec/splxfresh $(DESTDIR)$(libexecdir)
+		$(B)/libexec/splxfresh $(B)/libexec/splxnotify \
+		$(DESTDIR)$(libexecdir)
 	install -m 755 $(B)/splxctl $(DESTDIR)$(sbindir)
 uninstall::
 	$(if $(DESTDIR),,-sh init.d/register remove)

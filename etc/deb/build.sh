@@ -29,7 +29,8 @@ chmod -x "$dkms"/usr/src/*/*.sh
 rm "$core/etc/splx/splx.conf"
 
 strip --strip-unneeded "$core"/usr/lib/splx/entity "$core"/usr/lib/splx/vsapiapp \
-	"$core"/usr/lib/splx/splxfresh "$core"/usr/sbin/splxctl
+	"$core"/usr/lib/splx/splxfresh "$core"/usr/lib/splx/splxnotify \
+	"$core"/usr/sbin/splxctl
 gzip -9n "$core"/usr/share/man/man?/*
 
 document() { # FOLDER PACKAGE
@@ -85,6 +86,7 @@ printf 'Source: splx\n\nPackage: splx\nArchitecture: any\n' \
 	>"$out/debian/control"
 shlibs=$(cd "$out" && dpkg-shlibdeps -O splx/usr/lib/splx/entity \
 	splx/usr/lib/splx/vsapiapp splx/usr/lib/splx/splxfresh \
+	splx/usr/lib/splx/splxnotify \
 	splx/usr/sbin/splxctl 2>"$out/shlibs.log" |
 	sed -n 's/^shlibs:Depends=//p')
 

@@ -49,6 +49,7 @@ static void fill(struct paths *p, char *root)
 	p->conf = below(p->conf_dir, "splx.conf");
 	p->conflicts = below(p->conf_dir, "conflicts.conf");
 	p->scans = below(p->conf_dir, "scans.conf");
+	p->notify = below(p->conf_dir, "notify.conf");
 	p->sendmail = below(root, "usr/sbin/sendmail");
 	p->km_dir = below(p->conf_dir, "km");
 	p->load_lock = below(p->km_dir, ".load_lock");

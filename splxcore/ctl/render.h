@@ -49,9 +49,19 @@ void scan_print(FILE *f, json_t *data);
 void scan_job_render(json_t *data);
 
 /* render_schedule.c */
+/* Lines "Key = value" of an array of {"key","value"}. */
+void render_settings(json_t *settings);
 void schedule_list_render(json_t *data);
 void schedule_show_render(json_t *data);
 void schedule_remove_render(json_t *data);
+
+/* render_notify.c */
+void notify_list_render(json_t *data);
+void notify_show_render(json_t *data);
+void notify_queue_render(json_t *data);
+void notify_test_render(json_t *data);
+void notify_drop_render(json_t *data);
+int notify_set_run(struct ctl *ctl);
 
 /* render_events.c */
 int events_list_run(struct ctl *ctl);
@@ -76,6 +86,11 @@ void pattern_show_render(json_t *data);
 void pattern_reload_render(json_t *data);
 
 /* render_console.c */
+/* Puts a file's text in the place of its name, which that argument is; false,
+ * and it was complained about, when it cannot. */
+bool render_take_file(struct ctl *ctl, const char *arg);
+/* Sends the verb and shows what it answers. */
+int render_send(struct ctl *ctl, void (*render)(json_t *data));
 void secret_render(json_t *data);
 void user_list_render(json_t *data);
 void user_set_render(json_t *data);

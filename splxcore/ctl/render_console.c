@@ -119,8 +119,7 @@ static char *read_input(const char *name, size_t max)
 	return NULL;
 }
 
-/* Puts the file's text in the place of its name; false when it cannot. */
-static bool take_file(struct ctl *ctl, const char *arg)
+bool render_take_file(struct ctl *ctl, const char *arg)
 {
 	const char *name = ctl_arg(ctl, arg);
 	char *text;
@@ -143,8 +142,7 @@ static bool take_file(struct ctl *ctl, const char *arg)
 	return value != NULL;
 }
 
-/* Sends the verb and shows what it answers. */
-static int send(struct ctl *ctl, void (*render)(json_t *data))
+int render_send(struct ctl *ctl, void (*render)(json_t *data))
 {
 	struct err err = {0};
 	char wire[64];
@@ -180,9 +178,10 @@ void certificate_render(json_t *data)
 
 int certificate_set_run(struct ctl *ctl)
 {
-	if (!take_file(ctl, "certificate") || !take_file(ctl, "key"))
+	if (!render_take_file(ctl, "certificate") ||
+	    !render_take_file(ctl, "key"))
 		return CTL_ERROR;
-	return send(ctl, certificate_render);
+	return render_send(ctl, certificate_render);
 }
 
 static void export_render(json_t *data)
@@ -192,7 +191,7 @@ static void export_render(json_t *data)
 
 int config_export_run(struct ctl *ctl)
 {
-	return send(ctl, export_render);
+	return render_send(ctl, export_render);
 }
 
 static void import_render(json_t *data)
@@ -212,7 +211,8 @@ static void import_render(json_t *data)
 
 int config_import_run(struct ctl *ctl)
 {
-	return take_file(ctl, "text") ? send(ctl, import_render) : CTL_ERROR;
+	return render_take_file(ctl, "text") ? render_send(ctl, import_render)
+					     : CTL_ERROR;
 }
 
 /* ---- tasks ---- */

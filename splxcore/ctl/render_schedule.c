@@ -27,21 +27,12 @@ void schedule_list_render(json_t *data)
 		ctl_complain("%s", json_string_value(problem));
 }
 
-void schedule_show_render(json_t *data)
+void render_settings(json_t *settings)
 {
-	static const struct output_column cols[] = {
-		{"name", "Name", OUTPUT_TEXT},
-		{"next", "Next", OUTPUT_TIME},
-		{"last.begun", "Last", OUTPUT_TIME},
-		{"last.state", "State", OUTPUT_TEXT},
-		{"last.id", "Job", OUTPUT_NUMBER},
-	};
 	json_t *row;
 	size_t i;
 
-	output_pairs(stdout, data, cols, N(cols), false);
-	putchar('\n');
-	json_array_foreach (json_object_get(data, "settings"), i, row) {
+	json_array_foreach (settings, i, row) {
 		struct str value = {0};
 
 		output_value(&value, json_object_get(row, "value"),
@@ -51,6 +42,21 @@ void schedule_show_render(json_t *data)
 		       str_get(&value));
 		str_free(&value);
 	}
+}
+
+void schedule_show_render(json_t *data)
+{
+	static const struct output_column cols[] = {
+		{"name", "Name", OUTPUT_TEXT},
+		{"next", "Next", OUTPUT_TIME},
+		{"last.begun", "Last", OUTPUT_TIME},
+		{"last.state", "State", OUTPUT_TEXT},
+		{"last.id", "Job", OUTPUT_NUMBER},
+	};
+
+	output_pairs(stdout, data, cols, N(cols), false);
+	putchar('\n');
+	render_settings(json_object_get(data, "settings"));
 }
 
 void schedule_remove_render(json_t *data)

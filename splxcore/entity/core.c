@@ -22,6 +22,7 @@
 #include "lib/proc.h"
 #include "logsink.h"
 #include "modlock.h"
+#include "notify.h"
 #include "quarantine.h"
 #include "scans.h"
 #include "service.h"
@@ -155,6 +156,7 @@ static const struct {
 	{history_init, history_deinit},
 	{modlock_init, modlock_deinit},
 	{service_init, service_deinit},
+	{notify_init, notify_deinit},
 	{tasks_init, tasks_deinit},
 	{dispatch_init, dispatch_deinit},
 	{verbs_init, verbs_deinit},

@@ -19,6 +19,7 @@ struct history;
 struct ipc_server;
 struct logsink;
 struct modlock;
+struct notify;
 struct quarantine;
 struct scans;
 struct service;
@@ -53,6 +54,7 @@ struct core {
 	struct history *history;
 	struct modlock *modlock;
 	struct service *service;
+	struct notify *notify;
 	struct tasks *tasks;
 	struct dispatch *dispatch;
 	struct ipc_server *ipc;

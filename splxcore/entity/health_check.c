@@ -14,6 +14,7 @@
 #include "lib/proc.h"
 #include "lib/str.h"
 #include "modlock.h"
+#include "notify.h"
 #include "service.h"
 #include "settings.h"
 
@@ -621,5 +622,6 @@ void health_check(struct core *core, struct report *r)
 	check_voids(core, r);
 	check_sandbox(core, r);
 	check_state_errors(core, r);
+	notify_check(core, r);
 	health_faults(core->health, add_fault, r);
 }

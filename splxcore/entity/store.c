@@ -102,6 +102,10 @@ static const char *const migrations[] = {
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, verb TEXT NOT NULL, args TEXT,"
 	" made_by TEXT, state INT NOT NULL, code INT, started INT, ended INT,"
 	" output TEXT, pid INT, pid_start INT);",
+	"CREATE TABLE notify ("
+	" name TEXT PRIMARY KEY, told INT NOT NULL, sent INT NOT NULL,"
+	" dropped INT NOT NULL, dropped_at INT NOT NULL, ok_at INT NOT NULL)"
+	" WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

@@ -17,12 +17,15 @@
 #include "common/schedules.h"
 #include "cronfile.h"
 #include "dispatch.h"
+#include "entries.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/cron.h"
 #include "lib/fdutil.h"
 #include "lib/str.h"
 #include "scans.h"
+
+#define MODE 0644
 
 static json_t *next_json(const struct schedule *s)
 {
@@ -110,62 +113,14 @@ void verb_schedule_show(struct core *core, struct ipc_call *call, json_t *args)
 
 /* ---- changes ---- */
 
-/* Keeps what a link points at, and the file's mode. */
-static int write_file(const char *text, struct err *err)
-{
-	char place[PATH_MAX];
-	struct stat st;
-
-	if (!realpath(paths()->scans, place))
-		str_copy(place, sizeof(place), paths()->scans);
-	return fd_replace_file(
-		place, text, strlen(text),
-		stat(place, &st) == 0 ? st.st_mode & 07777 : 0644, err);
-}
-
-static char *read_text(struct err *err)
-{
-	char *text = NULL;
-	size_t len;
-
-	if (fd_read_file(paths()->scans, SCHEDULES_FILE_MAX, &text, &len,
-			 err) == 0)
-		return text;
-	return err->code == ENOENT ? xstrdup("") : NULL;
-}
-
-/* What is wrong, without the place. */
-static const char *said(const struct entryfile_problem *p)
-{
-	const char *at = strstr(p->text, ": ");
-
-	return at ? at + 2 : p->text;
-}
-
-/* The first problem that was not there before. */
-static const char *new_problem(const struct schedules *before,
-			       const struct schedules *after)
-{
-	const struct entryfile_problem *p, *old;
-	bool known;
-
-	vec_each (p, &after->problems) {
-		known = false;
-		vec_each (old, &before->problems)
-			known |= strcmp(said(old), said(p)) == 0;
-		if (!known)
-			return said(p);
-	}
-	return NULL;
-}
-
 /* The text must read as what was meant. */
 static int check(const char *old, const char *text, const char *name,
 		 struct err *err)
 {
 	struct schedules *before = schedules_parse(old, "");
 	struct schedules *after = schedules_parse(text, "");
-	const char *wrong = new_problem(before, after);
+	const char *wrong =
+		entries_new_problem(&before->problems, &after->problems);
 	int rc = 0;
 
 	if (wrong)
@@ -178,39 +133,6 @@ static int check(const char *old, const char *text, const char *name,
 	schedules_free(&before);
 	schedules_free(&after);
 	return rc;
-}
-
-static int set_all(char **text, const char *name, json_t *settings,
-		   struct err *err)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach (settings, i, item) {
-		char *key = xstrdup(json_string_value(item)), *eq, *next = NULL;
-
-		eq = strchr(key, '=');
-		if (eq) {
-			*eq = '\0';
-			next = schedules_edit(*text, name, str_trim(key),
-					      str_trim(eq + 1), err);
-		} else {
-			err_set(err, EINVAL, "%s: Key=value is wanted", key);
-		}
-		free(key);
-		if (!next)
-			return -1;
-		free(*text);
-		*text = next;
-	}
-	return 0;
-}
-
-static const char *code_of(const struct err *err)
-{
-	return err->code == EINVAL   ? "invalid"
-	       : err->code == ENOENT ? "not_found"
-				     : "failed";
 }
 
 /* The settings of a schedule as they stand; NULL when there is none. */
@@ -230,13 +152,15 @@ void verb_schedule_set(struct core *core, struct ipc_call *call, json_t *args)
 	const char *name = dispatch_arg(args, "name");
 	struct schedules *list;
 	struct err err = {0};
-	char *old = read_text(&err);
+	char *old = entries_read(paths()->scans, SCHEDULES_FILE_MAX, &err);
 	char *text = old ? xstrdup(old) : NULL;
 
 	if (!old ||
-	    set_all(&text, name, json_object_get(args, "setting"), &err) < 0 ||
-	    check(old, text, name, &err) < 0 || write_file(text, &err) < 0) {
-		dispatch_fail(core, call, code_of(&err), "%s", err.text);
+	    entries_set_all(&text, name, json_object_get(args, "setting"),
+			    schedules_edit, &err) < 0 ||
+	    check(old, text, name, &err) < 0 ||
+	    entries_write(paths()->scans, text, MODE, &err) < 0) {
+		dispatch_fail(core, call, entries_code(&err), "%s", err.text);
 	} else {
 		cronfile_write(core, core_conf(core));
 		dispatch_audit_change(core, call, json_incref(before),
@@ -255,15 +179,16 @@ void verb_schedule_remove(struct core *core, struct ipc_call *call,
 			  json_t *args)
 {
 	struct err err = {0};
-	char *old = read_text(&err), *text = NULL;
+	char *old = entries_read(paths()->scans, SCHEDULES_FILE_MAX, &err),
+	     *text = NULL;
 
 	dispatch_audit_change(core, call,
 			      settings_now(dispatch_arg(args, "name")), NULL);
 	if (old)
 		text = schedules_edit(old, dispatch_arg(args, "name"), NULL,
 				      NULL, &err);
-	if (!text || write_file(text, &err) < 0) {
-		dispatch_fail(core, call, code_of(&err), "%s", err.text);
+	if (!text || entries_write(paths()->scans, text, MODE, &err) < 0) {
+		dispatch_fail(core, call, entries_code(&err), "%s", err.text);
 	} else {
 		cronfile_write(core, core_conf(core));
 		dispatch_reply(core, call, NULL);

@@ -233,8 +233,8 @@ static void ll_rights(long abi, struct ll_ruleset *rules_r, uint64_t *allowed_r)
 		 LL_MAKE_DIR | LL_MAKE_REG | LL_REFER | LL_TRUNCATE);
 }
 
-static int ll_restrict(int ruleset, const char *dir, uint64_t allowed,
-		       struct err *err)
+static int ll_allow(int ruleset, const char *dir, uint64_t allowed,
+		    struct err *err)
 {
 	struct ll_path_beneath rule = {.allowed = allowed};
 	long rc;
@@ -245,8 +245,15 @@ static int ll_restrict(int ruleset, const char *dir, uint64_t allowed,
 	rc = syscall(SYS_landlock_add_rule, ruleset, LL_RULE_PATH_BENEATH,
 		     &rule, 0);
 	close(rule.parent_fd);
-	if (rc < 0)
-		return err_set(err, errno, "landlock_add_rule(%s)", dir);
+	return rc < 0 ? err_set(err, errno, "landlock_add_rule(%s)", dir) : 0;
+}
+
+/* dir NULL: nowhere is anything of it allowed. */
+static int ll_restrict(int ruleset, const char *dir, uint64_t allowed,
+		       struct err *err)
+{
+	if (dir && ll_allow(ruleset, dir, allowed, err) < 0)
+		return -1;
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		return err_set(err, errno, "landlock_restrict_self");
 	return 1;

@@ -63,8 +63,8 @@ int sandbox_landlock(const char *dir, struct err *err);
 /*
  * The same for who has to use the network and the system's files: nothing is
  * written, truncated, made, removed or renamed but below `dir` (there no
- * devices, sockets, FIFOs or links are made); no abstract sockets, no signals
- * to others.
+ * devices, sockets, FIFOs or links are made; NULL: nowhere); no abstract
+ * sockets, no signals to others.
  */
 int sandbox_landlock_writes(const char *dir, struct err *err);
 

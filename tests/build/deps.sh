@@ -19,7 +19,9 @@ packages() {
 			universal-ctags sparse lintian \
 			libclang-rt-14-dev mandoc e2fsprogs util-linux \
 			fuse3 libfuse3-dev strace bzip2 xz-utils zip \
-			xfsprogs btrfs-progs logrotate busybox-static
+			xfsprogs btrfs-progs logrotate busybox-static \
+			rsyslog rsyslog-openssl snmptrapd snmp \
+			python3-aiosmtpd
 		;;
 	deb)
 		echo dpkg-dev xz-utils

@@ -19,6 +19,7 @@ FOLDERS = {
     "splxcore/entity": "entity",
     "splxcore/ctl": "ctl",
     "splxcore/fresh": "fresh",
+    "splxcore/notify": "notify",
     "vsapiapp": "vsapiapp",
 }
 MAY_INCLUDE = {
@@ -27,10 +28,11 @@ MAY_INCLUDE = {
     "entity": {"lib", "common", "entity"},
     "ctl": {"lib", "common", "ctl"},
     "fresh": {"lib", "common", "fresh"},
+    "notify": {"lib", "common", "notify"},
     "vsapiapp": {"lib", "common", "vsapiapp"},
 }
 UNIT_LAYERS = {"lib": "lib", "common": "common", "entity": "entity",
-               "ctl": "ctl", "vsapi": "vsapiapp"}
+               "ctl": "ctl", "notify": "notify", "vsapi": "vsapiapp"}
 
 # Which file wraps a third-party header (by its beginning). A wrapper that is
 # split over name_*.c and shares a name_impl.h is still one wrapper.
@@ -45,8 +47,8 @@ WRAPPERS = {
     "sqlite3.h": ["splxcore/entity/store"],
     "openssl/": ["splxcore/entity/seal", "splxcore/entity/secret",
                  "splxcore/common/cert", "splxcore/common/hash",
-                 "splxcore/common/signing"],
-    "curl/": ["splxcore/common/fetch"],
+                 "splxcore/common/signing", "splxcore/notify/crypt"],
+    "curl/": ["splxcore/common/fetch", "splxcore/notify/post"],
     "zlib.h": ["splxcore/entity/seal", "splxcore/ctl/tar",
                "vsapiapp/database"],
 }

@@ -10,7 +10,7 @@ from vm import REPO, WORK
 
 SOURCES = "/srv/splx"
 PROGRAMS = ["build/entity", "build/splxctl", "build/libexec/vsapiapp",
-            "build/libexec/splxfresh"]
+            "build/libexec/splxfresh", "build/libexec/splxnotify"]
 
 
 def archive():
