@@ -5,7 +5,8 @@
 #   fuzz DIR     every DIR/NAME_replay over tests/fuzz/corpus/NAME
 #   system       tests/system by pytest; PYTEST_ARGS, CHECK_SYSTEM (which
 #                files) narrow it
-#   vm           tests/vm by pytest, in virtual machines, two at a time;
+#   vm           tests/vm by pytest, in virtual machines, two at a time: 6.1 in
+#                full, then a smoke test of the other kernels;
 #                CHECK_VM (which files), KERNELS and SMOKE narrow it
 #   sanitized    some of them with the suite as built in build/san
 # Each failure and each skip is told with its reason, the failures once more
@@ -148,21 +149,46 @@ run_system() {
 	count_report "$name" $out/pytest.xml $status
 }
 
-# run_vm FILE...: two files at a time, each in a pytest of its own.
+# run_vm TITLE FILE...: two files at a time, each in a pytest of its own.
 run_vm() {
-	is_root tests/vm || return 0
+	title=$1
+	shift
 	rm -rf $out/vm
 	mkdir $out/vm
-	[ -z "${VM_MINUTES:-}" ] ||
-		export VM_END=$(($(date +%s) + VM_MINUTES * 60))
 	# shellcheck disable=SC2086 # lists of words
 	/usr/bin/python3 tests/build/each.py 2 $out/vm "$@" -- $PYTEST \
 		${PYTEST_ARGS:-} || :
 	for f in "$out"/vm/*.status; do
 		name=$(basename "$f" .status)
 		read -r status <"$f" || status=1
-		count_report "tests/vm/$name" "$out/vm/$name.xml" "$status"
+		count_report "tests/vm/$name$title" "$out/vm/$name.xml" \
+			"$status"
 	done
+}
+
+# As asked for by KERNELS and SMOKE, else all of 6.1 before anything of another
+# kernel is begun: the machines have only so much time (VM_MINUTES).
+run_machines() {
+	is_root tests/vm || return 0
+	[ -z "${VM_MINUTES:-}" ] ||
+		export VM_END=$(($(date +%s) + VM_MINUTES * 60))
+	if [ -n "${KERNELS:-}${SMOKE:-}" ]; then
+		# shellcheck disable=SC2086 # lists of files
+		run_vm "" ${CHECK_VM:-$VM_FILES $VM_LAST}
+		return
+	fi
+	files=${CHECK_VM:-$VM_FILES}
+	export KERNELS=6.1
+	# shellcheck disable=SC2086 # a list of files
+	run_vm " (6.1)" $files
+	# shellcheck disable=SC2086 # a list of files
+	smoke=$(grep -l pytest.mark.smoke $files) && (
+		export KERNELS='' SMOKE='5.10 6.12 new'
+		PYTEST_ARGS="${PYTEST_ARGS:-} -m smoke"
+		# shellcheck disable=SC2086 # a list of files
+		run_vm " (smoke)" $smoke
+	)
+	[ -n "${CHECK_VM:-}" ] || run_vm " (6.1)" $VM_LAST
 }
 
 # What is run again with the sanitizers in every process of the suite.
@@ -171,7 +197,7 @@ SANITIZED='tests/system/test_blocking.py tests/system/test_policy.py
 
 # The suite's own takes longest, so it goes first; beside it the module's, which
 # are quick and say most; then the rest. What has a disk of its own to be made
-# comes last (VM_MINUTES).
+# is not begun before all that is over (VM_MINUTES).
 VM_FIRST='tests/vm/test_suite.py tests/vm/test_module.py tests/vm/test_hook.py
 	tests/vm/test_rivals.py tests/vm/test_seen.py tests/vm/test_unasked.py
 	tests/vm/test_questions.py tests/vm/test_judge.py tests/vm/test_unload.py'
@@ -179,8 +205,7 @@ VM_LAST=tests/vm/test_dkms.py
 # shellcheck disable=SC2086 # lists of words
 VM_FILES="$VM_FIRST
 	$(printf '%s\n' tests/vm/test_*.py | grep -vxF "$(printf '%s\n' \
-		$VM_FIRST $VM_LAST)")
-	$VM_LAST"
+		$VM_FIRST $VM_LAST)")"
 
 while [ $# -gt 0 ]; do
 	part=$1
@@ -195,8 +220,7 @@ while [ $# -gt 0 ]; do
 		run_system build ${CHECK_SYSTEM:-tests/system}
 		;;
 	vm)
-		# shellcheck disable=SC2086 # a list of files
-		run_vm ${CHECK_VM:-$VM_FILES}
+		run_machines
 		;;
 	sanitized)
 		# shellcheck disable=SC2086 # a list of files

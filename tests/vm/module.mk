@@ -8,7 +8,7 @@
 KERNELS    =
 SMOKE      =
 VM         =
-VM_MINUTES = 25
+VM_MINUTES = 35
 KASAN_TESTS = $(patsubst %,tests/vm/test_%.py,hook module questions rivals \
 		seen unasked unload)
 
