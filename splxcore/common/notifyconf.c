@@ -494,8 +494,12 @@ json_t *notify_job(const struct notify_channel *c)
 
 char *notify_target(const struct notify_channel *c)
 {
-	if (c->type == NOTIFY_WEBHOOK)
-		return xstrdup(c->server);
+	const char *host = strstr(c->server, "://");
+
+	/* Behind the host there often stands what gives the right to post. */
+	if (c->type == NOTIFY_WEBHOOK && host)
+		return xstrndup(c->server, (size_t)(host - c->server) + 3 +
+						   strcspn(host + 3, "/?#"));
 	if (c->type == NOTIFY_SMTP)
 		return xasprintf("%s%s by %s (%s)", c->to.items[0],
 				 c->to.len > 1 ? ", ..." : "", c->server,

@@ -6,7 +6,7 @@
 #include "lib/clock.h"
 #include "notify_impl.h"
 
-#define ROWS 500       /* of the log, in one go */
+#define ROWS 200       /* of the log, in one go */
 #define HOOK_EVENTS 50 /* in one request to a webhook */
 
 void gather_free(struct gather *g)

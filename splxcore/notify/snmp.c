@@ -149,13 +149,13 @@ size_t snmp_engine(const char *host, uint8_t out[SNMP_ENGINE_MAX])
 {
 	/* RFC 3411, SnmpEngineID: whose number, 4: text follows. */
 	static const uint8_t head[] = {0x80, 0x00, 0x1f, 0x88, 0x04};
-	size_t n = strlen(host);
+	size_t n = sizeof(head);
 
-	if (n > SNMP_ENGINE_MAX - sizeof(head))
-		n = SNMP_ENGINE_MAX - sizeof(head);
 	memcpy(out, head, sizeof(head));
-	memcpy(out + sizeof(head), host, n);
-	return sizeof(head) + n;
+	/* No text with an end, but bytes. */
+	while (n < SNMP_ENGINE_MAX && *host)
+		out[n++] = (uint8_t)*host++;
+	return n;
 }
 
 int snmp_key(const char *password, const uint8_t *engine, size_t engine_len,

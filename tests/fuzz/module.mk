@@ -4,6 +4,8 @@
 # links beyond the two libraries:
 FUZZ_EXTRA_seal = $(B)/libentity.a
 FUZZ_LIBS_seal  = $(ENTITY_LIBS)
+FUZZ_EXTRA_notify = $(B)/libnotify.a
+FUZZ_LIBS_notify  = $(NOTIFY_LIBS)
 FUZZ_EXTRA_database = $(B)/libvsapi.a
 FUZZ_LIBS_database  = $(VSAPI_LIBS)
 

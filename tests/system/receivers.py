@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
-"""Who is told of events: a web server with TLS, rsyslog."""
+"""Who is told of events: a web server with TLS, rsyslog, a mail server,
+snmptrapd."""
 
 import contextlib
 import email
@@ -8,6 +9,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import socket
 import ssl
 import subprocess
@@ -223,3 +225,45 @@ class Mail:
     def mails(self):
         return [email.message_from_bytes(content, policy=email.policy.default)
                 for _, _, content in list(self.got)]
+
+
+class Traps:
+    """snmptrapd, a process of its own; knows the community `public`, and the
+    user `splx` of this machine's engine."""
+
+    PASSWORD, KEY = "auth-passphrase", "priv-passphrase"
+
+    def __init__(self, where, port=0):
+        self.dir = pathlib.Path(where)
+        self.port = port or free_port(socket.SOCK_DGRAM)
+        host = re.sub("[^!-~]", "_", socket.gethostname()).encode()[:27]
+        engine = "0x80001f8804" + host.hex()
+        (self.dir / "snmptrapd.conf").write_text(
+            f"createUser -e {engine} splx SHA-256 {self.PASSWORD} AES "
+            f"{self.KEY}\n"
+            "authUser log splx authPriv\nauthCommunity log public\n")
+        self.out = self.dir / "traps"
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["/usr/sbin/snmptrapd", "-f", "-n", "-C", "-c",
+             self.dir / "snmptrapd.conf", "-Lf", self.out, "-On", "-Oa",
+             "-OQ", "-p", self.dir / "pid", f"udp:127.0.0.1:{self.port}"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=open(self.dir / "said", "ab"),
+            env={**os.environ, "SNMP_PERSISTENT_FILE":
+                 str(self.dir / "kept"), "MIBS": ""})
+        wait_for(lambda: f":{self.port:04X} " in
+                 pathlib.Path("/proc/net/udp").read_text(), 20)
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(20)
+        self.process = None
+
+    def text(self):
+        return (self.out.read_text(errors="replace") if self.out.exists()
+                else "")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
-"""Who is told of events, by real receivers: syslog (rsyslog), webhooks."""
+"""Who is told of events, by real receivers: rsyslog, a web server, a mail
+server, snmptrapd."""
 
 import hashlib
 import hmac
@@ -12,8 +13,8 @@ import time
 
 import pytest
 
-from receivers import Hook, Mail, Rsyslog, certificate, free_port
-from suite import EICAR, opens, wait_for
+from receivers import Hook, Mail, Rsyslog, Traps, certificate, free_port
+from suite import EICAR, REPO, opens, wait_for
 
 
 _numbers = itertools.count()
@@ -509,3 +510,77 @@ def test_a_refused_mail_is_tried_again_and_many_become_a_digest(
     assert digest and "the worst first" in digest[0].get_content() \
         or "events from" in digest[0].get_content()
     assert len(m.got) <= 5
+
+
+# ---- traps
+
+BASE = ".1.3.6.1.4.1.8072.9999.9999.7533"
+
+
+@pytest.fixture(scope="module")
+def traps(tmp_path_factory):
+    t = Traps(tmp_path_factory.mktemp("traps"))
+    yield t
+    t.stop()
+
+
+def trap_channel(channel, traps, *settings, **kw):
+    return channel("trap", "Type=snmp", f"Server=127.0.0.1:{traps.port}",
+                   "Kinds=virus", "Collect=0", *settings, **kw)
+
+
+@pytest.mark.parametrize("version", ["v2c", "v3"])
+def test_a_finding_becomes_a_trap(shared, channel, traps, version):
+    secrets = ({"password": traps.PASSWORD, "key": traps.KEY}
+               if version == "v3" else {})
+    trap_channel(channel, traps, f"Protocol={version}",
+                 *(["User=splx"] if secrets else []), **secrets)
+    path = find_one(shared)
+    wait_for(lambda: path in traps.text(), 20)
+    text = [line for line in traps.text().splitlines() if path in line][0]
+    assert f".1.3.6.1.6.3.1.1.4.1.0 = {BASE}.0.1" in text
+    assert f'{BASE}.1.3.0 = "virus"' in text
+    assert f'{BASE}.1.7.0 = "{path}"' in text
+    assert re.search(re.escape(BASE) + r"\.1\.4\.0 = [23]\b", text)
+    assert re.search(re.escape(BASE) + r'\.1\.2\.0 = "\d{4}-', text)
+    assert re.search(r"\.1\.3\.6\.1\.2\.1\.1\.3\.0 = \d+:", text)
+
+
+def test_a_trap_of_a_wrong_password_is_not_believed(shared, channel, traps):
+    trap_channel(channel, traps, "Protocol=v3", "User=splx",
+                 password="not this one", key=traps.KEY)
+    before = traps.text()
+    shared.ctl("notify", "test", "trap")
+    shared.ctl("notify", "set", "trap", "Protocol=v2c", "User=", "Password=",
+               "Key=")
+    shared.ctl("notify", "test", "trap")
+    wait_for(lambda: traps.text() != before, 20)
+    assert traps.text()[len(before):].count(f"{BASE}.0.8") == 1
+
+
+def test_a_long_and_hostile_name_fits_in_a_trap(shared, channel, traps):
+    trap_channel(channel, traps)
+    d = os.fsencode(shared.dir) + b"/" + b"d" * 200
+    os.makedirs(d, exist_ok=True)
+    p = d + "/hostile\n\u202e".encode() + "é".encode() * 100 + b"\xff"
+    with open(p, "wb") as f:
+        f.write(EICAR)
+    opens(p)
+    wait_for(lambda: "hostile" in traps.text(), 20)
+    line = [x for x in traps.text().splitlines() if "hostile" in x][0]
+    assert r"\x0a" in line.replace("\\\\", "\\")
+
+
+def test_the_mib_names_what_is_sent():
+    """As net-snmp reads it, with stand-ins for what Debian cannot have."""
+    text = (REPO / "etc/SPLX-MIB.txt").read_text()
+    code = (REPO / "splxcore/notify/snmp.c").read_text()
+    objects = dict(re.findall(
+        r"^(\w+) OBJECT-TYPE.*?::= \{ splxObjects (\d+) \}", text,
+        re.S | re.M))
+    sent = set(re.findall(r'SNMP_BASE "\.1\.(\d+)\.0"', code))
+    assert sent == set(objects.values())
+    names = re.findall(r"^(\w+) NOTIFICATION-TYPE.*?splxNotifications (\d+)",
+                       text, re.S | re.M)
+    assert [n for _, n in names] == [
+        n for n in re.findall(r'SNMP_BASE "\.0\.(\d+)"', code)]
