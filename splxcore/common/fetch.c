@@ -122,7 +122,8 @@ static int explain(const struct transfer *t, CURLcode rc, const char *text,
 			       "that it may have",
 			       t->name, (unsigned long long)t->max);
 	if (t->error)
-		return err_set(err, t->error, "%s: write", t->name);
+		return err_set(err, t->error, "%s/%s: write", t->f->dir,
+			       t->name);
 	if (rc == CURLE_OPERATION_TIMEDOUT)
 		return err_set(err, 0,
 			       "%s: the server does not answer, or sends "

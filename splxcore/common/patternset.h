@@ -19,6 +19,7 @@
  *   current -> sets/12      the set that is loaded; replaced by rename(2)
  *   state.json              what must not come back
  *   last.json               how the last update went
+ *   room                    some room, for the three above on a full disk
  *   lock                    held (flock) by who changes anything, who names
  *                           himself there
  *
@@ -150,7 +151,7 @@ void patternset_prune(unsigned int keep);
 int patternset_may(const char *part, uint64_t version, struct err *err);
 /* After an update: versions up to these are old. */
 int patternset_saw(const struct patternset *set, struct err *err);
-/* After a rollback: what the set `bad` has and `good` has not, or in another
+/* Before a rollback: what the set `bad` has and `good` has not, or in another
  * version, is held back until a newer one comes. */
 int patternset_hold(const struct patternset *bad, const struct patternset *good,
 		    struct err *err);

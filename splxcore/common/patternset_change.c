@@ -125,7 +125,6 @@ static int link_part(const struct patternset *set,
 	char *from = patternset_path(set->number, p->m.name);
 	char *to = xasprintf("%s/%s", stage, p->m.name);
 	const struct manifest_file *f;
-	struct err ignored;
 	int rc = 0;
 
 	if (mkdir(to, 0755) < 0)
@@ -137,7 +136,7 @@ static int link_part(const struct patternset *set,
 			if (rc == 0)
 				rc = link_file(from, to, f->name, err);
 	if (rc == 0 && p->signed_by[0])
-		rc = link_file(from, to, MANIFEST_SIGNATURE, &ignored);
+		rc = link_file(from, to, MANIFEST_SIGNATURE, err);
 	free(from);
 	free(to);
 	return rc;
@@ -377,9 +376,23 @@ out:
 	return rc;
 }
 
+static int set_link(const char *target, const char *at, struct err *err)
+{
+	char *next = xasprintf("%s.new", at);
+	int rc = 0;
+
+	unlink(next);
+	if (symlink(target, next) < 0 || rename(next, at) < 0)
+		rc = err_set(err, errno, "%s", at);
+	if (rc < 0)
+		unlink(next);
+	free(next);
+	return rc;
+}
+
 int patternset_switch(uint64_t number, struct err *err)
 {
-	char *now = patternset_below(CURRENT), *next;
+	char *now = patternset_below(CURRENT);
 	char *target = xasprintf(SETS "/%llu", (unsigned long long)number);
 	int rc = 0;
 
@@ -387,17 +400,30 @@ int patternset_switch(uint64_t number, struct err *err)
 		if (unlink(now) < 0 && errno != ENOENT)
 			rc = err_set(err, errno, "unlink(%s)", now);
 	} else {
-		next = patternset_below(CURRENT ".new");
-		unlink(next);
-		if (symlink(target, next) < 0 || rename(next, now) < 0)
-			rc = err_set(err, errno, "%s", now);
-		free(next);
+		rc = set_link(target, now, err);
+		if (rc < 0 && patternset_room_give(err->code))
+			rc = set_link(target, now, err);
 	}
 	if (rc == 0)
 		rc = sync_path(paths()->pattern_dir, err);
 	free(now);
 	free(target);
 	return rc;
+}
+
+/* What fd_replace_file() left when it was killed. */
+static void remove_torn(void)
+{
+	static const char *const files[] = {"state.json.", "last.json."};
+	DIR *d = opendir(paths()->pattern_dir);
+	struct dirent *de;
+
+	while (d && (de = readdir(d)))
+		for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+			if (str_starts(de->d_name, files[i]))
+				unlinkat(dirfd(d), de->d_name, 0);
+	if (d)
+		closedir(d);
 }
 
 void patternset_prune(unsigned int keep)
@@ -418,6 +444,7 @@ void patternset_prune(unsigned int keep)
 	if (d)
 		closedir(d);
 	free(path);
+	remove_torn();
 	patternset_list(&list, NULL);
 	for (at = 0; at < list.len && !list.items[at].current; at++)
 		;

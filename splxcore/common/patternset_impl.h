@@ -23,6 +23,13 @@ char *patternset_below(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2)));
 /* The number that a name in sets/ stands for, 0 for any other name. */
 uint64_t patternset_number(const char *name);
+/*
+ * A file that is there for its room and its inode alone: kept since there was
+ * some, given back when a write failed for want of it (code is its errno). True
+ * when it was, and the write is worth another try.
+ */
+void patternset_room_keep(void);
+bool patternset_room_give(int code);
 void patternset_part_free(struct patternset_part *part);
 
 #endif

@@ -62,6 +62,8 @@ int patternset_lock(struct err *err)
 		}
 		fd_close(&fd);
 	}
+	if (fd >= 0)
+		patternset_room_keep();
 	if (fd >= 0 && proc_identify(getpid(), &self) == 0)
 		write_holder(fd, &self, (int64_t)clock_mono_ns());
 	free(sets);

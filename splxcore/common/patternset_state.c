@@ -22,6 +22,16 @@ int patternset_json_write(const char *path, json_t *o, struct err *err)
 	return rc;
 }
 
+/* What has to be kept, also on a disk that is full. */
+static int write_down(const char *path, json_t *o, struct err *err)
+{
+	int rc = patternset_json_write(path, o, err);
+
+	if (rc < 0 && patternset_room_give(err->code))
+		rc = patternset_json_write(path, o, err);
+	return rc;
+}
+
 /* NULL and *err when it cannot be read: then nothing may come in. */
 static json_t *state_read(char *path, struct err *err)
 {
@@ -68,14 +78,34 @@ static void raise_to(json_t *state, const char *what, const char *part,
 				    json_integer((json_int_t)version));
 }
 
+/* Of the current set: should what was seen not have been written down. */
+static unsigned long long version_now(const char *part)
+{
+	const struct patternset_part *is;
+	unsigned long long version = 0;
+	struct patternset now;
+	struct err ignored;
+
+	if (patternset_current(&now, &ignored) <= 0)
+		return 0;
+	is = patternset_part(&now, part);
+	if (is)
+		version = is->m.version;
+	patternset_free(&now);
+	return version;
+}
+
 int patternset_may(const char *part, uint64_t version, struct err *err)
 {
 	char *path = patternset_below("state.json");
 	json_t *state = state_read(path, err);
 	unsigned long long held = version_in(state, "held", part),
-			   seen = version_in(state, "seen", part);
+			   seen = version_in(state, "seen", part),
+			   now = version_now(part);
 	int rc = state ? 0 : -1;
 
+	if (now > seen)
+		seen = now;
 	if (state && version <= held)
 		rc = err_set(err, 0,
 			     "%s %llu was taken back (splxctl pattern "
@@ -103,7 +133,7 @@ int patternset_saw(const struct patternset *set, struct err *err)
 	if (state) {
 		vec_each (p, set)
 			raise_to(state, "seen", p->m.name, p->m.version);
-		rc = patternset_json_write(path, state, err);
+		rc = write_down(path, state, err);
 	}
 	json_decref(state);
 	free(path);
@@ -125,7 +155,7 @@ int patternset_hold(const struct patternset *bad, const struct patternset *good,
 				raise_to(state, "held", p->m.name,
 					 p->m.version);
 		}
-		rc = patternset_json_write(path, state, err);
+		rc = write_down(path, state, err);
 	}
 	json_decref(state);
 	free(path);
@@ -142,13 +172,14 @@ char *patternset_told_path(void)
 void patternset_tell(const char *source, const struct err *err)
 {
 	char *path = patternset_told_path();
+	struct err ignored;
 	json_t *o = json_pack("{s:I, s:b, s:o, s:o}", "time",
 			      (json_int_t)time(NULL), "ok", err == NULL,
 			      "source", jsontext_new(source), "text",
 			      jsontext_new(err ? err->text : ""));
 
 	/* Where even that cannot be written, whoever updates complains. */
-	(void)patternset_json_write(path, o, NULL);
+	(void)write_down(path, o, &ignored);
 	json_decref(o);
 	free(path);
 }

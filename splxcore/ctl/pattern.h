@@ -22,7 +22,10 @@ struct pattern_change {
 		VEC(struct manifest_file);
 	} laid; /* what pattern_from_laid() took */
 };
-/* With the lock held and a set in the making; -1 and *err. */
+/* With the lock held; -1 and *err. */
+int pattern_change_lock(struct pattern_change *c, struct ctl *ctl,
+			struct err *err);
+/* And with a set in the making. */
 int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
 			 struct err *err);
 void pattern_change_end(struct pattern_change *c);

@@ -25,8 +25,8 @@
 /* It ends itself before, unless somebody holds it. */
 #define TRIAL_MS 660000
 
-int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
-			 struct err *err)
+int pattern_change_lock(struct pattern_change *c, struct ctl *ctl,
+			struct err *err)
 {
 	memset(c, 0, sizeof(*c));
 	c->ctl = ctl;
@@ -37,9 +37,16 @@ int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
 	if (!c->conf)
 		return -1;
 	c->lock = patternset_lock(err);
-	if (c->lock < 0)
-		return -1;
-	return patternset_stage_begin(&c->stage, err);
+	return c->lock < 0 ? -1 : 0;
+}
+
+int pattern_change_begin(struct pattern_change *c, struct ctl *ctl,
+			 struct err *err)
+{
+	return pattern_change_lock(c, ctl, err) < 0 ||
+			       patternset_stage_begin(&c->stage, err) < 0
+		       ? -1
+		       : 0;
 }
 
 /* ---- the trial ---- */

@@ -210,11 +210,12 @@ static int go_back(struct pattern_change *c, const struct patternset *now,
 	if (rc < 0 || patternset_read(number, &to, err) < 0)
 		return -1;
 	rc = patternset_verify(&to, err);
-	if (rc == 0)
-		rc = pattern_change_to(c, now, number, err);
-	/* Also by number: what is left is what must not come back. */
+	/* Before anything can cut this off: else the next update brings it
+	 * again. Also by number: what is left is what must not come back. */
 	if (rc == 0)
 		rc = patternset_hold(now, &to, err);
+	if (rc == 0)
+		rc = pattern_change_to(c, now, number, err);
 	patternset_free(&to);
 	return rc;
 }
@@ -224,7 +225,7 @@ int pattern_rollback_run(struct ctl *ctl)
 	struct pattern_change c;
 	struct patternset now;
 	struct err err = {0};
-	int rc = pattern_change_begin(&c, ctl, &err);
+	int rc = pattern_change_lock(&c, ctl, &err);
 
 	if (rc == 0) {
 		rc = patternset_current(&now, &err) < 0

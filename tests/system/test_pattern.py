@@ -685,32 +685,6 @@ def test_killed_in_any_step_one_whole_set_stays(shared, office, serve):
     assert len(list(sets.iterdir())) <= keep + 1
 
 
-def test_on_a_full_disk_the_old_ones_stay(make_suite):
-    s = make_suite(FirstAction="deny")
-    where = s.root / "var/lib/splx/patterns"
-    where.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none",
-                    str(where)], check=True)
-    try:
-        s.start()
-        small = s.root / "small.ndb"
-        small.write_text(ndb(TEXT))
-        update(s, small)
-        big = s.root / "big.ndb"
-        big.write_text("".join(ndb("y" * 60, f"Test.P{i}")
-                               for i in range(8000)))
-        refused(s, big, "No space left")
-        s.ctl("pattern", "verify")
-        assert finds(s, TEXT)
-        other = s.root / "other.ndb"
-        other.write_text(ndb("And this"))
-        update(s, other)
-        assert finds(s, TEXT) and finds(s, "And this")
-    finally:
-        s.stop()
-        subprocess.run(["umount", "-l", str(where)], check=True)
-
-
 def test_a_damaged_set_is_told_and_a_former_one_serves(make_suite):
     s = make_suite(FirstAction="deny")
     s.start()

@@ -29,47 +29,82 @@ def titled(s, word):
     return sorted(p for p, t in s.titles().items() if word in t)
 
 
-def victim(s, who, updater):
-    """The process, as soon as the update is where it has its part."""
-    if who == "fetcher":
-        return children(updater)[:1]
-    if not titled(s, "vsapiapp: trial"):
-        return []
-    return {"trial": titled(s, "vsapiapp: trial"), "updater": [updater],
-            "core": [s.pid_of("core")], "master": [s.pid_of("master")]}[who]
+def generations(s):
+    return {p for p, t in s.titles().items() if "vsapiapp: generation" in t}
 
 
-@pytest.mark.parametrize("who", ["fetcher", "trial", "updater", "core",
-                                 "master"])
-def test_whoever_is_killed_one_whole_set_stays(shared, office, serve, who):
+def is_over(pid):
+    return (pid_stat(pid) or "Z")[0] == "Z"
+
+
+def victim(s, who, step, updater, served):
+    """The process, as soon as the update is at that step; `served` are the
+    generations of before."""
+    new = generations(s) - served
+    if not {"fetch": lambda: children(updater),
+            "trial": lambda: titled(s, "vsapiapp: trial"),
+            "load": lambda: new,
+            "after": lambda: new and is_over(updater)}[step]():
+        return None
+    return {"fetcher": lambda: children(updater)[0],
+            "trial": lambda: titled(s, "vsapiapp: trial")[-1],
+            "updater": lambda: updater,
+            "new": lambda: max(new),
+            "old": lambda: max(served)}.get(who, lambda: s.pid_of(who))()
+
+
+@pytest.mark.parametrize("step, who", [
+    ("fetch", "fetcher"), ("fetch", "updater"),
+    ("trial", "trial"), ("trial", "updater"), ("trial", "core"),
+    ("trial", "master"),
+    ("load", "new"), ("load", "old"), ("load", "updater"), ("load", "core"),
+    ("load", "master"), ("load", "supervisor"),
+    ("after", "new"), ("after", "core"), ("after", "master")])
+def test_whoever_is_killed_one_whole_set_stays(shared, office, serve, step,
+                                               who):
     update(shared, office.make(1, ndb("First one")))
-    server = serve(office.make(2, ndb(TEXT)),
-                   lambda h: data(h) and who == "fetcher" and time.sleep(3))
+    # long enough for loading to be seen
+    much = "".join(ndb(f"Padding {i}", f"Test.P{i}") for i in range(40000))
+    server = serve(office.make(2, ndb(TEXT) + much),
+                   lambda h: data(h) and step == "fetch" and time.sleep(3))
+    served = generations(shared)
     p = subprocess.Popen([str(shared.root / "usr/sbin/splxctl"), "-R",
                           str(shared.root), "pattern", "update",
                           f"--from={server.url}"], stdout=subprocess.DEVNULL,
                          stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: not data_is_missing(server, who))
-    pid = wait_for(lambda: victim(shared, who, p.pid), 30, 0.001)[-1]
-    os.kill(pid, signal.SIGKILL)
-    _, err = p.communicate(timeout=60 * PATIENCE)
-    wait_for(lambda: not titled(shared, "vsapiapp: trial"))
+    try:
+        wait_for(lambda: step != "fetch" or data_was_asked_for(server))
+        pid = wait_for(lambda: victim(shared, who, step, p.pid, served), 30,
+                       0.001)
+        mine = children(p.pid)
+        if who == "updater":  # by itself none of them would end
+            for child in mine:
+                os.kill(child, signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+        err = p.communicate(timeout=60 * PATIENCE)[1]
+        wait_for(lambda: all(is_over(child) for child in mine))
+    finally:
+        p.kill()
     shared.ctl("pattern", "verify")
     version = parts(shared)[office.name]["version"]
-    assert version == (2 if p.returncode == 0 else 1), err
-    if who in ("fetcher", "trial"):
-        assert p.returncode == 2 and "stay as they are" in err
+    if step in ("fetch", "trial") and who in ("fetcher", "trial", "updater"):
+        assert version == 1 and p.returncode == (
+            -signal.SIGKILL if who == "updater" else 2)
+    if p.returncode >= 0:
+        assert version == (2 if p.returncode == 0 else 1), err
+    assert p.returncode != 2 or "stay as they are" in err
     wait_for(lambda: finds(shared, MARKER.decode()), 30)
+    # what is current is what serves
+    wait_for(lambda: finds(shared, TEXT) == (version == 2)
+             and finds(shared, "First one") == (version == 1), 30)
     office.make(3, ndb("Third one"))
     server.misbehave = lambda h: False
     update(shared, server.url)
     assert finds(shared, "Third one") and not finds(shared, TEXT)
 
 
-def data_is_missing(server, who):
-    """What the one who fetches is killed at was not asked for yet."""
-    return who == "fetcher" and not any(
-        p.endswith(".ndb") for p, _ in server.asked)
+def data_was_asked_for(server):
+    return any(p.endswith(".ndb") for p, _ in server.asked)
 
 
 # ---- what servers have ----
@@ -84,17 +119,17 @@ def test_a_server_with_what_nobody_should_take(shared, office, serve):
     show(office.make(2, ndb(TEXT)))
     server = serve(place)
     old = shared.root / f"{office.name}-old"
-    shutil.copytree(office.make(1, ndb("old")), old)
+    shutil.copytree(office.make(1, ndb("The old one")), old)
     update(shared, server.url)
     show(old)
     refused(shared, server.url, "older than 2")
     stranger = Maker(shared, f"stranger-{time.monotonic_ns()}")
-    show(stranger.make(9, ndb("strange")))
+    show(stranger.make(9, ndb("Of a stranger")))
     refused(shared, server.url, "not trusted")
-    show(office.make(3, ndb("x"), valid="1s"))
+    show(office.make(3, ndb("Short of breath"), valid="1s"))
     time.sleep(2)
     refused(shared, server.url, "was good until")
-    show(office.make(4, ndb("good")))
+    show(office.make(4, ndb("The good one")))
     f = place / f"{office.name}-0.ndb"
     f.write_text(f.read_text().replace("0", "1", 1))
     refused(shared, server.url, "not what its manifest says")
@@ -194,7 +229,7 @@ def test_where_the_clock_is_wrong(shared, office, clock, off):
     """What is past its time by it is told, with the time; else patterns come,
     and what counts as older is their versions' matter, not the clock's."""
     old = shared.root / f"{office.name}-old"
-    shutil.copytree(office.make(1, ndb("old"), valid="30d"), old)
+    shutil.copytree(office.make(1, ndb("The old one"), valid="30d"), old)
     d = office.make(2, ndb(TEXT), valid="30d")
     r = update_at(shared, clock(off), d)
     if off == YEAR:
@@ -211,6 +246,7 @@ def test_where_the_clock_is_wrong(shared, office, clock, off):
     # no clock brings the old ones back
     r = update_at(shared, clock(off), old)
     assert r.returncode == 2 and finds(shared, TEXT)
+    assert ("was good until" if off == YEAR else "older than 2") in r.stderr
     shared.ctl("pattern", "verify")
     assert 20035 not in [i["code"] for i in
                          shared.health()["health_issues"]]

@@ -355,8 +355,11 @@ static void what_was_taken_back_or_is_older_stays_away(void **state)
 	update("office", 8, "eight");
 	must(patternset_read(1, &good, &err));
 	must(patternset_read(2, &bad, &err));
-	assert_int_equal(patternset_may("office", 1, &err), 0);
+	/* also before that is written down */
+	assert_int_equal(patternset_may("office", 7, &err), -1);
+	assert_non_null(strstr(err.text, "older than 8"));
 	must(patternset_saw(&bad, &err));
+	must(patternset_switch(1, &err));
 	assert_int_equal(patternset_may("office", 7, &err), -1);
 	assert_non_null(strstr(err.text, "older than 8"));
 	assert_int_equal(patternset_may("office", 8, &err), 0);
@@ -416,6 +419,8 @@ static void an_update_that_is_killed_leaves_a_whole_set(void **state)
 static void without_room_nothing_changes_and_it_is_told(void **state)
 {
 	char *big = xmalloc(300001);
+	struct err why;
+	int64_t when;
 
 	(void)state;
 	assert_int_equal(update("office", 1, "one"), 1);
@@ -434,9 +439,17 @@ static void without_room_nothing_changes_and_it_is_told(void **state)
 	}
 	if (!strstr(err.text, "No space left"))
 		fail_msg("%s", err.text);
+	/* what has to be written down has its room, and what was begun goes */
+	run("cat /dev/zero >%s/sets/zero 2>&1 | true; touch %s/state.json.x1",
+	    paths()->pattern_dir, paths()->pattern_dir);
+	patternset_tell("somewhere", &err);
+	assert_int_equal(patternset_told(&when, &why), 1);
+	assert_string_equal(why.text, err.text);
+	run("rm %s/sets/zero", paths()->pattern_dir);
 	assert_true(current() >= 1);
 	patternset_prune(0);
 	assert_int_equal(sets(), 1);
+	run("! ls %s/state.json.*", paths()->pattern_dir);
 	assert_true(update("office", 100, "small again") > 0);
 	run("umount %s", paths()->pattern_dir);
 	free(big);
