@@ -43,7 +43,7 @@ rundir      = /run/splx
 DESTDIR     =
 
 MODULES = splxcore/lib splxcore/common splxcore/entity splxcore/ctl \
-          splxcore/fresh splxcore/notify vsapiapp \
+          splxcore/fresh splxcore/notify vsapiapp httpd \
           khm init.d etc etc/deb docs tests
 PROGRAMS :=
 TESTS    :=

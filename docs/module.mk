@@ -5,7 +5,8 @@
 #   make check-manuals   fails when one does not fit the tables, or is not
 #                        right as mdoc
 MAN5 = docs/splx.conf.5 docs/splx-quarantine.5
-MAN8 = docs/splx.8 docs/splxctl.8 docs/entity.8 docs/vsapiapp.8
+MAN8 = docs/splx.8 docs/splxctl.8 docs/entity.8 docs/vsapiapp.8 \
+       docs/splxhttpd.8
 MANUALS = $(MAN5) $(MAN8)
 
 $(B)/docs/manual: $(B)/docs/manual.o $(SPLX_A)

@@ -3,7 +3,8 @@
 
 install::
 	install -d $(DESTDIR)$(sysconfdir)/init.d $(DESTDIR)$(libexecdir)
-	install -m 755 init.d/splx init.d/splxcore $(DESTDIR)$(sysconfdir)/init.d
+	install -m 755 init.d/splx init.d/splxcore init.d/splxhttpd \
+		$(DESTDIR)$(sysconfdir)/init.d
 	install -m 644 init.d/functions $(DESTDIR)$(libexecdir)
 	install -m 755 init.d/register $(DESTDIR)$(libexecdir)
 
@@ -13,7 +14,8 @@ finish-install::
 
 uninstall::
 	rm -f $(DESTDIR)$(sysconfdir)/init.d/splx \
-		$(DESTDIR)$(sysconfdir)/init.d/splxcore
+		$(DESTDIR)$(sysconfdir)/init.d/splxcore \
+		$(DESTDIR)$(sysconfdir)/init.d/splxhttpd
 
 purge::
 	$(if $(DESTDIR),,-sh init.d/register purge)

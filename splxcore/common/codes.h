@@ -16,6 +16,7 @@ enum status_field {
 	STATUS_FIELD_ANTIMALWARE,
 	STATUS_FIELD_KERNEL,
 	STATUS_FIELD_PATTERN,
+	STATUS_FIELD_CONSOLE,
 	STATUS_FIELDS
 };
 /* How bad a code is; worse is greater. */

@@ -62,6 +62,7 @@ static void fill(struct paths *p, char *root)
 	p->scan_sock = below(p->run_dir, "scan.sock");
 	p->low_sock = below(p->run_dir, "scan-low.sock");
 	p->pid_file = below(p->run_dir, "entity.pid");
+	p->console_pid = below(p->run_dir, "splxhttpd.pid");
 	p->active_conf = below(p->run_dir, "active.conf");
 	p->state_file = below(p->run_dir, "vsapiapp.json");
 	p->module_why = below(p->run_dir, "module");
@@ -77,6 +78,7 @@ static void fill(struct paths *p, char *root)
 	p->builtin_dir = below(root, "usr/share/splx/patterns");
 	p->log_dir = below(root, "var/log/splx");
 	p->log_file = below(p->log_dir, "splx.log");
+	p->console_log = below(p->log_dir, "splxhttpd.log");
 	p->libexec_dir = below(root, "usr/lib/splx");
 }
 

@@ -26,6 +26,7 @@ struct paths {
 	const char *scan_sock;	  /* run/scan.sock: scan jobs */
 	const char *low_sock;	  /* run/scan-low.sock: of low priority */
 	const char *pid_file;	  /* run/entity.pid: the supervisor's */
+	const char *console_pid;  /* run/splxhttpd.pid: the console's */
 	const char *active_conf;  /* run/active.conf: the settings in force */
 	const char *state_file;	  /* run/vsapiapp.json: what vsapiapp tells */
 	const char *module_why;	  /* run/module: why it is not loaded, khm.h */
@@ -41,7 +42,8 @@ struct paths {
 	const char *builtin_dir;    /* /usr/share/splx/patterns */
 	const char *log_dir;	    /* /var/log/splx */
 	const char *log_file;	    /* log/splx.log */
-	const char *libexec_dir;    /* /usr/lib/splx: entity, vsapiapp */
+	const char *console_log;    /* log/splxhttpd.log */
+	const char *libexec_dir;    /* /usr/lib/splx: entity, vsapiapp … */
 };
 
 /*

@@ -28,7 +28,17 @@
 #define ONCE_S 3600
 #define MUST_CHANGE_S 3600 /* how long such a session lasts at most */
 
+/* What is known of the web console's process (health_console.c). */
+struct console_watch {
+	uint64_t heard_ns; /* when it asked something last */
+	uint64_t since_ns; /* since when `pid` is known */
+	pid_t pid;
+	uint64_t certificate_ns; /* when it was looked at last */
+	int64_t ends_s;		 /* its end, since 1970; 0: none */
+};
+
 struct accounts {
+	struct console_watch watch;
 	struct core *core;
 	struct lockout *lockout;
 	struct passwords *passwords;

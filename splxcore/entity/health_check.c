@@ -623,5 +623,6 @@ void health_check(struct core *core, struct report *r)
 	check_sandbox(core, r);
 	check_state_errors(core, r);
 	notify_check(core, r);
+	health_check_console(core, r);
 	health_faults(core->health, add_fault, r);
 }

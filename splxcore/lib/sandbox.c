@@ -259,8 +259,8 @@ static int ll_restrict(int ruleset, const char *dir, uint64_t allowed,
 	return 1;
 }
 
-static int landlock(const char *dir, uint64_t free_fs, bool network,
-		    struct err *err)
+static int landlock(const char *dir, uint64_t free_fs, uint64_t more_fs,
+		    bool network, struct err *err)
 {
 	struct ll_ruleset rules;
 	uint64_t allowed;
@@ -273,6 +273,7 @@ static int landlock(const char *dir, uint64_t free_fs, bool network,
 	ll_rights(abi, &rules, &allowed);
 	rules.fs &= ~free_fs;
 	allowed &= ~free_fs;
+	rules.fs |= more_fs;
 	if (network)
 		rules.net = 0;
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules,
@@ -287,12 +288,17 @@ static int landlock(const char *dir, uint64_t free_fs, bool network,
 
 int sandbox_landlock(const char *dir, struct err *err)
 {
-	return landlock(dir, 0, false, err);
+	return landlock(dir, 0, 0, false, err);
 }
 
 int sandbox_landlock_writes(const char *dir, struct err *err)
 {
-	return landlock(dir, LL_EXECUTE | LL_READ_DIR, true, err);
+	return landlock(dir, LL_EXECUTE | LL_READ_DIR, 0, true, err);
+}
+
+int sandbox_landlock_all(struct err *err)
+{
+	return landlock(NULL, 0, LL_READ_FILE, false, err);
 }
 
 /* A mapping that is made longer shows more of what it maps. */

@@ -67,6 +67,13 @@ int sandbox_landlock(const char *dir, struct err *err);
  * sockets, no signals to others.
  */
 int sandbox_landlock_writes(const char *dir, struct err *err);
+/*
+ * The same for who needs no file at all: nothing is read, written, made, listed
+ * or executed anywhere; no TCP is begun or listened for (what is accepted from
+ * a socket that listens already is not ruled), no abstract sockets, no signals
+ * to others. Connecting to a socket in the file system is not ruled.
+ */
+int sandbox_landlock_all(struct err *err);
 
 /*
  * seccomp: only the system calls in names[n] (libseccomp names; those that

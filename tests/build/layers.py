@@ -21,6 +21,7 @@ FOLDERS = {
     "splxcore/fresh": "fresh",
     "splxcore/notify": "notify",
     "vsapiapp": "vsapiapp",
+    "httpd": "httpd",
 }
 MAY_INCLUDE = {
     "lib": {"lib"},
@@ -30,9 +31,11 @@ MAY_INCLUDE = {
     "fresh": {"lib", "common", "fresh"},
     "notify": {"lib", "common", "notify"},
     "vsapiapp": {"lib", "common", "vsapiapp"},
+    "httpd": {"lib", "common", "httpd"},
 }
 UNIT_LAYERS = {"lib": "lib", "common": "common", "entity": "entity",
-               "ctl": "ctl", "notify": "notify", "vsapi": "vsapiapp"}
+               "ctl": "ctl", "notify": "notify", "vsapi": "vsapiapp",
+               "httpd": "httpd"}
 
 # Which file wraps a third-party header (by its beginning). A wrapper that is
 # split over name_*.c and shares a name_impl.h is still one wrapper.
@@ -44,6 +47,7 @@ WRAPPERS = {
     "pcre2.h": ["splxcore/common/exclude"],
     "clamav.h": ["vsapiapp/engine", "splxcore/fresh/library"],
     "libfreshclam.h": ["splxcore/fresh/library"],
+    "microhttpd.h": ["httpd/server"],
     "sqlite3.h": ["splxcore/entity/store"],
     "openssl/": ["splxcore/entity/seal", "splxcore/entity/secret",
                  "splxcore/common/cert", "splxcore/common/hash",

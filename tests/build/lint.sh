@@ -92,6 +92,11 @@ check_cppcheck() {
 			grep -Ev "^tests/|$for_kernel")
 }
 
+# The console's languages say all, and nothing that nobody shows.
+check_texts() {
+	/usr/bin/python3 tests/build/texts.py
+}
+
 check_khm() {
 	sh tests/build/khm.sh
 }
@@ -134,7 +139,7 @@ mkdir -p build/lint
 all=build/lint/files
 sources >$all
 failed=
-[ $# -gt 0 ] || set -- layers licence sizes format shell khm cppcheck tidy
+[ $# -gt 0 ] || set -- layers licence sizes texts format shell khm cppcheck tidy
 for check in "$@"; do
 	if "check_$check" 2>&1; then
 		printf '  %-9s %s\n' "$check" ok

@@ -28,10 +28,11 @@ if [ "$dir" = / ]; then
 	exit 2
 fi
 
-pid='' mounted='' probe='' loaded=''
+pid='' console='' mounted='' probe='' loaded=''
 finish() {
 	status=$?
 	trap '' INT TERM HUP EXIT
+	[ -z "$console" ] || kill -TERM "$console" 2>/dev/null || :
 	if [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null; then
 		wait "$pid" || :
 	fi
@@ -65,6 +66,7 @@ quoted=$(printf '%s' "$dir" | sed 's/[\\"]/\\&/g')
 edit Include "{\"$quoted\"}"
 edit ScanUser '"61184"'
 edit LogSyslog no
+edit ConsoleUser '"61185"'
 
 # The kernel module where it is there or can be loaded; else fanotify does.
 if [ ! -d /sys/module/splxmod ] && "$ctl" module load 2>/dev/null; then
@@ -98,10 +100,38 @@ rm -f "$probe"
 	exit 1
 }
 
+# The web console, on loopback; without it all else works.
+secret=''
+setsid "$root/usr/lib/splx/splxhttpd" -R "$root" -f &
+console=$!
+for _ in $(seq 100); do
+	kill -0 "$console" 2>/dev/null || {
+		console=''
+		break
+	}
+	[ "$("$ctl" health --field consoleStatus 2>/dev/null)" = 0 ] &&
+		[ -s "$root/run/splx/splxhttpd.pid" ] && break
+	sleep 0.1
+done
+port=$("$ctl" config get ConsoleHttpsPort 2>/dev/null) || port=14943
+if [ -z "$console" ]; then
+	where="not running: see $root/var/log/splx/splxhttpd.log"
+else
+	where="https://localhost:$port/ (its certificate is its own)"
+	# Once somebody has set a password, nobody needs another one.
+	if ! "$ctl" user list --output json 2>/dev/null |
+		grep -q '"password": "own"'; then
+		secret=$("$ctl" console setup --output json |
+			sed -n 's/.*"secret": "\(.*\)".*/\1/p')
+	fi
+fi
+
 cat <<EOF
 splx: ready
 Protected: $dir
-Try, in another terminal:
+Console:   $where
+${secret:+           log in as admin with $secret (good once, for an hour)
+}Try, in another terminal:
   printf '%s%s' 'X5O!P%@AP[4\\PZX54(P^)7CC)7}\$EICAR-' 'STANDARD-ANTIVIRUS-TEST-FILE!\$H+H*' >$dir/eicar.com
   cat $dir/eicar.com            # refused, or gone: see the quarantine
   $ctl status

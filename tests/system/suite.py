@@ -131,6 +131,7 @@ class Suite:
             "Include": [str(self.dir)],
             "ScanUser": str(SCAN_USER),
             "LogSyslog": "no",
+            "ConsoleEnabled": "no",  # those who want it say so
             "VerdictTimeout": seconds(3),
         }
         if INTERCEPTOR != "fanotify":

@@ -83,7 +83,10 @@ def test_the_whole_life_of_an_installation(machine):
         "Starting splxcore:\n"
         "Starting entity: [ OK ]\n"
         "Starting vsapiapp: [ OK ]\n"
-        "Splx for Linux core started. [ OK ]\n")
+        "Splx for Linux core started. [ OK ]\n"
+        "Starting splxhttpd:\n"
+        "Starting splxhttpd: [ OK ]\n"
+        "Splx for Linux httpd started. [ OK ]\n")
     m.write("/srv/protected/bad.com", EICAR)
     m.write("/srv/protected/good.txt", b"fine\n")
     assert refused(m)
@@ -95,6 +98,11 @@ def test_the_whole_life_of_an_installation(machine):
     status = m.check(f"cat /proc/{worker}/status")
     assert re.search(rf"^Uid:\s+{uid}\s+{uid}\s+{uid}\s+{uid}$", status, re.M)
     assert re.search(r"^Groups:\s*$", status, re.M)
+    # the web console's process is another, of no group either
+    uid = m.check("id -u splxhttpd").strip()
+    serving = next(p for p, t in processes(m).items() if "serving" in t)
+    status = m.check(f"cat /proc/{serving}/status")
+    assert re.search(rf"^Uid:\s+{uid}\s+{uid}\s+{uid}\s+{uid}$", status, re.M)
     modes = m.listing("/run/splx", "/var/lib/splx", "/var/log/splx")
     assert modes["/run/splx"][0] == "drwxr-xr-x"
     assert modes["/run/splx/control.sock"][0] == "srw-------"
@@ -132,6 +140,7 @@ def test_the_whole_life_of_an_installation(machine):
     assert set(new(m)) == set() and m.gone() == []
     assert m.run("test -e /run/splx")[0] != 0
     assert m.run("getent passwd splx")[0] != 0
+    assert m.run("getent passwd splxhttpd")[0] != 0
     assert m.run("getent group splx")[0] != 0
     m.make("purge")  # again: nothing is there, no error
 

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 # Every tests/unit/FOLDER_NAME_test.c is one cmocka program. What it links
 # beyond the two libraries follows from its prefix: lib_, common_, entity_,
-# vsapi_, ctl_.
+# vsapi_, ctl_, httpd_.
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 UNIT_EXTRA_entity = $(B)/libentity.a
 UNIT_EXTRA_vsapi  = $(B)/libvsapi.a
 UNIT_EXTRA_ctl    = $(B)/libctl.a
 UNIT_EXTRA_notify = $(B)/libnotify.a
+UNIT_EXTRA_httpd = $(B)/libhttpd.a
+UNIT_LIBS_httpd  = $(HTTPD_LIBS)
 UNIT_LIBS_entity  = $(ENTITY_LIBS)
 UNIT_LIBS_vsapi   = $(VSAPI_LIBS)
 UNIT_LIBS_ctl     = $(CTL_LIBS)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+#ifndef SPLX_HTTPD_VISIT_H
+#define SPLX_HTTPD_VISIT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/verbs.h"
+#include "html.h"
+#include "link.h"
+#include "params.h"
+#include "server.h"
+
+/*
+ * One request, from its arrival to its answer: who asks, what the page has to
+ * ask of entity, and the page as it is written. A page's handler asks verbs
+ * (visit_ask()), names what goes on when all are answered (visit_then()), and
+ * there writes its answer. Entity judges each verb by the session that stands
+ * in the request; nothing is kept here between two requests.
+ */
+struct visit;
+struct app;
+typedef void (*visit_fn)(struct visit *v);
+
+/* Who may come by a route. */
+enum access {
+	ACCESS_ALL,	/* nobody has to be logged in */
+	ACCESS_SESSION, /* whoever is, also before he has set a password */
+	ACCESS_VIEWER,
+	ACCESS_OPERATOR,
+	ACCESS_ADMIN,
+	ACCESS_TOKEN, /* programs, by a token or a session: answers are JSON */
+};
+
+struct route {
+	const char *method; /* GET (and HEAD) or POST */
+	const char *path;   /* ends with a slash: all below it */
+	enum access access;
+	size_t body_max;
+	visit_fn handle;
+};
+
+#define VISIT_ASKS 16
+
+struct visit_ask {
+	const char *verb;
+	struct link_call *call; /* NULL: answered */
+	bool ok;
+	json_t *data;
+	char code[32];
+	char *message;
+};
+
+struct visit {
+	struct app *app;
+	struct http *http;
+	const struct route *route;
+	struct params query, form, cookies;
+	enum lang lang;
+	char theme[8];	     /* "light", "dark", "": the browser's */
+	const char *session; /* the cookie's; NULL: none */
+	json_t *as;	     /* who entity is told to act for, or NULL */
+	json_t *who;	     /* console.whoami's answer; NULL: nobody */
+	enum verb_role role; /* VERB_CONSOLE: nobody */
+	struct html html;
+	int status;	     /* of the page that is written */
+	const char *problem; /* what went wrong, to be shown above it */
+	bool api;	     /* errors are JSON */
+	struct visit_ask asks[VISIT_ASKS];
+	int n_asks, open;
+	visit_fn then;
+};
+
+/* ---- entity ---- */
+
+/* args are taken over; NULL: none. verb is a literal. */
+void visit_ask(struct visit *v, const char *verb, json_t *args);
+/*
+ * `fn` is called when all that was asked is answered. Not if the session has
+ * ended or entity is away: then the answer is what that takes.
+ */
+void visit_then(struct visit *v, visit_fn fn);
+/* The last answer of a verb; borrowed, NULL when it is an error. */
+json_t *visit_data(const struct visit *v, const char *verb);
+/* Its error for people, NULL when there is none. */
+const char *visit_error(const struct visit *v, const char *verb);
+/* Its error's code, "" when there is none. */
+const char *visit_code(const struct visit *v, const char *verb);
+
+/* ---- what was sent ---- */
+
+const char *visit_query(const struct visit *v, const char *name); /* or "" */
+const char *visit_form(const struct visit *v, const char *name);  /* or "" */
+
+/* ---- answers: each ends the visit ---- */
+
+void visit_html(struct visit *v);
+void visit_redirect(struct visit *v, const char *path);
+/* A page that says what is wrong, with a status such as 404. */
+void visit_failed(struct visit *v, int status, const char *message);
+void visit_text(struct visit *v, int status, const char *type,
+		const char *text);
+/*
+ * After a form that was refused: the page it stood in, by its handler, with
+ * what entity had to say above it.
+ */
+void visit_again(struct visit *v, const char *verb, visit_fn page);
+
+/* The page's own secret against forged forms; "" without a session. */
+const char *visit_csrf(const struct visit *v);
+/* Sets a cookie for this host alone; with max_age_s -1 until the browser ends,
+ * with 0 it is removed. */
+void visit_cookie(struct visit *v, const char *name, const char *value,
+		  long max_age_s);
+
+#define COOKIE_SESSION "__Host-splx"
+#define COOKIE_LOOK "__Host-splx-look"
+
+/* ---- for the server ---- */
+
+struct app {
+	struct link *link;
+	struct loop *loop;
+	/* /healthz: what entity said last */
+	json_t *health;
+	unsigned long long health_ns;
+};
+
+long visit_begin(struct http *http, void *app);
+void visit_request(struct http *http, void *app);
+
+#endif
