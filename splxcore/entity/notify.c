@@ -41,7 +41,8 @@ struct channel {
 	int failures;	 /* in a row */
 	int64_t failing_ns;
 	uint64_t failing_mono_ns, next_ns;
-	bool late; /* it was told that it fails */
+	bool late;  /* it was told that it fails */
+	bool stale; /* other settings since it began to send */
 	int refusals;
 	int64_t refused_told;
 	char *error;
@@ -259,6 +260,9 @@ static void on_answer(json_t *answer, void *arg)
 	}
 	json_decref(c->sending);
 	c->sending = NULL;
+	if (c->stale)
+		gather_free(&c->g);
+	c->stale = false;
 }
 
 static void refill(struct channel *c)
@@ -490,6 +494,7 @@ static void take_over(struct notify *n, const struct notify_channel *conf,
 		return;
 	retry_now(c);
 	/* Which events it wants may be another question now. */
+	c->stale = c->child;
 	if (!c->child)
 		gather_free(&c->g);
 }

@@ -28,7 +28,7 @@ struct post {
 	struct curl_slist *to;
 	char text[CURL_ERROR_SIZE];
 	struct str said;  /* the beginning of the body */
-	char line[256];	  /* the last line of a dialogue */
+	char line[256];	  /* the last answer of a dialogue */
 	const char *data; /* of a mail, what is still to be read */
 	size_t left;
 };
@@ -53,7 +53,8 @@ static size_t on_line(char *data, size_t size, size_t n, void *arg)
 		keep = sizeof(p->line) - 1;
 	while (keep > 0 && (data[keep - 1] == '\n' || data[keep - 1] == '\r'))
 		keep--;
-	if (keep > 0) {
+	/* That it goes is no answer. */
+	if (keep > 0 && (keep < 3 || memcmp(data, "221", 3) != 0)) {
 		memcpy(p->line, data, keep);
 		p->line[keep] = '\0';
 	}
@@ -307,9 +308,9 @@ int post_mail(struct post *post, const char *text, struct outcome *out,
 	note_answer(out, post->line);
 	if (rc == CURLE_OK)
 		return 0;
-	curl_easy_getinfo(post->curl, CURLINFO_RESPONSE_CODE, &status);
-	out->refused =
-		status >= 550 && status < 560 && rc != CURLE_LOGIN_DENIED;
+	status = strtol(post->line, NULL, 10);
+	/* What it says to addresses is about our settings, not the message. */
+	out->refused = status >= 500 && status < 600 && post->left == 0;
 	if (status >= 400 && rc != CURLE_LOGIN_DENIED && *out->answer)
 		return err_set(err, 0, "%s answers %s",
 			       job_get(post->job, "server"), out->answer);

@@ -189,7 +189,7 @@ class Mail:
         from aiosmtpd.controller import Controller
         from aiosmtpd.smtp import AuthResult
 
-        self.got, self.refuse = [], None
+        self.got, self.refuse, self.unwanted = [], None, set()
         ctx = None
         if crt:
             ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -211,6 +211,12 @@ class Mail:
         self.port = extra["port"]
         self._server = Controller(self, **extra)
         self._server.start()
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address in self.unwanted:
+            return "550 5.7.1 not here"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 ok"
 
     async def handle_DATA(self, server, session, envelope):
         if self.refuse:

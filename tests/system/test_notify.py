@@ -2,13 +2,16 @@
 """Who is told of events, by real receivers: rsyslog, a web server, a mail
 server, snmptrapd."""
 
+import base64
 import hashlib
 import hmac
 import itertools
 import json
 import os
 import re
+import shutil
 import socket
+import subprocess
 import time
 
 import pytest
@@ -270,7 +273,6 @@ def test_hostile_names_break_out_of_nothing(shared, channel, rsyslog, hook):
     with open(p, "wb") as f:
         f.write(EICAR)
     opens(p)
-    before = len(rsyslog.messages())
     e = wait_for(lambda: [e for e in hook.events() if "evil" in e["path"]],
                  20)[0]
     m = wait_for(lambda: told(rsyslog, "evil"), 20)[0]
@@ -279,9 +281,11 @@ def test_hostile_names_break_out_of_nothing(shared, channel, rsyslog, hook):
     assert r"\x0a" in m["message"] and r"\xe2\x80\xae" in m["message"]
     assert "é" in m["message"] and r"\xff" in m["message"]
     assert r'y\" \]' in m["data"]
-    assert {m["app"] for m in rsyslog.messages()[before:]} == {"splx"}
-    assert len(rsyslog.messages()) - before <= len(
-        [e for e in shared.events() if "evil" in e["path"]])
+    time.sleep(1)
+    lines = told(rsyslog, "evil")
+    assert {(m["app"], m["id"]) for m in lines} == {("splx", "virus")}
+    assert len(lines) <= len([e for e in shared.events()
+                              if "evil" in e["path"]])
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
@@ -295,7 +299,7 @@ def test_a_receiver_that_is_away_is_noticed_and_waited_for(
     wait_for(lambda: state(shared, "log")["failures"] >= 1, 20)
     assert "refused" in state(shared, "log")["error"].lower() \
         or "connect" in state(shared, "log")["error"]
-    assert state(shared, "log")["waiting"] == 1
+    assert state(shared, "log")["waiting"] >= 1
     assert shared.ctl("notify", "test", "log", check=False).returncode == 2
 
 
@@ -512,6 +516,71 @@ def test_a_refused_mail_is_tried_again_and_many_become_a_digest(
     assert len(m.got) <= 5
 
 
+def test_a_mail_that_is_refused_for_itself_is_dropped(
+        shared, channel, mail, certs):
+    m = mail("plain")
+    m.refuse = "554 5.6.0 no such thing here"
+    mail_channel(channel, m, certs, "plain", "Digest=0")
+    find_one(shared)
+    wait_for(lambda: state(shared, "mail")["dropped"], 40, 1)
+    assert "554" in state(shared, "mail")["error"]
+
+
+def test_addresses_that_are_refused_cost_no_event(
+        shared, channel, mail, certs):
+    m = mail("plain")
+    m.unwanted = {"root@example.org", "second@example.org"}
+    mail_channel(channel, m, certs, "plain", "Digest=0")
+    find_one(shared)
+    wait_for(lambda: state(shared, "mail")["failures"] >= 3, 40, 1)
+    assert "550" in state(shared, "mail")["error"]
+    assert state(shared, "mail")["dropped"] == 0
+    # One that is wanted is enough.
+    m.unwanted = {"second@example.org"}
+    shared.ctl("notify", "test", "mail")
+    wait_for(lambda: len(m.got) >= 2, 30)
+    assert {tuple(to) for _, to, _ in m.got} == {("root@example.org",)}
+
+
+def test_a_sender_that_is_killed_costs_no_event(shared, channel, hook):
+    hook.delay = 5
+    webhook(channel, hook, "Kinds=virus")
+    find_one(shared)
+    pid = wait_for(lambda: [p for p, t in shared.titles().items()
+                            if "splxnotify" in t], 20)[0]
+    os.kill(pid, 9)
+    wait_for(lambda: "without an answer"
+             in (state(shared, "hook")["error"] or ""), 20)
+    hook.delay = 0
+    wait_for(lambda: state(shared, "hook")["state"] == "idle"
+             and hook.events(), 60)
+
+
+def test_what_happens_while_it_is_off_is_not_told_later(
+        shared, channel, hook):
+    webhook(channel, hook, "Kinds=virus", "Enabled=no")
+    silent = find_one(shared)
+    wait_for(lambda: silent in {e["path"] for e in shared.events()})
+    time.sleep(2)
+    assert state(shared, "hook")["state"] == "off"
+    shared.ctl("notify", "set", "hook", "Enabled=yes")
+    path = find_one(shared)
+    wait_for(lambda: path in {e["path"] for e in hook.events()}, 20)
+    assert not [e for e in hook.events() if e["path"] == silent
+                and "more time" not in e["message"]]
+
+
+def test_a_bearer_token_and_a_users_password_reach_a_webhook(
+        shared, channel, hook):
+    webhook(channel, hook, "Kinds=virus", password="t0ken.with-all_of~it")
+    shared.ctl("notify", "test", "hook")
+    assert hook.got[-1][0]["Authorization"] == "Bearer t0ken.with-all_of~it"
+    shared.ctl("notify", "set", "hook", "User=me")
+    shared.ctl("notify", "test", "hook")
+    assert base64.b64decode(hook.got[-1][0]["Authorization"].split()[1]) \
+        == b"me:t0ken.with-all_of~it"
+
+
 # ---- traps
 
 BASE = ".1.3.6.1.4.1.8072.9999.9999.7533"
@@ -571,8 +640,37 @@ def test_a_long_and_hostile_name_fits_in_a_trap(shared, channel, traps):
     assert r"\x0a" in line.replace("\\\\", "\\")
 
 
+# Of what Debian cannot have (RFC 2578 to 2580) as much as names need;
+# net-snmp knows the macros by itself.
+STAND_INS = {
+    "SNMPv2-SMI": "enterprises OBJECT IDENTIFIER ::= "
+                  "{ iso org(3) dod(6) internet(1) private(4) 1 }",
+    "SNMPv2-TC": "", "SNMPv2-CONF": "",
+}
+
+
+def test_net_snmp_reads_the_mib(tmp_path):
+    for name, text in STAND_INS.items():
+        (tmp_path / name).write_text(
+            f"{name} DEFINITIONS ::= BEGIN\n{text}\nEND\n")
+    shutil.copy(REPO / "etc/SPLX-MIB.txt", tmp_path)
+
+    def translate(*args):
+        r = subprocess.run(
+            ["snmptranslate", "-M", str(tmp_path), "-m", "SPLX-MIB", *args],
+            capture_output=True, text=True, check=True,
+            env={**os.environ, "SNMPCONFPATH": str(tmp_path)})
+        assert "rror" not in r.stderr and "nknown" not in r.stderr, r.stderr
+        return r.stdout.strip()
+
+    assert translate("-On", "SPLX-MIB::splxFinding") == BASE + ".0.1"
+    assert translate(BASE + ".1.7.0") == "SPLX-MIB::splxPath.0"
+    detail = translate("-Td", "SPLX-MIB::splxEventSeverity")
+    assert "high(3)" in detail
+    assert "splxHost" in translate("-Td", "SPLX-MIB::splxDigest")
+
+
 def test_the_mib_names_what_is_sent():
-    """As net-snmp reads it, with stand-ins for what Debian cannot have."""
     text = (REPO / "etc/SPLX-MIB.txt").read_text()
     code = (REPO / "splxcore/notify/snmp.c").read_text()
     objects = dict(re.findall(
