@@ -126,7 +126,7 @@ uint64_t remember_current(const struct remember *r)
 void remember_put(struct remember *r, const struct work_msg *msg)
 {
 	if (!r->known || msg->epoch != r->epoch || !msg->key.ino ||
-	    msg->ino != atomic_load(&r->sb->forgets))
+	    scoreboard_forgotten(r->sb, msg->ino, msg->key.dev))
 		return;
 	known_put_trace(r->known, &msg->key, msg->epoch, &msg->trace);
 	r->puts++;
@@ -135,11 +135,11 @@ void remember_put(struct remember *r, const struct work_msg *msg)
 
 void remember_forget(struct remember *r, uint64_t dev)
 {
-	atomic_fetch_add(&r->sb->forgets, 1);
+	/* Who looks between the two may find what is gone then. */
+	scoreboard_forget_begin(r->sb, dev);
 	if (r->known)
 		known_forget(r->known, dev);
-	/* Who looked between the two may have found what is gone now. */
-	atomic_fetch_add(&r->sb->forgets, 1);
+	scoreboard_forget_end(r->sb);
 }
 
 void remember_mark(struct remember *r, const struct work_msg *msg, int fd)

@@ -18,7 +18,7 @@ struct memories {
 	struct work_keys keys;
 	unsigned int count;
 	uint64_t since_ns; /* of the first */
-	uint64_t forgets;  /* as it stood then */
+	uint64_t forgets;  /* as it stood before the earliest was judged */
 };
 
 /*
@@ -99,9 +99,17 @@ static struct known_trace *trace_of(struct memories *m, unsigned int i)
 static void drop_forgotten(struct worker *w)
 {
 	struct memories *m = w->memories;
+	unsigned int kept = 0;
 
-	if (m->count > 0 && atomic_load(&w->sb->forgets) != m->forgets)
-		m->count = 0;
+	if (!m->count || atomic_load(&w->sb->forgets) == m->forgets)
+		return;
+	for (unsigned int i = 0; i < m->count; i++) {
+		if (scoreboard_forgotten(w->sb, m->forgets, memory(m, i)->dev))
+			continue;
+		*memory(m, kept) = *memory(m, i);
+		*trace_of(m, kept++) = *trace_of(m, i);
+	}
+	m->count = kept;
 }
 
 static bool is_in_memory(struct worker *w, const struct file_key *key)
@@ -142,8 +150,8 @@ static void keep(struct worker *w, const struct file *f, uint64_t forgets)
 	if (m->count == 0) {
 		m->since_ns = clock_mono_ns();
 		m->forgets = forgets;
-	} else if (m->forgets != forgets) {
-		return;
+	} else if (m->forgets > forgets) {
+		m->forgets = forgets;
 	}
 	*memory(m, m->count) = f->key;
 	known_trace_get(f->fd, last_use(f), trace_of(m, m->count));
@@ -269,8 +277,13 @@ void memory_flush(struct worker *w, bool all)
 	    (!all && m->count < WORK_KEYS_MAX && memory_patience(w) > 0))
 		return;
 	drop_forgotten(w);
-	if (m->count > 0)
-		worker_tell_keys(w, &m->keys, m->count, m->forgets);
+	if (m->count > 0 &&
+	    !worker_tell_keys(w, &m->keys, m->count, m->forgets) && !all &&
+	    w->s.master_sock >= 0) {
+		/* The master is busy: again in a while. */
+		m->since_ns = clock_mono_ns();
+		return;
+	}
 	m->count = 0;
 }
 

@@ -314,3 +314,38 @@ void scoreboard_enter_at(_Atomic int32_t *pid, _Atomic uint64_t *start,
 	atomic_store(beat_ns, clock_mono_ns());
 	atomic_store(pid, id.pid);
 }
+
+void scoreboard_forget_begin(struct scoreboard *sb, uint64_t dev)
+{
+	uint64_t n = atomic_load(&sb->forgets);
+
+	/* A master that was killed in between: of what is not known. */
+	if (n % 2) {
+		atomic_store(&sb->forgotten[n / 2 % SCOREBOARD_FORGOTTEN], 0);
+		atomic_store(&sb->forgets, ++n);
+	}
+	atomic_store(&sb->forgotten[n / 2 % SCOREBOARD_FORGOTTEN], dev);
+	atomic_store(&sb->forgets, n + 1);
+}
+
+void scoreboard_forget_end(struct scoreboard *sb)
+{
+	atomic_fetch_add(&sb->forgets, 1);
+}
+
+bool scoreboard_forgotten(const struct scoreboard *sb, uint64_t since,
+			  uint64_t dev)
+{
+	uint64_t now = atomic_load(&sb->forgets), of;
+	bool found = false;
+
+	/* One that had begun by then, too; the next may be written already. */
+	for (uint64_t k = since / 2; k < (now + 1) / 2 && !found; k++) {
+		if (now / 2 - since / 2 >= SCOREBOARD_FORGOTTEN - 1)
+			return true;
+		of = atomic_load(&sb->forgotten[k % SCOREBOARD_FORGOTTEN]);
+		found = of == 0 || of == dev;
+	}
+	return found || atomic_load(&sb->forgets) / 2 - since / 2 >=
+				SCOREBOARD_FORGOTTEN - 1;
+}

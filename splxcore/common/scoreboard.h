@@ -142,6 +142,8 @@ enum interceptor_kind {
 	INTERCEPTOR_OFF,
 };
 
+#define SCOREBOARD_FORGOTTEN 32
+
 /* What fills its parts up to whole pages is meant to be there. */
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 struct scoreboard {
@@ -182,9 +184,11 @@ struct scoreboard {
 	/* bool, by the master: Include names plain directories, so workers
 	 * judge openers by path; else all that is asked lies within it. */
 	_Atomic uint32_t path_filter;
-	/* How often the master has forgotten known files; what workers keep
-	 * from before that is not taken any more. */
+	/* What the master has forgotten known files of, and how often, counted
+	 * at its begin and at its end (scoreboard_forget_begin()); what workers
+	 * keep of that device from before is not taken any more. */
 	_Atomic uint64_t forgets;
+	_Atomic uint64_t forgotten[SCOREBOARD_FORGOTTEN]; /* devices; 0: all */
 
 	/* For the guard: the settings it needs, kept here by the master. */
 	_Atomic uint32_t verdict_timeout_ms;
@@ -310,5 +314,16 @@ bool scoreboard_is_exempt(const struct scoreboard *sb, pid_t pid);
 			    &(sb)->who.beat_ns)
 void scoreboard_enter_at(_Atomic int32_t *pid, _Atomic uint64_t *start,
 			 _Atomic uint64_t *beat_ns);
+
+/*
+ * The master forgets what is known of a device: between the two. Whoever finds
+ * scoreboard_forgotten() for a device and `forgets` as it was before he looked
+ * at a file there knows nothing of it. True as well when it was too long ago to
+ * be told.
+ */
+void scoreboard_forget_begin(struct scoreboard *sb, uint64_t dev);
+void scoreboard_forget_end(struct scoreboard *sb);
+bool scoreboard_forgotten(const struct scoreboard *sb, uint64_t since,
+			  uint64_t dev);
 
 #endif

@@ -325,6 +325,38 @@ static void entering_names_the_calling_process(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 
+static void what_is_forgotten_is_told_by_its_device(void **state)
+{
+	uint64_t since = atomic_load(&sb->forgets), within;
+
+	(void)state;
+	assert_false(scoreboard_forgotten(sb, since, 7));
+	scoreboard_forget_begin(sb, 7);
+	/* while it is being forgotten, and after */
+	within = atomic_load(&sb->forgets);
+	assert_true(scoreboard_forgotten(sb, since, 7));
+	assert_true(scoreboard_forgotten(sb, within, 7));
+	assert_false(scoreboard_forgotten(sb, since, 8));
+	scoreboard_forget_end(sb);
+	assert_true(scoreboard_forgotten(sb, since, 7));
+	assert_true(scoreboard_forgotten(sb, within, 7));
+	assert_false(scoreboard_forgotten(sb, since, 8));
+	assert_false(scoreboard_forgotten(sb, atomic_load(&sb->forgets), 7));
+	/* too many to be told apart */
+	for (int i = 0; i < SCOREBOARD_FORGOTTEN; i++) {
+		scoreboard_forget_begin(sb, 9);
+		scoreboard_forget_end(sb);
+	}
+	assert_true(scoreboard_forgotten(sb, since, 8));
+	/* one that was killed in the midst of it */
+	since = atomic_load(&sb->forgets);
+	scoreboard_forget_begin(sb, 9);
+	scoreboard_forget_begin(sb, 10);
+	scoreboard_forget_end(sb);
+	assert_true(scoreboard_forgotten(sb, since, 8));
+	assert_int_equal(atomic_load(&sb->forgets) % 2, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +366,7 @@ int main(void)
 		T(what_is_no_scoreboard_is_not_mapped),
 		T(numbers_of_slots_do_not_meet),
 		T(each_slot_is_claimed_once),
+		T(what_is_forgotten_is_told_by_its_device),
 		T(counts_outlive_the_worker_that_made_them),
 		T(new_worker_finds_nothing_of_the_old_one),
 		T(taken_never_goes_back_while_slots_are_retired),
