@@ -75,8 +75,8 @@ struct notify_child *notify_send(struct core *core,
 				 json_t *messages, notify_child_fn fn,
 				 void *arg, struct err *err);
 /*
- * The same beside the channel's own: at most NOTIFY_TESTS_MAX at once. They end
- * with core, and fn is told so.
+ * The same beside the channel's own: at most NOTIFY_TESTS_MAX at once. When
+ * core ends fn is not called, and arg is freed.
  */
 #define NOTIFY_TESTS_MAX 4
 bool notify_test(struct core *core, const struct notify_channel *conf,

@@ -9,7 +9,7 @@
  * ASN.1's basic encoding, as SNMP has it, written from the end to the
  * beginning: what has a length is whole before its head is put in front of it.
  */
-#define BER_MAX 1400 /* of a datagram that goes through everywhere */
+#define BER_MAX 1400 /* of a datagram that goes through nearly everywhere */
 
 struct ber {
 	uint8_t buf[BER_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
 #include "job.h"
 
-#include <errno.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +117,11 @@ static void take_host(struct job *job, const char *name)
 	size_t n = 0;
 
 	for (; *name && n < sizeof(job->host) - 1; name++)
-		job->host[n++] = *name > ' ' && *name < 0x7f ? *name : '_';
+		job->host[n++] =
+			isascii(*name) && (isalnum((unsigned char)*name) ||
+					   strchr(".-", *name))
+				? *name
+				: '_';
 	if (n == 0)
 		job->host[n++] = '-';
 	job->host[n] = '\0';

@@ -26,7 +26,7 @@ struct job {
 	json_t *all; /* owner of all that follows */
 	json_t *channel;
 	json_t *messages;
-	char host[256]; /* printable ASCII without blanks */
+	char host[256]; /* letters, digits, . - _ alone */
 	const char *version;
 	uint64_t deadline_ns; /* monotonic */
 };

@@ -10,9 +10,11 @@
 #include "dgram.h"
 #include "lib/clock.h"
 
-#define TEXT_MAX 255  /* of a DisplayString */
-#define LONG_MAX_ 400 /* of a path and a message */
-#define MAC_LEN 24    /* HMAC-192-SHA-256 */
+/* So that all of it together fits into one datagram. */
+#define TEXT_MAX 64
+#define VIRUS_MAX 128
+#define LONG_TEXT_MAX 300 /* of a path and a message */
+#define MAC_LEN 24	  /* HMAC-192-SHA-256 */
 #define STRETCH 1048576
 #define MSG_MAX 65507
 
@@ -79,10 +81,10 @@ static void add_event(struct ber *b, json_t *event)
 			 TEXT_MAX);
 	if (*job_text(event, "path"))
 		add_text(b, SNMP_BASE ".1.7.0", job_text(event, "path"),
-			 LONG_MAX_);
+			 LONG_TEXT_MAX);
 	if (*job_text(event, "virus"))
 		add_text(b, SNMP_BASE ".1.6.0", job_text(event, "virus"),
-			 TEXT_MAX);
+			 VIRUS_MAX);
 	add_number(b, SNMP_BASE ".1.1.0", BER_UNSIGNED,
 		   number(event, "id") & 0xffffffff);
 }
@@ -103,7 +105,7 @@ static void add_vars(const struct job *job, json_t *message,
 	if (message_event(message))
 		add_event(b, message_event(message));
 	add_text(b, SNMP_BASE ".1.10.0", job->host, TEXT_MAX);
-	add_text(b, SNMP_BASE ".1.5.0", str_get(&line), LONG_MAX_);
+	add_text(b, SNMP_BASE ".1.5.0", str_get(&line), LONG_TEXT_MAX);
 	add_number(b, SNMP_BASE ".1.4.0", BER_INTEGER,
 		   message_severity(message));
 	add_text(b, SNMP_BASE ".1.3.0", message_kind(message), TEXT_MAX);

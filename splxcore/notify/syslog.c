@@ -9,6 +9,7 @@
 
 #define UDP_MAX 2048 /* RFC 5426, 3.2 */
 #define STREAM_MAX 8192
+#define VALUE_PART 10 /* of that a value may take */
 /* For documentation (RFC 5612): the suite has no number of its own. */
 #define ENTERPRISE "splx@32473"
 
@@ -37,9 +38,12 @@ static int priority(const struct job *job, json_t *message)
 	return facility * 8 + severities[message_severity(message)];
 }
 
-static void add_param(struct str *out, const char *name, json_t *value)
+/* A value is cut, so that its end and the message are not. */
+static void add_param(struct str *out, const char *name, json_t *value,
+		      size_t max)
 {
 	const char *p = json_string_value(value);
+	struct str cut = {0};
 
 	if (json_is_integer(value)) {
 		str_addf(out, " %s=\"%lld\"", name,
@@ -48,6 +52,9 @@ static void add_param(struct str *out, const char *name, json_t *value)
 	}
 	if (!p || !*p)
 		return;
+	str_add(&cut, p);
+	job_cut(&cut, max);
+	p = str_get(&cut);
 	str_addf(out, " %s=\"", name);
 	for (; *p; p++) {
 		if (strchr("\"\\]", *p))
@@ -55,9 +62,10 @@ static void add_param(struct str *out, const char *name, json_t *value)
 		str_addn(out, p, 1);
 	}
 	str_add(out, "\"");
+	str_free(&cut);
 }
 
-static void add_data(json_t *message, struct str *out)
+static void add_data(json_t *message, size_t max, struct str *out)
 {
 	json_t *event = message_event(message);
 	const char *name;
@@ -68,7 +76,7 @@ static void add_data(json_t *message, struct str *out)
 		event = json_object_get(message, "digest");
 	json_object_foreach (event, name, value)
 		if (strcmp(name, "message") != 0 && strcmp(name, "time") != 0)
-			add_param(out, name, value);
+			add_param(out, name, value, max / VALUE_PART);
 	str_add(out, "]");
 }
 
@@ -98,7 +106,7 @@ void syslog_encode(const struct job *job, json_t *message, size_t max,
 		if (job_is(job, "format", "cef"))
 			str_add(out, "-");
 		else
-			add_data(message, out);
+			add_data(message, max, out);
 		str_add(out, " ");
 	}
 	add_text(job, message, out);

@@ -87,6 +87,9 @@ static void a_digest_counts_every_event_of_a_flood(void **state)
 				    json_array_get(counts, 0), "kind")),
 			    "virus");
 	assert_int_equal(json_integer_value(json_object_get(
+				 json_array_get(counts, 0), "count")),
+			 2500);
+	assert_int_equal(json_integer_value(json_object_get(
 				 json_array_get(counts, 1), "count")),
 			 200);
 	events = json_object_get(digest, "events");

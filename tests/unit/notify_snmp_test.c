@@ -188,6 +188,43 @@ static void keys_are_made_as_rfc_3414_says(void **state)
 		SNMP_ENGINE_MAX);
 }
 
+/* All that can be long is, and nothing is lost but ends. */
+static void the_longest_trap_fits(void **state)
+{
+	static const char *const channels[] = {
+		"\"protocol\": \"v2c\", \"password\": "
+		"\"a-community-of-as-much-as-anybody-would-ever-type\"",
+		"\"protocol\": \"v3\", \"user\": "
+		"\"a-user-of-as-many-as-32-letters-x\", \"password\": "
+		"\"auth-auth\", \"key\": \"priv-priv\""};
+	static const char *const members[] = {"message", "virus", "path",
+					      "action"};
+	char *text = malloc(5001);
+	struct job job;
+	struct ber b;
+
+	(void)state;
+	memset(text, 'x', 5000);
+	text[5000] = '\0';
+	for (size_t i = 0; i < 2; i++) {
+		json_t *event;
+
+		bed_job(&job, channels[i]);
+		memset(job.host, 'h', sizeof(job.host) - 1);
+		event = message_event(bed_message(&job, 0));
+		for (size_t k = 0; k < 4; k++)
+			json_object_set_new(event, members[k],
+					    json_string(text));
+		json_object_set_new(event, "id", json_integer(INT64_MAX));
+		json_object_set_new(event, "code", json_integer(UINT32_MAX));
+		if (snmp_encode(&job, bed_message(&job, 0), &when, &b, &err))
+			fail_msg("%s", err.text);
+		walk(b.buf, b.at, sizeof(b.buf));
+		job_free(&job);
+	}
+	free(text);
+}
+
 static bool holds(const uint8_t *data, size_t len, const char *text)
 {
 	return memmem(data, len, text, strlen(text)) != NULL;
@@ -253,6 +290,7 @@ int main(void)
 		cmocka_unit_test(lengths_take_one_two_or_three_bytes),
 		cmocka_unit_test(
 			a_trap_is_whole_and_begins_with_version_and_community),
+		cmocka_unit_test(the_longest_trap_fits),
 		cmocka_unit_test(keys_are_made_as_rfc_3414_says),
 		cmocka_unit_test(a_trap_of_a_user_is_authentic_and_secret),
 		cmocka_unit_test(without_secrets_a_user_goes_in_the_clear),

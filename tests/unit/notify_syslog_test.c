@@ -82,6 +82,27 @@ static void what_is_too_long_is_cut(void **state)
 	(void)state;
 }
 
+/* A long path does not cost the message behind it. */
+static void long_values_are_cut_and_closed(void **state)
+{
+	struct str out = {0};
+	struct job job;
+	char *text = malloc(5001);
+
+	(void)state;
+	memset(text, ']', 5000);
+	text[5000] = '\0';
+	bed_job(&job, "\"protocol\": \"udp\"");
+	json_object_set_new(message_event(bed_message(&job, 0)), "path",
+			    json_string(text));
+	syslog_encode(&job, bed_message(&job, 0), 2048, &out);
+	assert_true(out.len < 2048);
+	assert_non_null(strstr(out.s, "\\]\\]\" pid=\"12\"] Eicar in /a"));
+	str_free(&out);
+	job_free(&job);
+	free(text);
+}
+
 static void local_receivers_get_their_own_header(void **state)
 {
 	char *out = encoded("\"protocol\": \"local\"", 0, 2048);
@@ -141,6 +162,7 @@ int main(void)
 		cmocka_unit_test(facilities_and_severities_make_the_priority),
 		cmocka_unit_test(a_digest_counts_and_a_test_is_said_to_be_one),
 		cmocka_unit_test(what_is_too_long_is_cut),
+		cmocka_unit_test(long_values_are_cut_and_closed),
 		cmocka_unit_test(local_receivers_get_their_own_header),
 		cmocka_unit_test(cef_escapes_what_it_is_made_of),
 		cmocka_unit_test(servers_are_split_in_host_and_port),
