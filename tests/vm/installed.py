@@ -2,6 +2,7 @@
 """The suite in a machine with a whole Debian: installed there as anybody
 installs it, from our sources and what was built of them."""
 
+import os
 import subprocess
 import tarfile
 
@@ -9,8 +10,7 @@ from cache import locked
 from vm import REPO, WORK
 
 SOURCES = "/srv/splx"
-PROGRAMS = ["build/entity", "build/splxctl", "build/libexec/vsapiapp",
-            "build/libexec/splxfresh", "build/libexec/splxnotify"]
+PROGRAMS = "build", "build/libexec"  # folders; all in them that is executable
 
 
 def archive():
@@ -21,11 +21,14 @@ def archive():
     names = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPO,
         check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    programs = [str(p.relative_to(REPO)) for d in PROGRAMS
+                for p in sorted((REPO / d).iterdir())
+                if p.is_file() and os.access(p, os.X_OK)]
     with locked("archive"):
         # As a whole: another test may be reading the one that is there.
         new = path.with_suffix(".new")
         with tarfile.open(new, "w") as tar:
-            for name in names + PROGRAMS:
+            for name in names + programs:
                 if (REPO / name).is_file():
                     tar.add(REPO / name, name)
         new.rename(path)
