@@ -59,8 +59,7 @@ ScanAtStart = no
 END
 """
 
-# The first support case's, under our name and without the console's part;
-# blanks do not count.
+# The first support case's, under our name; blanks do not count.
 SPOILT = """\
 Shutting down Splx for Linux:
 Shutting down splxcore:
@@ -69,6 +68,9 @@ Unloading splx kernel module: [FAILED]
 Shutting down entity: [ OK ]
 splxcore stopped with errors. WHY
 [FAILED]
+Shutting down splxhttpd:
+Shutting down splxhttpd: [ OK ]
+Splx for Linux httpd stopped normally. [ OK ]
 """
 
 
