@@ -76,6 +76,7 @@ static void add_verbs(struct diagnose *d)
 		{"exclusion.list", "exclusions.json"},
 		{"pattern.show", "patterns.json"},
 		{"module.status", "module.json"},
+		{"notify.list", "notify.json"},
 	};
 	json_t *data;
 	size_t i;

@@ -226,7 +226,9 @@ class Mail:
         return "250 2.0.0 taken as 4711"
 
     def stop(self):
-        self._server.stop()
+        if self._server:
+            self._server.stop()
+        self._server = None
 
     def mails(self):
         return [email.message_from_bytes(content, policy=email.policy.default)

@@ -262,6 +262,55 @@ def test_a_finding_reaches_rsyslog(shared, channel, rsyslog, certs, protocol,
         assert path in m["message"]
 
 
+def test_no_log_goes_to_whom_nobody_can_verify(shared, channel, rsyslog):
+    before = len(rsyslog.messages())
+    channel("log", "Type=syslog", f"Server=127.0.0.1:{rsyslog.tls}",
+            "Protocol=tls", "Kinds=virus")
+    r = shared.ctl("notify", "test", "log", check=False)
+    assert r.returncode == 2 and "certificate" in r.stderr
+    # Nor TLS to who does not speak it.
+    shared.ctl("notify", "set", "log", f"Server=127.0.0.1:{rsyslog.tcp}")
+    assert shared.ctl("notify", "test", "log", check=False).returncode == 2
+    time.sleep(1)
+    assert not [m for m in rsyslog.messages()[before:]
+                if "This is a test" in m["message"]]
+
+
+def test_a_log_that_was_away_gets_all_in_order_also_over_a_stop(
+        make_suite, channel, certs, tmp_path_factory):
+    d = tmp_path_factory.mktemp("away")
+    d.chmod(0o755)
+    r = Rsyslog(d, *certs)
+    r.stop()
+    s = make_suite(FirstAction="deny").start()
+    try:
+        channel("log", "Type=syslog", f"Server=127.0.0.1:{r.tcp}",
+                "Protocol=tcp", "Kinds=audit", "Severity=info", "Collect=0",
+                suite=s)
+        for i in range(120):
+            s.ctl("exclusion", "add", "extension", f"a{i}", check=False)
+            if i == 60:
+                s.stop()
+                s.start()
+        wait_for(lambda: state(s, "log")["waiting"] >= 100, 30)
+        r.start()
+        s.ctl("notify", "test", "log")
+
+        def numbers():
+            return [int(re.search(r' id="(\d+)"', m["data"]).group(1))
+                    for m in r.messages() if m["id"] == "audit"]
+
+        wait_for(lambda: len(numbers()) >= 119, 60)
+        wait_for(lambda: state(s, "log")["state"] == "idle", 30)
+        assert numbers() == sorted(set(numbers()))
+        assert state(s, "log")["dropped"] == 0
+        asked = [e for e in s.events("audit")
+                 if e["verb"] == "exclusion.add"]
+        assert {e["id"] for e in asked} <= set(numbers())
+    finally:
+        r.stop()
+
+
 def test_hostile_names_break_out_of_nothing(shared, channel, rsyslog, hook):
     """Of newlines, directions, quotes, invalid UTF-8 in names."""
     channel("log", "Type=syslog", f"Server=127.0.0.1:{rsyslog.tcp}",
@@ -328,6 +377,17 @@ def test_secrets_are_shown_nowhere(shared, channel, hook):
         assert secret not in text
     shared.ctl("notify", "set", "hook", "Key=")
     assert secret not in conf.read_text().split("[mail]")[0]
+
+
+def test_a_file_that_is_made_anew_is_for_root_alone(shared):
+    conf = shared.root / "etc/splx/notify.conf"
+    before = conf.read_text()
+    conf.unlink()
+    shared.ctl("notify", "set", "new", "Type=syslog", "Protocol=local")
+    assert conf.stat().st_mode & 0o777 == 0o600
+    assert conf.read_text() == "[new]\nType = syslog\nProtocol = local\n"
+    shared.ctl("notify", "remove", "new")
+    conf.write_text(before)
 
 
 def test_what_makes_no_sense_is_refused_and_changes_nothing(shared):
@@ -514,6 +574,26 @@ def test_a_refused_mail_is_tried_again_and_many_become_a_digest(
     assert digest and "the worst first" in digest[0].get_content() \
         or "events from" in digest[0].get_content()
     assert len(m.got) <= 5
+
+
+def test_a_mail_server_that_stalls_or_was_away_gets_it_later(
+        shared, channel, mail, certs):
+    m = mail("plain")
+    port = m.port
+    mail_channel(channel, m, certs, "plain", "Digest=0")
+    m.stop()
+    with socket.socket() as s:
+        # It takes the connection and says nothing.
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", port))
+        s.listen(8)
+        path = find_one(shared)
+        wait_for(lambda: state(shared, "mail")["failures"] >= 1, 60)
+        assert "in time" in state(shared, "mail")["error"]
+    again = mail("plain", port=port)
+    shared.ctl("notify", "test", "mail")
+    wait_for(lambda: [x for x in again.mails() if path in x["Subject"]], 60)
+    assert state(shared, "mail")["dropped"] == 0
 
 
 def test_a_mail_that_is_refused_for_itself_is_dropped(
