@@ -23,36 +23,59 @@ MANY = 3000  # takes a while
 LATER = "What will be found later"
 
 
+def loop_disk(s, megabytes):
+    """A disk that is a file, and how to be rid of it."""
+    image = s.root / "disk.img"
+    image.write_bytes(b"")
+    os.truncate(image, megabytes << 20)
+    r = subprocess.run(["losetup", "-f", "--show", image],
+                       capture_output=True, text=True)
+    if r.returncode:
+        pytest.skip("no loop device: " + r.stderr)
+    disk = r.stdout.strip()
+    return disk, lambda: subprocess.run(["losetup", "-d", disk])
+
+
+def fixed_disk(s, megabytes):
+    """One that nobody can have taken away and changed: in memory."""
+    control = pathlib.Path("/sys/class/zram-control")
+    try:
+        number = (control / "hot_add").read_text().strip()
+    except OSError as e:
+        pytest.skip(f"no zram: {e}")
+    size = pathlib.Path(f"/sys/block/zram{number}/disksize")
+    size.write_text(str(megabytes << 20))
+
+    def remove():
+        (control / "hot_remove").write_text(number)
+
+    return f"/dev/zram{number}", remove
+
+
 @pytest.fixture
 def make_disk(make_suite):
     """A suite that protects an ext4 of its own, too: files in memory are
     never known."""
     disks = []
 
-    def make(megabytes=64, **settings):
+    def make(megabytes=64, kind=loop_disk, **settings):
         s = make_suite(**{"IgnoreMarks": "off", "ScanAtStart": "no",
                           **settings})
-        image, place = s.root / "disk.img", s.root / "disk"
+        place = s.root / "disk"
         place.mkdir()
-        image.write_bytes(b"")
-        os.truncate(image, megabytes << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
-        r = subprocess.run(["losetup", "-f", "--show", image],
-                           capture_output=True, text=True)
-        if r.returncode:
-            pytest.skip("no loop device: " + r.stderr)
-        disk = r.stdout.strip()
-        disks.append((s, disk, place))
+        disk, remove = kind(s, megabytes)
+        disks.append((s, remove, place))
+        subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
         mount(disk, place, "ext4")
         s.disk = place
         s.write_conf(Include=[s.dir, place])
         return s.start()
 
     yield make
-    for s, disk, place in disks:
+    for s, remove, place in disks:
         s.stop()
         subprocess.run(["umount", "-l", place], capture_output=True)
-        subprocess.run(["losetup", "-d", disk])
+        remove()
 
 
 def state(s):
@@ -325,6 +348,25 @@ def test_after_a_restart_a_disk_that_was_elsewhere_is_asked_about(make_disk):
     assert state(s)["refresh"]["clean"] == 0
     assert denied(bad)
     assert opened_known(s, files[:50]) == (0, 50)
+
+
+def test_after_a_restart_what_was_left_is_gone_on_with(make_disk):
+    s = make_disk(kind=fixed_disk, FirstAction="deny")
+    bad = s.disk / "bad"
+    bad.write_bytes(b"yy " + LATER.encode())
+    time.sleep(0.1)
+    wait_for(lambda: opened_known(s, [bad])[0])
+    files = known_files(s, MANY)
+    hold(s)
+    assert s.stop() == 0
+    s.start()
+    r = wait_for(lambda: over(s, 1), 60)
+    assert r["total"] > MANY - 100 and r["left"] == 0
+    time.sleep(0.1)
+    assert opened_known(s, files) == (len(files), 0)
+    event = wait_for(lambda: [e for e in s.events()
+                              if e["path"] == str(bad)])[-1]
+    assert event["source"] == "refresh" and denied(bad)
 
 
 def test_killed_all_at_once_in_the_midst_of_it_nothing_passes(make_disk):
