@@ -772,3 +772,22 @@ def test_cron_gets_what_the_settings_say(make_suite, serve):
     assert r.stdout == "" and r.stderr == ""
     s.start()
     assert finds(s, "Another one")
+
+
+def test_by_cron_not_all_machines_ask_at_once(shared):
+    """Each run waits for a while of its own; by hand nobody waits."""
+    def took(*words):
+        begin = time.monotonic()
+        r = shared.ctl("pattern", "update", "--from=/nowhere", *words,
+                       check=False)
+        assert r.returncode == 2 and "nowhere" in r.stderr
+        return time.monotonic() - begin
+
+    shared.ctl("config", "set", "UpdateDelay", "3s")
+    try:
+        by_hand = took()
+        by_cron = [took("--cron") - by_hand for _ in range(6)]
+        assert max(by_cron) > 0.9 and min(by_cron) < max(by_cron) - 0.5
+        assert max(by_cron) < 3 + 2 * PATIENCE
+    finally:
+        shared.ctl("config", "reset", "UpdateDelay")
