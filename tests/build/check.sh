@@ -8,6 +8,8 @@
 #   vm           tests/vm by pytest, in virtual machines, two at a time: 6.1 in
 #                full, then a smoke test of the other kernels;
 #                CHECK_VM (which files), KERNELS and SMOKE narrow it
+#   browser      tests/browser by pytest, with Chromium; CHECK_BROWSER (which
+#                files) narrows it
 #   sanitized    some of them with the suite as built in build/san
 # Each failure and each skip is told with its reason, the failures once more
 # at the end. The last line is "N passed, N failed, N skipped"; the status is 1
@@ -149,6 +151,17 @@ run_system() {
 	count_report "$name" $out/pytest.xml $status
 }
 
+# run_browser FILE...: where there is none each file says why it is skipped.
+run_browser() {
+	is_root tests/browser || return 0
+	status=0
+	rm -f $out/browser.xml
+	# shellcheck disable=SC2086 # lists of words
+	/usr/bin/python3 -m pytest $PYTEST --junitxml=$out/browser.xml \
+		${PYTEST_ARGS:-} "$@" </dev/null || status=$?
+	count_report tests/browser $out/browser.xml $status
+}
+
 # run_vm TITLE FILE...: two files at a time, each in a pytest of its own.
 run_vm() {
 	title=$1
@@ -221,6 +234,10 @@ while [ $# -gt 0 ]; do
 		;;
 	vm)
 		run_machines
+		;;
+	browser)
+		# shellcheck disable=SC2086 # a list of files
+		run_browser ${CHECK_BROWSER:-tests/browser}
 		;;
 	sanitized)
 		# shellcheck disable=SC2086 # a list of files

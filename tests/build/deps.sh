@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 # deps.sh SET...: installs the Debian packages of the sets that are missing.
-# Sets: build, test, bench, vm, kasan. Quiet when nothing is missing.
+# Sets: build, test, browser, npm, deb, bench, vm, kasan. Quiet when nothing
+# is missing.
 set -eu
 
 packages() {
@@ -22,6 +23,13 @@ packages() {
 			xfsprogs btrfs-progs logrotate busybox-static \
 			rsyslog rsyslog-openssl snmptrapd snmp \
 			python3-aiosmtpd
+		;;
+	browser)
+		echo python3-selenium chromium chromium-driver \
+			fonts-noto-cjk
+		;;
+	npm)
+		echo npm
 		;;
 	deb)
 		echo dpkg-dev xz-utils

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
-# make check [CHECK_SYSTEM=FILE...]: all tests; check-unit, check-system and
-# check-vm a part. Unit tests run twice: as built, and with the sanitizers.
+# make check [CHECK_SYSTEM=FILE...]: all tests; check-unit, check-system,
+# check-browser and check-vm a part. Unit tests run twice: as built, and with the
+# sanitizers.
 # make lint [LINT="layers tidy ..."]: all static checks, or those named
 # (lint.sh); all of them means the generated tables too.
 # make format: brings the C sources into our form.
@@ -12,10 +13,12 @@ CHECK_UNIT = unit build/tests/unit unit build/san/tests/unit \
 .PHONY: lint format
 check: check-programs
 	@$(vm-deps)
+	@$(browser-deps)
 	+@$(MAKE) --no-print-directory vm-programs
 	+@$(MAKE) --no-print-directory SAN=1 programs
 	@VM_MINUTES=$(VM_MINUTES) $(vm-settings) \
-		sh tests/build/check.sh $(CHECK_UNIT) system sanitized vm
+		sh tests/build/check.sh $(CHECK_UNIT) system browser \
+		sanitized vm
 
 check-unit: check-programs
 	@sh tests/build/check.sh $(CHECK_UNIT)
