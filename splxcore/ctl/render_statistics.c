@@ -95,4 +95,5 @@ void statistics_render(json_t *data)
 	show_times(data);
 	show_top(data, "top_processes", "program", "PROGRAM");
 	show_top(data, "top_files", "path", "FILE");
+	show_top(data, "top_directories", "path", "DIRECTORY");
 }

@@ -132,7 +132,8 @@ void dispatch_audit_now(struct core *core, struct ipc_call *call,
  *   counters     {name: value} by the names of counters.def
  *   wait, scan   {"count","p50_ns","p99_ns","max_ns"}
  *   top_processes [{"program","scans","scan_ns","wait_ns","bytes"}]
- *   top_files     [{"path","scans","scan_ns","wait_ns","bytes"}] by scan_ns
+ *   top_files, top_directories
+ *                 [{"path","scans","scan_ns","wait_ns","bytes"}] by scan_ns
  *   samples_lost
  * config.show: [{"group","key","value","default","origin","changed","type",
  *   "unit","text"}], origin "default", "file" or "last-good"

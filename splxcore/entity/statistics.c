@@ -39,6 +39,7 @@ struct statistics {
 	uint64_t lost;
 	struct table programs;
 	struct table files;
+	struct table directories;
 	/* What stood there when counting began. */
 	uint64_t counters[COUNTER_COUNT];
 	struct hist wait;
@@ -159,6 +160,20 @@ static const char *program_of(struct statistics *st, const struct sample *s)
 	return st->program;
 }
 
+/* The directory that a file is in. Of a long path only the end is known, and
+ * it begins with no slash; then what there is of it. */
+static void add_directory(struct statistics *st, const struct sample *s)
+{
+	const char *slash = strrchr(s->path, '/');
+	char name[NAME_SIZE];
+
+	if (!slash)
+		return;
+	str_copy(name, sizeof(name), s->path);
+	name[slash == s->path ? 1 : slash - s->path] = '\0';
+	add(&st->directories, name, s);
+}
+
 static void drain_slot(struct statistics *st, const struct slot *slot,
 		       uint32_t *next)
 {
@@ -177,6 +192,7 @@ static void drain_slot(struct statistics *st, const struct slot *slot,
 		}
 		add(&st->programs, program_of(st, &s), &s);
 		add(&st->files, s.path, &s);
+		add_directory(st, &s);
 	}
 }
 
@@ -246,14 +262,15 @@ json_t *statistics_json(struct core *core, int top)
 	scoreboard_scan(core->sb, &scan);
 	hist_since(&wait, &st->wait);
 	hist_since(&scan, &st->scan);
-	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "since",
-			 (json_int_t)st->since_ns, "seconds",
+	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+			 "since", (json_int_t)st->since_ns, "seconds",
 			 (json_int_t)(age / CLOCK_NS_PER_S), "counters",
 			 counters_json(core), "wait", times_json(&wait), "scan",
 			 times_json(&scan), "top_processes",
 			 table_json(&st->programs, "program", top), "top_files",
-			 table_json(&st->files, "path", top), "samples_lost",
-			 (json_int_t)st->lost);
+			 table_json(&st->files, "path", top), "top_directories",
+			 table_json(&st->directories, "path", top),
+			 "samples_lost", (json_int_t)st->lost);
 }
 
 /* The scoreboard outlives core: it counts since the supervisor made it. */
@@ -276,6 +293,7 @@ void statistics_reset(struct core *core)
 	st->since_mono_ns = clock_mono_ns();
 	st->programs.count = 0;
 	st->files.count = 0;
+	st->directories.count = 0;
 	st->lost = 0;
 	for (i = 0; i < COUNTER_COUNT; i++)
 		st->counters[i] =

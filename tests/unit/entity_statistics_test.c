@@ -107,6 +107,31 @@ static void what_costs_most_stands_first(void **state)
 	json_decref(data);
 }
 
+static void directories_cost_what_their_files_do(void **state)
+{
+	struct world *w = *state;
+	json_t *data;
+
+	leave(w, 0, getpid(), "/top", 5);
+	leave(w, 0, getpid(), "/srv/data/a", 10);
+	leave(w, 1, getpid(), "/srv/data/b", 20);
+	leave(w, 1, getpid(), "/srv/c", 1);
+	leave(w, 1, getpid(), "cut/off/d", 2);
+	leave(w, 1, getpid(), "nothing", 99);
+	data = statistics_json(&w->core, 9);
+	assert_int_equal(
+		json_array_size(json_object_get(data, "top_directories")), 4);
+	assert_string_equal(text(data, "top_directories", 0, "path"),
+			    "/srv/data");
+	assert_int_equal(number(data, "top_directories", 0, "scan_ns"), 30);
+	assert_int_equal(number(data, "top_directories", 0, "scans"), 2);
+	assert_string_equal(text(data, "top_directories", 1, "path"), "/");
+	assert_string_equal(text(data, "top_directories", 2, "path"),
+			    "cut/off");
+	assert_string_equal(text(data, "top_directories", 3, "path"), "/srv");
+	json_decref(data);
+}
+
 static void a_program_that_has_ended_is_counted_as_such(void **state)
 {
 	struct world *w = *state;
@@ -251,6 +276,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_costs_most_stands_first),
+		T(directories_cost_what_their_files_do),
 		T(a_program_that_has_ended_is_counted_as_such),
 		T(samples_that_were_overwritten_are_counted_as_lost),
 		T(a_sample_that_is_being_written_is_not_believed),
