@@ -75,6 +75,18 @@ void html_text(struct html *h, const char *text)
 	}
 }
 
+bool html_is_plain(const char *text)
+{
+	size_t len = strlen(text), i, n;
+
+	for (i = 0; i < len; i += n) {
+		n = utf8_length(text + i, len - i);
+		if (!n || is_deceptive(utf8_char(text + i, n)))
+			return false;
+	}
+	return true;
+}
+
 /* One conversion, at its letter; where the next one begins. */
 static const char *convert(struct html *h, const char *p, va_list *ap)
 {

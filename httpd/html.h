@@ -23,6 +23,9 @@ struct html {
 void html_raw(struct html *h, const char *markup);
 /* A text of anybody's. */
 void html_text(struct html *h, const char *text);
+/* Is it shown as it is, so that what is copied from a page, or sent back by its
+ * forms, is the same text? */
+bool html_is_plain(const char *text);
 /* Markup of ours with %s (escaped), %d, %lld, %u, %zu, %% in it. */
 void html_addf(struct html *h, const char *markup, ...)
 	__attribute__((format(printf, 2, 3)));

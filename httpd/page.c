@@ -13,6 +13,8 @@ static const struct {
 	enum verb_role role;
 } navigation[] = {
 	{"/", "summary", TEXT_summary, VERB_VIEWER},
+	{"/statistics", "statistics", TEXT_statistics, VERB_VIEWER},
+	{"/module", "module", TEXT_module, VERB_VIEWER},
 };
 
 const char *json_text(json_t *object, const char *name)
@@ -135,12 +137,11 @@ void page_notes(struct visit *v)
 		html_raw(h, "<div class=\"note bad\" role=\"alert\">");
 		page_icon(h, "critical");
 		html_addf(h, "<p>%s</p></div>", v->problem);
-	} else if (*note && id < TEXTS) {
+	} else if (v->said || (*note && id < TEXTS)) {
 		html_raw(h, "<div class=\"note ok\" role=\"status\">");
 		page_icon(h, "ok");
-		html_raw(h, "<p>");
-		html_say(h, id);
-		html_raw(h, "</p></div>");
+		html_addf(h, "<p>%s</p></div>",
+			  v->said ? v->said : lang_text(h->lang, id));
 	}
 }
 

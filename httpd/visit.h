@@ -66,10 +66,12 @@ struct visit {
 	struct html html;
 	int status;	     /* of the page that is written */
 	const char *problem; /* what went wrong, to be shown above it */
+	const char *said;    /* what went well, in the same place */
 	bool api;	     /* errors are JSON */
 	struct visit_ask asks[VISIT_ASKS];
 	int n_asks, open;
 	visit_fn then;
+	visit_fn after; /* a page's own: what is shown again */
 };
 
 /* ---- entity ---- */

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+/* A task: what splxctl does by itself in the background, and what it said. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "parts.h"
+
+static const struct part_word states[] = {
+	{"running", TEXT_task_running, "info"},
+	{"done", TEXT_task_done, "ok"},
+	{"failed", TEXT_task_failed, "bad"},
+	{"cancelled", TEXT_task_cancelled, "warn"},
+	{"interrupted", TEXT_task_interrupted, "warn"},
+	{NULL, TEXTS, NULL},
+};
+
+/* Its pages are below the one it was started from. */
+static const char *home_of(const char *verb)
+{
+	if (!strncmp(verb, "module.", 7) || !strncmp(verb, "order.", 6))
+		return "/module";
+	return "/";
+}
+
+static void words_in(struct html *h, const char *text)
+{
+	const char *end;
+	char *line;
+
+	html_raw(h, "<pre class=\"said\">");
+	for (; *text; text = end + (*end != '\0')) {
+		end = text + strcspn(text, "\n");
+		line = xstrndup(text, (size_t)(end - text));
+		html_text(h, line);
+		html_raw(h, "\n");
+		free(line);
+	}
+	html_raw(h, "</pre>");
+}
+
+static void show(struct visit *v)
+{
+	json_t *t = visit_data(v, "task.show");
+	struct html *h = &v->html;
+	const char *verb, *home;
+	char id[24];
+	bool runs;
+
+	if (!t) {
+		visit_failed(v, 404, visit_error(v, "task.show"));
+		return;
+	}
+	verb = json_text(t, "verb");
+	home = home_of(verb);
+	runs = !strcmp(json_text(t, "state"), "running");
+	/* The browser comes again by itself, without a script. */
+	if (runs)
+		http_add_header(v->http, "Refresh", "2");
+	page_begin(v, TEXT_task, home);
+	part_facts(h);
+	part_fact_text(h, TEXT_task_verb, verb);
+	part_fact(h, TEXT_state);
+	part_word(h, states, json_text(t, "state"));
+	part_fact_end(h);
+	part_fact_time(h, TEXT_begun, json_number(t, "started"));
+	part_fact_time(h, TEXT_ended, json_number(t, "ended"));
+	part_fact_text(h, TEXT_by, json_text(t, "by"));
+	part_facts_end(h);
+	part_card(h, TEXT_task_said);
+	if (*json_text(t, "output"))
+		words_in(h, json_text(t, "output"));
+	else
+		part_empty(h, runs ? TEXT_task_silent : TEXT_task_said_none);
+	part_card_end(h);
+	html_raw(h, "<div class=\"actions\">");
+	snprintf(id, sizeof(id), "%lld", (long long)json_number(t, "id"));
+	if (runs)
+		part_action(v, "/task/cancel", "danger", TEXT_cancel, "id", id);
+	part_link(h, home, TEXT_back);
+	html_raw(h, "</div>");
+	page_end(v);
+}
+
+void page_task(struct visit *v)
+{
+	visit_ask(v, "task.show",
+		  json_pack("{s:s}", "id", visit_query(v, "id")));
+	visit_then(v, show);
+}
+
+static void cancelled(struct visit *v)
+{
+	char *to;
+
+	if (visit_error(v, "task.cancel")) {
+		visit_failed(v, 409, visit_error(v, "task.cancel"));
+		return;
+	}
+	to = part_urlencode(visit_form(v, "id"));
+	char *path = xasprintf("/task?id=%s", to);
+
+	visit_redirect(v, path);
+	free(path);
+	free(to);
+}
+
+void page_task_cancel(struct visit *v)
+{
+	visit_ask(v, "task.cancel",
+		  json_pack("{s:s}", "id", visit_form(v, "id")));
+	visit_then(v, cancelled);
+}
+
+/* ---- beginning one ---- */
+
+static void begun(struct visit *v)
+{
+	json_t *data = visit_data(v, "task.start");
+	visit_fn again = v->after;
+	char path[64];
+
+	if (!data) {
+		visit_again(v, "task.start", again);
+		return;
+	}
+	snprintf(path, sizeof(path), "/task?id=%lld",
+		 (long long)json_number(data, "task"));
+	visit_redirect(v, path);
+}
+
+void part_task(struct visit *v, const char *verb, json_t *words, visit_fn again)
+{
+	json_t *args = json_pack("{s:s}", "verb", verb);
+
+	if (words)
+		json_object_set_new(args, "arg", words);
+	v->after = again;
+	visit_ask(v, "task.start", args);
+	visit_then(v, begun);
+}

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
+"""The console's pages: what they show to whom, what they do, and that what is
+refused loses nothing."""
+
+import html
+import os
+import re
+
+import pytest
+
+from console import Console, settings
+from suite import EICAR, Suite, opens, wait_for
+
+
+@pytest.fixture(scope="module")
+def console():
+    with Suite(life=900, **settings()) as s:
+        for level in "2345":
+            d = s.root / f"etc/rc{level}.d"
+            d.mkdir(parents=True)
+            (d / "S01splx").symlink_to("../init.d/splx")
+        s.start()
+        c = Console(s).start()
+        try:
+            yield c
+        finally:
+            c.stop()
+
+
+@pytest.fixture(scope="module")
+def admin(console):
+    return console.admin()
+
+
+@pytest.fixture(scope="module")
+def operator(console, admin):
+    return console.user("olga", "operator")
+
+
+@pytest.fixture(scope="module")
+def viewer(console, admin):
+    return console.user("victor", "viewer")
+
+
+def heading(answer):
+    return html.unescape(re.search(r"<h1>([^<]*)</h1>", answer.text)[1])
+
+
+def sure(v, path, fields, on):
+    """A form that asks once more: first the question, then yes."""
+    asked = v.post(path, fields, on=on)
+    assert asked.status == 200 and 'name="sure"' in asked.text, asked.words
+    sent = {html.unescape(n): html.unescape(t) for n, t in re.findall(
+        r'<input type="hidden" name="([^"]*)" value="([^"]*)">',
+        asked.text.split('class="actions"', 1)[1].split("</form>")[0])}
+    assert sent["sure"] == "yes"
+    for name, value in fields.items():
+        assert sent[name] == value
+    return asked, v.ask("POST", path, sent)
+
+
+PAGES = {
+    # path: who may, and what may be done there by whom (word: roles)
+    "/statistics": ("viewer operator admin",
+                    {"/statistics/exclude": "admin",
+                     "/statistics/reset": "operator admin"}),
+    "/module": ("viewer operator admin",
+                {"/module/load": "admin", "/module/order": "admin"}),
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_role_sees_what_it_may_do_and_no_more(console, admin, operator,
+                                                   viewer, path):
+    path_roles, actions = PAGES[path]
+    busy(console)
+    for role, v in (("admin", admin), ("operator", operator),
+                    ("viewer", viewer)):
+        got = v.get(path)
+        if role not in path_roles.split():
+            assert got.status == 403, (role, path)
+            assert f'href="{path}"' not in v.get("/").text
+            continue
+        assert got.status == 200, (role, path)
+        assert f'<a href="{path}" aria-current="page"' in got.text
+        for action, roles in actions.items():
+            may = role in roles.split()
+            assert (f'action="{action}"' in got.text) == may, (role, action)
+            if not may:
+                # and who sends it all the same is refused
+                assert v.post(action, {"sure": "yes"}, on="/").status == 403
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_pages_speak_japanese(console, admin, path):
+    v = console.visitor("admin")
+    v.post("/preferences", {"lang": "ja"})
+    got = v.get(path)
+    v.post("/preferences", {"lang": "en"})
+    assert re.search("[\u3040-\u30ff\u4e00-\u9fff]", heading(got))
+    assert not re.search(r"<(h2|th|button[^>]*)>[ -;=-~]{4,}</",
+                         got.text.split("<footer")[0])
+
+
+def busy(console):
+    d = console.suite.dir / "busy"
+    d.mkdir(exist_ok=True)
+    f = d / "work.bin"
+    f.write_bytes(os.urandom(200000))
+    opens(f)
+    wait_for(lambda: str(f) in console.suite.ctl("statistics").stdout, 20)
+    return f
+
+
+# ---- statistics
+
+def test_one_click_excludes_after_telling_what_that_opens(console, admin):
+    f = busy(console)
+    got = admin.get("/statistics")
+    assert str(f) in got.words and str(f.parent) in got.words
+    fields = {"type": "directory", "value": str(f.parent)}
+    asked, done = sure(admin, "/statistics/exclude", fields, "/statistics")
+    assert "can put malware there" in asked.words
+    assert str(f.parent) in asked.words
+    # the question alone has done nothing
+    assert done.location == "/statistics?note=excluded"
+    listed = console.suite.json("exclusion", "list")
+    assert [(e["type"], e["value"]) for e in listed] == [
+        ("directory", str(f.parent))]
+    bad = f.parent / "eicar"
+    bad.write_bytes(EICAR)
+    assert opens(bad) == 0
+    console.suite.ctl("exclusion", "remove", "directory", str(f.parent))
+    assert opens(bad) != 0
+    bad.unlink(missing_ok=True)
+
+
+def test_the_question_alone_excludes_nothing(console, admin):
+    f = busy(console)
+    for answer in ({}, {"sure": "no"}, {"sure": ""}):
+        got = admin.post("/statistics/exclude",
+                         {"type": "file", "value": str(f), **answer})
+        assert got.status == 200 and 'name="sure"' in got.text
+    assert console.suite.json("exclusion", "list") == []
+
+
+def test_an_exclusion_that_is_refused_is_told(console, admin):
+    for type_, value in (("file", "relative"), ("bogus", "/x"),
+                         ("directory", "")):
+        got = admin.post("/statistics/exclude",
+                         {"type": type_, "value": value, "sure": "yes"})
+        assert got.status in (400, 422), (type_, got.status)
+        assert 'role="alert"' in got.text
+        assert heading(got) == "Statistics"
+    assert console.suite.json("exclusion", "list") == []
+
+
+def test_hostile_paths_are_shown_and_not_offered(console, admin):
+    d = console.suite.dir / "hostile"
+    d.mkdir(exist_ok=True)
+    names = ["<b onclick=x>\"'&.bin", "right\u202eleft.bin", "new\nline.bin",
+             "plain \u65e5\u672c.bin"]
+    for name in names:
+        (d / name).write_bytes(os.urandom(300000))
+        opens(d / name)
+    raw = os.fsencode(d) + b"/latin-\xe9.bin"
+    with open(raw, "wb") as f:
+        f.write(os.urandom(300000))
+    with open(raw, "rb"):
+        pass
+    wait_for(lambda: "plain" in admin.get("/statistics").text, 20)
+    text = admin.get("/statistics").text
+    assert "<b onclick" not in text and "\u202e" not in text
+    offered = {html.unescape(x) for x in
+               re.findall(r'name="value" value="([^"]*)"', text)}
+    assert str(d / names[0]) in offered and str(d / names[3]) in offered
+    # what is not shown as it is would come back as another name
+    for word in ("right", "new", "latin"):
+        assert word in text
+        assert not [x for x in offered if word in x], word
+
+
+def test_counting_anew_is_asked_about(console, operator):
+    busy(console)
+    since = console.suite.json("statistics")["since"]
+    assert operator.post("/statistics/reset").status == 200
+    assert console.suite.json("statistics")["since"] == since
+    _, done = sure(operator, "/statistics/reset", {}, "/statistics")
+    assert done.location == "/statistics?note=counts_reset"
+    assert console.suite.json("statistics")["since"] > since
+
+
+# ---- kernel module
+
+def test_the_module_page_says_what_splxctl_says(console, admin, operator):
+    status = console.suite.json("module", "status", check=False)
+    lock = status["load_lock"]
+    for v in (admin, operator):
+        words = v.get("/module").words
+        if not status["loaded"]:
+            assert status["text"] in words
+        assert f"{lock['crashes']} of {lock['max']}" in words
+        assert "Start order" in words
+
+
+def test_a_task_is_begun_followed_and_told(console, admin):
+    got = admin.post("/module/order", {"dry-run": "yes"}, on="/module")
+    assert got.status == 303 and got.location.startswith("/task?id=")
+    page = admin.get(got.location)
+    assert "order.apply" in page.words
+    wait_for(lambda: "Refresh" not in admin.get(got.location).headers, 30)
+    task = int(got.location.split("=")[1])
+    told = console.suite.json("task", "show", str(task))
+    assert told["state"] in ("done", "failed")
+    assert told["by"] == "admin"
+    page = admin.get(got.location)
+    assert told["output"].split("\n")[0][:40] in page.words
+    assert admin.get("/task?id=999999").status == 404
+    assert admin.get("/task?id=%3Cb%3E").status == 404
+
+
+def test_nothing_that_cannot_be_undone_happens_by_one_press(console, admin):
+    before = console.suite.json("task", "list")
+    for path in ("/module/unload", "/module/order", "/module/unlock"):
+        got = admin.post(path, {}, on="/module")
+        assert got.status == 200 and 'name="sure"' in got.text, path
+    assert console.suite.json("task", "list") == before
