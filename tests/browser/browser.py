@@ -73,7 +73,7 @@ class Browser:
             raise
         self.driver.set_page_load_timeout(40)
         self.driver.set_script_timeout(40)
-        self.width = self.dark = None
+        self.width = self.size = self.dark = None
 
     def close(self):
         self.driver.quit()
@@ -86,10 +86,10 @@ class Browser:
 
     def look(self, width=None, dark=None, height=900):
         """So wide a window; the look that its user prefers."""
-        if width and width != self.width:
+        if width and (width, height) != self.size:
             self.cdp("Emulation.setDeviceMetricsOverride", width=width,
                      height=height, deviceScaleFactor=1, mobile=width < 600)
-            self.width = width
+            self.width, self.size = width, (width, height)
         if dark is not None and dark != self.dark:
             self.cdp("Emulation.setEmulatedMedia", features=[
                 {"name": "prefers-color-scheme",
