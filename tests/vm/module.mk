@@ -3,12 +3,12 @@
 # in virtual machines; the named kernels in full. Else 6.1, and of the others a
 # smoke test. make check-kasan: the module's tests on a kernel with KASAN,
 # lockdep and leak checks, built when missing (long).
-# `make check` begins none after VM_MINUTES (told as skipped); make check-vm takes as
-# long as it needs.
+# `make check` begins none after VM_MINUTES (told as skipped); make check-vm
+# takes as long as it needs.
 KERNELS    =
 SMOKE      =
 VM         =
-VM_MINUTES = 35
+VM_MINUTES = 40
 KASAN_TESTS = $(patsubst %,tests/vm/test_%.py,hook module questions rivals \
 		seen unasked unload)
 
