@@ -15,6 +15,7 @@ static const struct {
 	{"/", "summary", TEXT_summary, VERB_VIEWER},
 	{"/statistics", "statistics", TEXT_statistics, VERB_VIEWER},
 	{"/module", "module", TEXT_module, VERB_VIEWER},
+	{"/notifications", "notify", TEXT_notifications, VERB_VIEWER},
 };
 
 const char *json_text(json_t *object, const char *name)

@@ -27,6 +27,7 @@ static void visit_free(struct visit *v)
 	json_decref(v->as);
 	json_decref(v->who);
 	str_free(&v->html.out);
+	free(v->scratch);
 	free(v);
 }
 

@@ -72,6 +72,7 @@ struct visit {
 	int n_asks, open;
 	visit_fn then;
 	visit_fn after; /* a page's own: what is shown again */
+	char *scratch;	/* a page's own text, freed with the visit */
 };
 
 /* ---- entity ---- */

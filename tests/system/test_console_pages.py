@@ -9,6 +9,7 @@ import re
 import pytest
 
 from console import Console, settings
+from receivers import Hook, certificate
 from suite import EICAR, Suite, opens, wait_for
 
 
@@ -66,6 +67,9 @@ PAGES = {
                      "/statistics/reset": "operator admin"}),
     "/module": ("viewer operator admin",
                 {"/module/load": "admin", "/module/order": "admin"}),
+    "/notifications": ("viewer operator admin",
+                       {"/notifications/test": "admin",
+                        "/notifications/remove": "admin"}),
 }
 
 
@@ -74,6 +78,8 @@ def test_each_role_sees_what_it_may_do_and_no_more(console, admin, operator,
                                                    viewer, path):
     path_roles, actions = PAGES[path]
     busy(console)
+    console.suite.ctl("notify", "set", "seen", "Type=syslog",
+                      "Protocol=local", "Enabled=no")
     for role, v in (("admin", admin), ("operator", operator),
                     ("viewer", viewer)):
         got = v.get(path)
@@ -225,3 +231,150 @@ def test_nothing_that_cannot_be_undone_happens_by_one_press(console, admin):
         got = admin.post(path, {}, on="/module")
         assert got.status == 200 and 'name="sure"' in got.text, path
     assert console.suite.json("task", "list") == before
+
+
+# ---- notifications
+
+SECRET = "correct horse <battery> staple"
+
+
+@pytest.fixture(scope="module")
+def hook(tmp_path_factory):
+    where = tmp_path_factory.mktemp("hook")
+    for p in (where, *where.parents[:3]):
+        p.chmod(0o755)
+    h = Hook(*certificate(where))
+    yield h
+    h.stop()
+
+
+def fields_of(answer, action):
+    """A form as a browser would send it, untouched."""
+    form = answer.text.split(f'action="{action}"', 1)[1].split("</form>")[0]
+    out = {}
+    for tag in re.findall(r"<input[^>]*>", form):
+        attr = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+        if attr["type"] != "checkbox" or " checked" in tag:
+            out[attr["name"]] = html.unescape(attr["value"])
+    for name, options in re.findall(
+            r'<select name="([^"]*)">(.*?)</select>', form):
+        chosen = re.search(r'value="([^"]*)" selected', options) or \
+            re.search(r'value="([^"]*)"', options)
+        out[name] = html.unescape(chosen[1])
+    for name, text in re.findall(
+            r'<textarea name="([^"]*)"[^>]*>\n?(.*?)</textarea>', form, re.S):
+        out[name] = html.unescape(text)
+    return out
+
+
+EDIT = "/notifications/edit"
+
+
+def channel(console, name):
+    got = console.suite.json("notify", "show", name)
+    return {s["key"]: s["value"] for s in got["settings"]}
+
+
+def test_a_channel_is_added_tried_changed_and_removed(console, admin, hook):
+    fields = fields_of(admin.get(f"{EDIT}?type=webhook"), EDIT)
+    fields |= {"name": "hook", "Server": hook.url, "CA": str(hook.crt),
+               "Password": SECRET, "Collect": "1s"}
+    got = admin.ask("POST", EDIT, fields)
+    assert got.location == "/notifications?note=saved", got.words
+    set_ = channel(console, "hook")
+    assert set_["Server"] == hook.url and set_["Password"] == "set"
+    assert set_["Kinds"] == "all"
+    # a test, with what the server answers
+    hook.reply = "heard <b>you</b>"
+    got = admin.post("/notifications/test", {"name": "hook"})
+    assert got.status == 200 and "heard" in got.words, got.words
+    assert "<b>you" not in got.text
+    assert hook.got
+    hook.status = 503
+    got = admin.post("/notifications/test", {"name": "hook"})
+    assert got.status == 502 and 'role="alert"' in got.text
+    assert "did not arrive" in got.words
+    hook.status = 200
+    # what is shown is what is set: sent back as it stands nothing changes
+    page = admin.get(f"{EDIT}?name=hook")
+    assert SECRET not in html.unescape(page.text)
+    fields = fields_of(page, EDIT)
+    assert fields["Password"] == ""
+    assert admin.ask("POST", EDIT, fields).status == 303
+    assert channel(console, "hook") == set_
+    # fewer kinds, no password
+    del fields["kind_audit"], fields["kind_scan"]
+    fields["clear_Password"] = "yes"
+    assert admin.ask("POST", EDIT, fields).status == 303
+    now = channel(console, "hook")
+    assert now["Password"] == "" and now["Kinds"] == \
+        "virus, update, system, network"
+    _, done = sure(admin, "/notifications/remove", {"name": "hook"},
+                   "/notifications")
+    assert done.location == "/notifications?note=channel_removed"
+    assert console.suite.ctl("notify", "show", "hook",
+                             check=False).returncode != 0
+    assert SECRET not in console.suite.ctl("events", "list",
+                                           "--kind=audit").stdout
+
+
+@pytest.mark.parametrize("type_", ["smtp", "snmp", "syslog", "webhook"])
+def test_a_refused_channel_loses_nothing_that_was_typed(console, admin,
+                                                        type_):
+    fields = fields_of(admin.get(f"{EDIT}?type={type_}"), EDIT)
+    typed = {"name": "bad", "Server": "a b <c>\"'", "Rate": "many & more",
+             "Codes": "x"}
+    fields |= typed
+    del fields["kind_audit"]
+    got = admin.ask("POST", EDIT, fields)
+    assert got.status == 422 and 'role="alert"' in got.text
+    again = fields_of(got, EDIT)
+    again["csrf"] = fields["csrf"]
+    assert again == fields
+    assert "<c>" not in got.text
+    assert console.suite.ctl("notify", "show", "bad",
+                             check=False).returncode != 0
+    for kind in ("virus", "scan", "update", "system", "network"):
+        del fields[f"kind_{kind}"]
+    got = admin.ask("POST", EDIT, fields)
+    assert got.status == 422 and "at least one" in got.words
+
+
+def test_a_channel_cannot_be_smuggled_into_a_value(console, admin):
+    fields = fields_of(admin.get(f"{EDIT}?type=syslog"), EDIT)
+    before = console.suite.ctl("notify", "list").stdout
+    for evil in ("/dev/log\n[evil]\nType=syslog\nProtocol=local",
+                 "/dev/log\r\nPassword=x", "# x"):
+        admin.ask("POST", EDIT, fields | {"name": "plain",
+                                          "Protocol": "local",
+                                          "Server": evil})
+        assert "evil" not in console.suite.ctl("notify", "list",
+                                               check=False).stdout
+    console.suite.ctl("notify", "remove", "plain", check=False)
+    for name in ("a]\n[b", "../x", "", "<b>", "x" * 300):
+        got = admin.ask("POST", EDIT, fields | {"name": name,
+                                                "Protocol": "local",
+                                                "Server": "/dev/log"})
+        assert got.status in (400, 422), name
+    assert console.suite.ctl("notify", "list").stdout.split() == before.split()
+
+
+def test_what_waits_is_shown_and_dropped_after_a_question(console, admin,
+                                                         viewer):
+    console.suite.ctl("notify", "set", "away", "Type=webhook",
+                      "Server=https://127.0.0.1:9/", "Severity=info",
+                      "Collect=1s")
+    bad = console.suite.dir / "queued <i>&"
+    bad.write_bytes(EICAR)
+    opens(bad)
+    path = "/notifications/queue?name=away"
+    wait_for(lambda: "queued <i>&" in html.unescape(viewer.get(path).text),
+             20)
+    text = viewer.get(path).text
+    assert "<i>" not in text and "/notifications/drop" not in text
+    wait_for(lambda: "fails" in viewer.get("/notifications").words, 30)
+    sure(admin, "/notifications/drop", {"name": "away"}, "/notifications")
+    assert "queued" not in viewer.get(path).words
+    console.suite.ctl("notify", "remove", "away")
+    assert viewer.get(path).status == 404
+    assert viewer.get("/notifications/queue").status in (400, 404)
