@@ -29,6 +29,7 @@ struct link_call {
 	json_int_t id;
 	uint64_t until_ns;
 	link_fn fn; /* NULL: cancelled */
+	link_part_fn part;
 	void *arg;
 	const char *failed; /* it could not be sent; the text is a literal */
 };
@@ -110,8 +111,11 @@ static void take(struct link *l, const char *line, size_t len)
 	struct link_call *c;
 
 	c = find(l, json_integer_value(json_object_get(all, "id")));
-	/* Of what streams only the end is of interest here. */
-	if (c && !json_is_true(json_object_get(all, "more"))) {
+	if (c && json_is_true(json_object_get(all, "more"))) {
+		c->until_ns = clock_mono_ns() + ANSWER_NS;
+		if (c->fn && c->part)
+			c->part(json_object_get(all, "data"), c->arg);
+	} else if (c) {
 		a.call = c;
 		a.ok = json_is_true(json_object_get(all, "ok"));
 		error = json_object_get(all, "error");
@@ -288,6 +292,11 @@ struct link_call *link_ask(struct link *l, const char *verb, json_t *args,
 	if (c->failed && !l->soon)
 		l->soon = loop_timer(l->loop, 0, false, fail_soon, l);
 	return c;
+}
+
+void link_parts(struct link_call *call, link_part_fn fn)
+{
+	call->part = fn;
 }
 
 void link_cancel(struct link_call **call)

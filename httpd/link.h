@@ -23,6 +23,8 @@ struct link_answer {
 	const char *message; /* of an error, for people */
 };
 typedef void (*link_fn)(const struct link_answer *answer, void *arg);
+/* A part of what streams, before its answer. */
+typedef void (*link_part_fn)(json_t *data, void *arg);
 
 /* `sock` is entity's socket as this process sees it. It lives as long as the
  * process. */
@@ -34,6 +36,8 @@ struct link *link_new(struct loop *loop, const char *sock);
  */
 struct link_call *link_ask(struct link *link, const char *verb, json_t *args,
 			   json_t *as, const char *from, link_fn fn, void *arg);
+/* Of a verb that streams the parts are wanted too. */
+void link_parts(struct link_call *call, link_part_fn fn);
 void link_cancel(struct link_call **call);
 
 #endif

@@ -13,9 +13,15 @@ static const struct {
 	enum verb_role role;
 } navigation[] = {
 	{"/", "summary", TEXT_summary, VERB_VIEWER},
+	{"/scan", "scan", TEXT_scan, VERB_OPERATOR},
+	{"/quarantine", "quarantine", TEXT_quarantine, VERB_OPERATOR},
+	{"/patterns", "patterns", TEXT_patterns, VERB_VIEWER},
+	{"/logs", "logs", TEXT_logs, VERB_VIEWER},
 	{"/statistics", "statistics", TEXT_statistics, VERB_VIEWER},
 	{"/module", "module", TEXT_module, VERB_VIEWER},
 	{"/notifications", "notify", TEXT_notifications, VERB_VIEWER},
+	{"/settings", "settings", TEXT_settings, VERB_VIEWER},
+	{"/admin", "admin", TEXT_administration, VERB_ADMIN},
 };
 
 const char *json_text(json_t *object, const char *name)
@@ -210,6 +216,12 @@ enum text page_error_text(int status)
 		return TEXT_error_403;
 	case 404:
 		return TEXT_error_404;
+	case 405:
+		return TEXT_error_405;
+	case 409:
+		return TEXT_error_409;
+	case 422:
+		return TEXT_error_422;
 	case 503:
 		return TEXT_error_503;
 	default:

@@ -28,6 +28,9 @@ static void visit_free(struct visit *v)
 	json_decref(v->who);
 	str_free(&v->html.out);
 	free(v->scratch);
+	str_free(&v->stream);
+	if (v->stream_member)
+		v->app->streams--;
 	free(v);
 }
 
@@ -79,6 +82,28 @@ void visit_ask(struct visit *v, const char *verb, json_t *args)
 	k->call = link_ask(v->app->link, verb, args, v->as, http_from(v->http),
 			   answered, v);
 	json_decref(args);
+}
+
+static void on_part(json_t *data, void *arg)
+{
+	struct visit *v = arg;
+	json_t *text = json_object_get(data, v->stream_member);
+
+	if (v->stream.len + json_string_length(text) > VISIT_STREAM_MAX)
+		v->stream_cut = true;
+	else if (text && !v->stream_cut)
+		str_addn(&v->stream, json_string_value(text),
+			 json_string_length(text));
+}
+
+void visit_ask_stream(struct visit *v, const char *verb, json_t *args,
+		      const char *member)
+{
+	visit_ask(v, verb, args);
+	v->stream_member = member;
+	if (++v->app->streams > VISIT_STREAMS)
+		v->stream_cut = true; /* not kept, and told so at its end */
+	link_parts(v->asks[v->n_asks - 1].call, on_part);
 }
 
 /* Is there an answer that no page has to do with? Then it was dealt with. */
@@ -205,6 +230,18 @@ void visit_text(struct visit *v, int status, const char *type, const char *text)
 	answer(v, status, type, &body);
 }
 
+void visit_stream(struct visit *v, const char *type)
+{
+	struct str body = v->stream;
+
+	if (v->stream_cut) {
+		visit_failed(v, 503, lang_text(v->lang, TEXT_error_much));
+		return;
+	}
+	v->stream = (struct str){0};
+	answer(v, 200, type, &body);
+}
+
 void visit_redirect(struct visit *v, const char *path)
 {
 	struct str body = {0};
@@ -255,7 +292,10 @@ void visit_again(struct visit *v, const char *verb, visit_fn page)
 {
 	v->problem = visit_error(v, verb);
 	v->status = status_of(visit_code(v, verb));
-	page(v);
+	if (page)
+		page(v);
+	else
+		visit_failed(v, v->status, v->problem);
 }
 
 void visit_cookie(struct visit *v, const char *name, const char *value,

@@ -42,6 +42,10 @@ struct route {
 };
 
 #define VISIT_ASKS 16
+/* What streams is gathered before it is sent, so only so much of it, and so
+ * often at once. */
+#define VISIT_STREAM_MAX (64u << 20)
+#define VISIT_STREAMS 2
 
 struct visit_ask {
 	const char *verb;
@@ -70,6 +74,10 @@ struct visit {
 	bool api;	     /* errors are JSON */
 	struct visit_ask asks[VISIT_ASKS];
 	int n_asks, open;
+	struct str stream;	   /* visit_ask_stream() */
+	const char *stream_member; /* NULL: no stream */
+	bool stream_cut;
+	char wire[64]; /* of page_api() */
 	visit_fn then;
 	visit_fn after; /* a page's own: what is shown again */
 	char *scratch;	/* a page's own text, freed with the visit */
@@ -79,6 +87,10 @@ struct visit {
 
 /* args are taken over; NULL: none. verb is a literal. */
 void visit_ask(struct visit *v, const char *verb, json_t *args);
+/* A verb that streams: the texts that stand in `member` of its parts are
+ * gathered, base64 decoded if it is "data", for visit_stream(). */
+void visit_ask_stream(struct visit *v, const char *verb, json_t *args,
+		      const char *member);
 /*
  * `fn` is called when all that was asked is answered. Not if the session has
  * ended or entity is away: then the answer is what that takes.
@@ -104,9 +116,11 @@ void visit_redirect(struct visit *v, const char *path);
 void visit_failed(struct visit *v, int status, const char *message);
 void visit_text(struct visit *v, int status, const char *type,
 		const char *text);
+/* What was gathered, as a file. */
+void visit_stream(struct visit *v, const char *type);
 /*
  * After a form that was refused: the page it stood in, by its handler, with
- * what entity had to say above it.
+ * what entity had to say above it; page NULL: an error as JSON.
  */
 void visit_again(struct visit *v, const char *verb, visit_fn page);
 
@@ -128,6 +142,7 @@ struct app {
 	/* /healthz: what entity said last */
 	json_t *health;
 	unsigned long long health_ns;
+	int streams;
 };
 
 long visit_begin(struct http *http, void *app);

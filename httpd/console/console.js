@@ -13,3 +13,31 @@ window.addEventListener("pageshow", () => {
 	for (const form of document.querySelectorAll("form[data-sent]"))
 		delete form.dataset.sent;
 });
+
+// On a narrow screen the pages' list is wider than it.
+document.querySelector(".nav [aria-current]")?.scrollIntoView(
+	{ block: "nearest", inline: "center" });
+
+// What is under way is shown anew, without losing the place on the page.
+const again = document.querySelector("[data-again]");
+if (again) {
+	let left = 400; // it keeps the session alive: not for ever
+	const look = async () => {
+		if (document.hidden)
+			return;
+		const answer = await fetch(location.href).catch(() => null);
+		if (!answer || !answer.ok || answer.redirected)
+			return;
+		const page = new DOMParser().parseFromString(
+			await answer.text(), "text/html");
+		const fresh = page.querySelector("main");
+		const now = document.querySelector("main");
+		if (!fresh || now.contains(document.activeElement) &&
+		    document.activeElement !== now)
+			return;
+		now.replaceChildren(...fresh.childNodes);
+		if (!now.querySelector("[data-again]") || --left < 0)
+			clearInterval(timer);
+	};
+	const timer = setInterval(look, Number(again.dataset.again) * 1000);
+}

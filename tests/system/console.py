@@ -35,7 +35,11 @@ def settings(**more):
 def routes():
     """(method, path, access) of every row of the table."""
     text = (REPO / "httpd/routes.def").read_text()
-    return re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+),', text, re.M)
+    rows = re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+),', text, re.M)
+    text = (REPO / "httpd/actions.def").read_text()
+    return rows + [("POST", path, access) for path, access in
+                   re.findall(r'^ACTION\("([^"]+)", "[^"]+", (\w+),', text,
+                              re.M)]
 
 
 class Answer:

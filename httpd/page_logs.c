@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+/* Logs: events by kind, newest first; by their number, so that a page of a
+ * million costs what the first one costs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "page.h"
+#include "widgets.h"
+
+#define EVENTS 100
+
+static const struct choice kinds[] = {
+	{"", TEXT_all},
+	{"virus", TEXT_kind_virus},
+	{"scan", TEXT_kind_scan},
+	{"update", TEXT_kind_update},
+	{"system", TEXT_kind_system},
+	{"audit", TEXT_kind_audit},
+};
+
+static const struct choice spans[] = {
+	{"", TEXT_all},		  {"1h", TEXT_last_hour},
+	{"24h", TEXT_last_day},	  {"7d", TEXT_last_week},
+	{"30d", TEXT_last_month},
+};
+
+static const struct {
+	const char *word, *class, *icon;
+	enum text text;
+} severities[] = {
+	{"info", "info", "info", TEXT_severity_info},
+	{"low", "info", "info", TEXT_severity_low},
+	{"medium", "warn", "warning", TEXT_severity_medium},
+	{"high", "bad", "critical", TEXT_severity_high},
+};
+
+static void severity(struct visit *v, const char *word)
+{
+	size_t i, n = sizeof(severities) / sizeof(*severities);
+
+	for (i = 0; i + 1 < n && strcmp(severities[i].word, word) != 0; i++)
+		;
+	html_addf(&v->html, "<td class=\"mark %s\">", severities[i].class);
+	page_icon(&v->html, severities[i].icon);
+	html_addf(&v->html, "<span>%s</span></td>",
+		  lang_text(v->lang, severities[i].text));
+}
+
+/* What else is known of it. */
+static void more(struct visit *v, json_t *event)
+{
+	static const char *const told[] = {"id",       "time",	  "kind",
+					   "severity", "message", NULL};
+	struct html *h = &v->html;
+	const char *name;
+	json_t *value;
+	int i;
+
+	html_addf(h, "<details><summary>%s</summary><dl class=\"pairs\">",
+		  lang_text(v->lang, TEXT_details));
+	json_object_foreach (event, name, value) {
+		for (i = 0; told[i] && strcmp(told[i], name) != 0; i++)
+			;
+		if (told[i] || json_is_null(value))
+			continue;
+		html_addf(h, "<dt>%s</dt><dd class=\"path\">", name);
+		if (json_is_string(value))
+			html_text(h, json_string_value(value));
+		else
+			html_addf(h, "%lld",
+				  (long long)json_integer_value(value));
+		html_raw(h, "</dd>");
+	}
+	html_raw(h, "</dl></details>");
+}
+
+static void event(struct visit *v, json_t *e)
+{
+	struct html *h = &v->html;
+
+	html_raw(h, "<tr><td class=\"when\">");
+	html_time(h, json_number(e, "time"));
+	html_raw(h, "</td>");
+	severity(v, json_text(e, "severity"));
+	html_addf(h, "<td>%s</td><td class=\"message\">%s",
+		  json_text(e, "kind"), json_text(e, "message"));
+	more(v, e);
+	html_raw(h, "</td></tr>");
+}
+
+static void hidden_query(struct visit *v)
+{
+	form_hidden(v, "kind", visit_query(v, "kind"));
+	form_hidden(v, "since", visit_query(v, "since"));
+	form_hidden(v, "text", visit_query(v, "text"));
+}
+
+static void filter(struct visit *v)
+{
+	struct html *h = &v->html;
+
+	html_raw(h, "<div class=\"card\"><form class=\"row\" method=\"get\" "
+		    "action=\"/logs\">");
+	form_select(v, TEXT_kind, "kind", kinds, sizeof(kinds) / sizeof(*kinds),
+		    visit_query(v, "kind"));
+	form_select(v, TEXT_span, "since", spans,
+		    sizeof(spans) / sizeof(*spans), visit_query(v, "since"));
+	form_input(v, TEXT_search, "search", "text", visit_query(v, "text"),
+		   false);
+	form_button(v, TEXT_filter, "");
+	html_raw(h, "</form></div>");
+}
+
+static void buttons(struct visit *v, json_t *next)
+{
+	struct html *h = &v->html;
+	char before[24];
+
+	html_raw(h, "<div class=\"row\">");
+	if (json_is_integer(next)) {
+		snprintf(before, sizeof(before), "%lld",
+			 (long long)json_integer_value(next));
+		html_raw(h, "<form method=\"get\" action=\"/logs\">");
+		hidden_query(v);
+		form_hidden(v, "before", before);
+		form_button(v, TEXT_older, "");
+		html_raw(h, "</form>");
+	}
+	html_raw(h, "<form method=\"get\" action=\"/logs/export\">");
+	hidden_query(v);
+	html_addf(h,
+		  "<button name=\"format\" value=\"csv\">%s CSV</button> "
+		  "<button name=\"format\" value=\"jsonl\">%s JSON</button>"
+		  "</form></div>",
+		  lang_text(v->lang, TEXT_export),
+		  lang_text(v->lang, TEXT_export));
+}
+
+static void show(struct visit *v)
+{
+	json_t *data = visit_data(v, "events.list"), *e;
+	json_t *list = json_object_get(data, "events");
+	struct html *h = &v->html;
+	size_t i;
+
+	page_begin(v, TEXT_logs, "/logs");
+	filter(v);
+	html_raw(h, "<section class=\"card\">");
+	card_problem(v, "events.list");
+	if (!json_array_size(list)) {
+		html_addf(h, "<p class=\"empty\">%s</p>",
+			  lang_text(v->lang, TEXT_no_events));
+	} else {
+		html_addf(h,
+			  "<div class=\"scroll\"><table><thead><tr>"
+			  "<th>%s</th><th>%s</th><th>%s</th><th>%s</th></tr>"
+			  "</thead><tbody>",
+			  lang_text(v->lang, TEXT_time),
+			  lang_text(v->lang, TEXT_severity),
+			  lang_text(v->lang, TEXT_kind),
+			  lang_text(v->lang, TEXT_message));
+		json_array_foreach (list, i, e)
+			event(v, e);
+		html_raw(h, "</tbody></table></div>");
+	}
+	buttons(v, json_array_size(list) == EVENTS
+			   ? json_object_get(data, "next")
+			   : NULL);
+	html_raw(h, "</section>");
+	page_end(v);
+}
+
+static void add(json_t *args, const struct visit *v, const char *name)
+{
+	if (*visit_query(v, name))
+		json_object_set_new(args, name,
+				    json_string(visit_query(v, name)));
+}
+
+static json_t *query(const struct visit *v)
+{
+	json_t *args = json_object();
+
+	add(args, v, "kind");
+	add(args, v, "since");
+	add(args, v, "text");
+	return args;
+}
+
+void page_logs(struct visit *v)
+{
+	json_t *args = query(v);
+	char limit[16];
+
+	snprintf(limit, sizeof(limit), "%d", EVENTS);
+	add(args, v, "before");
+	json_object_set_new(args, "limit", json_string(limit));
+	visit_ask(v, "events.list", args);
+	visit_then(v, show);
+}
+
+/* ---- as a file ---- */
+
+static void exported(struct visit *v)
+{
+	bool csv = strcmp(visit_query(v, "format"), "jsonl") != 0;
+
+	if (visit_error(v, "events.export")) {
+		visit_failed(v, 422, visit_error(v, "events.export"));
+		return;
+	}
+	http_add_header(v->http, "Content-Disposition",
+			csv ? "attachment; filename=\"splx-events.csv\""
+			    : "attachment; filename=\"splx-events.jsonl\"");
+	visit_stream(v,
+		     csv ? "text/csv; charset=utf-8" : "application/x-ndjson");
+}
+
+void page_logs_export(struct visit *v)
+{
+	json_t *args = query(v);
+
+	json_object_set_new(
+		args, "format",
+		json_string(strcmp(visit_query(v, "format"), "jsonl")
+				    ? "csv"
+				    : "jsonl"));
+	visit_ask_stream(v, "events.export", args, "text");
+	visit_then(v, exported);
+}

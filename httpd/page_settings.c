@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
+/* All settings, by their groups, each a form of its own: what it takes comes
+ * from the table of options by way of entity. */
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/str.h"
+#include "page.h"
+#include "widgets.h"
+
+static void words(struct visit *v, const char *list, const char *value)
+{
+	char *copy = xstrdup(list), *word, *save = NULL;
+
+	html_addf(&v->html, "<select name=\"value\" aria-label=\"%s\">",
+		  lang_text(v->lang, TEXT_value));
+	for (word = strtok_r(copy, "|", &save); word;
+	     word = strtok_r(NULL, "|", &save)) {
+		html_addf(&v->html, "<option value=\"%s\"", word);
+		html_raw(&v->html, strcmp(word, value) ? ">" : " selected>");
+		html_addf(&v->html, "%s</option>", word);
+	}
+	html_raw(&v->html, "</select>");
+	free(copy);
+}
+
+static void input(struct visit *v, json_t *o)
+{
+	const char *type = json_text(o, "type"), *value = json_text(o, "value");
+
+	if (!strcmp(type, "bool"))
+		words(v, "yes|no", value);
+	else if (!strcmp(type, "enum"))
+		words(v, json_text(o, "unit"), value);
+	else
+		html_addf(&v->html,
+			  "<input type=\"text\" name=\"value\" value=\"%s\" "
+			  "aria-label=\"%s\">",
+			  value, lang_text(v->lang, TEXT_value));
+}
+
+static void option(struct visit *v, json_t *o)
+{
+	struct html *h = &v->html;
+	const char *key = json_text(o, "key"), *fields[] = {"key", key, NULL};
+
+	html_addf(h,
+		  "<div class=\"option\"><div><strong id=\"%s\">%s</strong>"
+		  "<p class=\"muted\">%s</p></div>",
+		  key, key, json_text(o, "text"));
+	if (v->role < VERB_ADMIN) {
+		html_addf(h, "<code>%s</code></div>", json_text(o, "value"));
+		return;
+	}
+	html_raw(h, "<div>");
+	form(v, "/settings/set", "row");
+	form_hidden(v, "key", key);
+	input(v, o);
+	form_button(v, TEXT_save, "");
+	form_end(v);
+	if (json_is_true(json_object_get(o, "changed"))) {
+		html_addf(h, "<p class=\"muted\">%s <code>%s</code></p>",
+			  lang_text(v->lang, TEXT_default),
+			  json_text(o, "default"));
+		button_form(v, "/settings/reset", TEXT_to_default, "", fields);
+	}
+	html_raw(h, "</div></div>");
+}
+
+static void show(struct visit *v)
+{
+	json_t *all = visit_data(v, "config.show"), *o;
+	struct html *h = &v->html;
+	const char *group = "";
+	size_t i;
+
+	page_begin(v, TEXT_settings, "/settings");
+	card_problem(v, "config.show");
+	json_array_foreach (all, i, o) {
+		if (strcmp(group, json_text(o, "group")) != 0) {
+			if (*group)
+				html_raw(h, "</section>");
+			group = json_text(o, "group");
+			html_addf(h, "<section class=\"card\"><h2>%s</h2>",
+				  group);
+		}
+		option(v, o);
+	}
+	if (*group)
+		html_raw(h, "</section>");
+	page_end(v);
+}
+
+void page_settings(struct visit *v)
+{
+	visit_ask(v, "config.show", NULL);
+	visit_then(v, show);
+}
