@@ -22,6 +22,7 @@ static const struct {
 	{"/notifications", "notify", TEXT_notifications, VERB_VIEWER},
 	{"/settings", "settings", TEXT_settings, VERB_VIEWER},
 	{"/admin", "admin", TEXT_administration, VERB_ADMIN},
+	{"/maintenance", "tools", TEXT_maintenance, VERB_ADMIN},
 };
 
 const char *json_text(json_t *object, const char *name)

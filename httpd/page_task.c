@@ -7,7 +7,7 @@
 #include "lib/alloc.h"
 #include "parts.h"
 
-static const struct part_word states[] = {
+const struct part_word task_states[] = {
 	{"running", TEXT_task_running, "info"},
 	{"done", TEXT_task_done, "ok"},
 	{"failed", TEXT_task_failed, "bad"},
@@ -21,7 +21,7 @@ static const char *home_of(const char *verb)
 {
 	if (!strncmp(verb, "module.", 7) || !strncmp(verb, "order.", 6))
 		return "/module";
-	return "/";
+	return "/maintenance";
 }
 
 static void words_in(struct html *h, const char *text)
@@ -62,7 +62,7 @@ static void show(struct visit *v)
 	part_facts(h);
 	part_fact_text(h, TEXT_task_verb, verb);
 	part_fact(h, TEXT_state);
-	part_word(h, states, json_text(t, "state"));
+	part_word(h, task_states, json_text(t, "state"));
 	part_fact_end(h);
 	part_fact_time(h, TEXT_begun, json_number(t, "started"));
 	part_fact_time(h, TEXT_ended, json_number(t, "ended"));

@@ -116,6 +116,8 @@ bool part_confirmed(struct visit *v, const struct part_question *q);
 
 /* ---- tasks: what splxctl does by itself ---- */
 
+extern const struct part_word task_states[];
+
 /*
  * Has entity do it (task.start) and leads to its page; a refusal is told on
  * the page `again`. words (NULL: none) are the verb's arguments, taken over.

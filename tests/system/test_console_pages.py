@@ -70,6 +70,8 @@ PAGES = {
     "/notifications": ("viewer operator admin",
                        {"/notifications/test": "admin",
                         "/notifications/remove": "admin"}),
+    "/maintenance": ("admin", {"/maintenance/import": "admin",
+                               "/maintenance/diagnose": "admin"}),
 }
 
 
@@ -255,7 +257,7 @@ def fields_of(answer, action):
     for tag in re.findall(r"<input[^>]*>", form):
         attr = dict(re.findall(r'(\w+)="([^"]*)"', tag))
         if attr["type"] != "checkbox" or " checked" in tag:
-            out[attr["name"]] = html.unescape(attr["value"])
+            out[attr["name"]] = html.unescape(attr.get("value", ""))
     for name, options in re.findall(
             r'<select name="([^"]*)">(.*?)</select>', form):
         chosen = re.search(r'value="([^"]*)" selected', options) or \
@@ -378,3 +380,75 @@ def test_what_waits_is_shown_and_dropped_after_a_question(console, admin,
     console.suite.ctl("notify", "remove", "away")
     assert viewer.get(path).status == 404
     assert viewer.get("/notifications/queue").status in (400, 404)
+
+
+# ---- maintenance
+
+IMPORT = "/maintenance/import"
+
+
+def import_(v, text, **more):
+    return v.post(IMPORT, {"text": text, **more}, on="/maintenance")
+
+
+def test_settings_go_out_and_in_and_are_shown_before(console, admin):
+    got = admin.get("/maintenance/export")
+    assert got.status == 200
+    assert "attachment" in got.headers["Content-Disposition"]
+    assert got.headers["Cache-Control"] == "no-store"
+    before = got.text
+    assert "ConsoleHttpsPort" in before
+    # as it is: nothing to do
+    got = import_(admin, before)
+    assert got.location == "/maintenance?note=import_nothing"
+    changed = re.sub(r"(?m)^ScanTimeout = .*$", "ScanTimeout = 77s", before)
+    assert changed != before
+    asked = import_(admin, changed.replace("\n", "\r\n"))
+    assert asked.status == 200 and "ScanTimeout" in asked.words
+    assert admin.get("/maintenance/export").text == before
+    sent = fields_of(asked, IMPORT)
+    assert sent["sure"] == "yes"
+    got = admin.ask("POST", IMPORT, sent)
+    assert got.location == "/maintenance?note=imported", got.words
+    assert console.suite.json("config", "get", "ScanTimeout")["value"] == \
+        "77s"
+    assert import_(admin, before, sure="yes").status == 303
+    assert admin.get("/maintenance/export").text == before
+
+
+def test_settings_that_are_wrong_change_nothing_and_are_shown_again(
+        console, admin):
+    before = admin.get("/maintenance/export").text
+    for text in (before + "\nNoSuchThing = <b>1</b>\n", "ScanTimeout = x",
+                 "\u202eScanTimeout = 5s", "ScanTimeout"):
+        for more in ({}, {"sure": "yes"}):
+            got = import_(admin, text, **more)
+            assert got.status == 422 and 'role="alert"' in got.text, text
+            assert "<b>1" not in got.text and "\u202e" not in got.text
+            if "\u202e" not in text:
+                assert fields_of(got, IMPORT)["text"] == text
+    assert admin.get("/maintenance/export").text == before
+
+
+def test_a_file_is_uploaded_by_a_form_of_parts(console, admin):
+    text = admin.get("/maintenance/export").text
+    text = re.sub(r"(?m)^ScanTimeout = .*$", "ScanTimeout = 88s", text)
+    parts = {"csrf": admin.get("/").csrf(), "text": "", "file": text}
+    body = "".join(
+        f'--xyz\r\nContent-Disposition: form-data; name="{n}"'
+        + ('; filename="a.conf"\r\nContent-Type: text/plain' if n == "file"
+           else "") + f"\r\n\r\n{t}\r\n" for n, t in parts.items()) \
+        + "--xyz--\r\n"
+    got = admin.ask("POST", IMPORT, body.encode(), {
+        "Content-Type": "multipart/form-data; boundary=xyz"})
+    assert got.status == 200 and "88s" in got.words
+    assert fields_of(got, IMPORT)["text"] == text
+
+
+def test_a_bundle_is_made_in_the_background(console, admin):
+    got = admin.post("/maintenance/diagnose", on="/maintenance")
+    assert got.location.startswith("/task?id=")
+    wait_for(lambda: "Refresh" not in admin.get(got.location).headers, 60)
+    assert "diagnose" in admin.get("/maintenance").words
+    task = console.suite.json("task", "show", got.location.split("=")[1])
+    assert task["state"] == "done" and task["result"]
