@@ -76,6 +76,11 @@ static void show(struct visit *v)
 	part_card_end(h);
 	html_raw(h, "<div class=\"actions\">");
 	snprintf(id, sizeof(id), "%lld", (long long)json_number(t, "id"));
+	if (json_is_true(json_object_get(t, "result")))
+		html_addf(h,
+			  "<a class=\"button primary\" "
+			  "href=\"/task/result?id=%s\">%s</a>",
+			  id, lang_text(h->lang, TEXT_task_result));
 	if (runs)
 		part_action(v, "/task/cancel", "danger", TEXT_cancel, "id", id);
 	part_link(h, home, TEXT_back);
@@ -111,6 +116,65 @@ void page_task_cancel(struct visit *v)
 	visit_ask(v, "task.cancel",
 		  json_pack("{s:s}", "id", visit_form(v, "id")));
 	visit_then(v, cancelled);
+}
+
+/* ---- the file it made ---- */
+
+static int digit(char c)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn"
+				     "opqrstuvwxyz0123456789+/";
+	const char *p = c ? strchr(digits, c) : NULL;
+
+	return p ? (int)(p - digits) : -1;
+}
+
+/* Base64, each part filled up by = for itself, to the bytes, in place. */
+static void decode(struct str *b)
+{
+	unsigned int bits = 0;
+	size_t i, out = 0;
+	int have = 0, n;
+
+	for (i = 0; i < b->len; i++) {
+		n = digit(b->s[i]);
+		if (n < 0) { /* the end of a part */
+			have = 0;
+			continue;
+		}
+		bits = bits << 6 | (unsigned int)n;
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			b->s[out++] = (char)(bits >> have & 255);
+		}
+	}
+	b->len = out;
+}
+
+static void sent(struct visit *v)
+{
+	int64_t id = strtoll(visit_query(v, "id"), NULL, 10);
+	char name[96];
+
+	if (visit_error(v, "task.result")) {
+		visit_failed(v, 404, visit_error(v, "task.result"));
+		return;
+	}
+	decode(&v->stream);
+	snprintf(name, sizeof(name),
+		 "attachment; filename=\"splx-diagnose-%lld.tar.gz\"",
+		 (long long)id);
+	http_add_header(v->http, "Content-Disposition", name);
+	visit_stream(v, "application/gzip");
+}
+
+void page_task_result(struct visit *v)
+{
+	visit_ask_stream(v, "task.result",
+			 json_pack("{s:s}", "id", visit_query(v, "id")),
+			 "data");
+	visit_then(v, sent);
 }
 
 /* ---- beginning one ---- */

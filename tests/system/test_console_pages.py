@@ -3,8 +3,10 @@
 refused loses nothing."""
 
 import html
+import io
 import os
 import re
+import tarfile
 
 import pytest
 
@@ -452,3 +454,17 @@ def test_a_bundle_is_made_in_the_background(console, admin):
     assert "diagnose" in admin.get("/maintenance").words
     task = console.suite.json("task", "show", got.location.split("=")[1])
     assert task["state"] == "done" and task["result"]
+    page = admin.get(got.location)
+    result = f"/task/result?id={task['id']}"
+    assert f'href="{result}"' in page.text
+    got = admin.get(result)
+    assert got.status == 200
+    assert ".tar.gz" in got.headers["Content-Disposition"]
+    with tarfile.open(fileobj=io.BytesIO(got.body), mode="r:gz") as tar:
+        names = tar.getnames()
+        for member in tar:
+            if member.isfile():
+                tar.extractfile(member).read()
+    assert len(names) > 3
+    assert admin.get("/task/result?id=999999").status == 404
+    assert admin.get("/task/result?id=x").status == 404
