@@ -8,6 +8,8 @@ FUZZ_EXTRA_notify = $(B)/libnotify.a
 FUZZ_LIBS_notify  = $(NOTIFY_LIBS)
 FUZZ_EXTRA_database = $(B)/libvsapi.a
 FUZZ_LIBS_database  = $(VSAPI_LIBS)
+FUZZ_EXTRA_params = $(B)/libhttpd.a
+FUZZ_LIBS_params  = $(HTTPD_LIBS)
 
 FUZZ_SECONDS = 60
 FUZZERS := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))

@@ -67,6 +67,7 @@ class Visitor:
         self.cookies = {}
         self.language = language
         self.conn = None
+        self.used = False
 
     def ask(self, method, path, body=None, headers=None, timeout=60):
         if self.conn is None:
@@ -81,11 +82,15 @@ class Visitor:
             body = urllib.parse.urlencode(body)
             send.setdefault("Content-Type",
                             "application/x-www-form-urlencoded")
+        was_there, self.used = self.used, True
         try:
             self.conn.request(method, path, body, send)
             answer = Answer(self.conn.getresponse())
         except (http.client.HTTPException, OSError):
             self.close()
+            if method == "GET" and was_there:
+                # as browsers do: it was closed while nothing was asked
+                return self.ask(method, path, body, headers, timeout)
             raise
         for line in answer.headers.get_all("Set-Cookie") or []:
             name, value = line.split(";")[0].split("=", 1)
@@ -100,6 +105,7 @@ class Visitor:
         if self.conn:
             self.conn.close()
         self.conn = None
+        self.used = False
 
     def get(self, path, **kw):
         return self.ask("GET", path, **kw)
