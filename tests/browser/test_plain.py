@@ -42,7 +42,7 @@ def test_every_page_says_the_same(place, plain):
     plain.forget()
     plain.look(360, False)
     place.login(plain, "admin")
-    for path, may in place.pages("admin"):
+    for path, _ in place.pages("admin"):
         plain.go(path)
         assert plain.text("h1").strip(), path
         assert plain.text("main").strip() != plain.text("h1").strip(), path
