@@ -26,6 +26,16 @@ const struct part_word notify_types[] = {
 	{NULL, TEXTS, NULL},
 };
 
+const struct part_word notify_kinds[NOTIFY_KINDS + 1] = {
+	{"virus", TEXT_kind_virus, NULL},
+	{"scan", TEXT_kind_scan, NULL},
+	{"update", TEXT_kind_update, NULL},
+	{"system", TEXT_kind_system, NULL},
+	{"network", TEXT_kind_network, NULL},
+	{"audit", TEXT_kind_audit, NULL},
+	{NULL, TEXTS, NULL},
+};
+
 /* ---- the channels ---- */
 
 static void link_to(struct html *h, const char *path, const char *name,
@@ -161,7 +171,9 @@ static void queue(struct visit *v)
 		json_array_foreach (list, i, e) {
 			html_raw(h, "<tr>");
 			part_cell_time(h, TEXTS, json_number(e, "time"));
-			part_cell_text(h, TEXT_kind, "", json_text(e, "kind"));
+			part_cell(h, TEXT_kind, "");
+			part_word(h, notify_kinds, json_text(e, "kind"));
+			part_cell_end(h);
 			part_cell_text(h, TEXTS, "path",
 				       json_text(e, "message"));
 			html_raw(h, "</tr>");

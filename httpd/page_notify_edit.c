@@ -46,15 +46,6 @@ static const struct field fields[] = {
 };
 
 static const struct {
-	const char *word;
-	enum text text;
-} kinds[] = {
-	{"virus", TEXT_kind_virus},	{"scan", TEXT_kind_scan},
-	{"update", TEXT_kind_update},	{"system", TEXT_kind_system},
-	{"network", TEXT_kind_network}, {"audit", TEXT_kind_audit},
-};
-
-static const struct {
 	const char *key, *arg; /* of notify.set */
 	int types;
 	enum text label, hint;
@@ -170,13 +161,14 @@ static void kind_boxes(struct visit *v, json_t *channel)
 
 	html_addf(h, "<fieldset class=\"full ticks\"><legend>%s</legend>",
 		  lang_text(h->lang, TEXT_kinds));
-	for (i = 0; i < N(kinds); i++)
+	for (i = 0; i < NOTIFY_KINDS; i++)
 		html_addf(h,
 			  "<label class=\"tick\"><input type=\"checkbox\" "
 			  "name=\"kind_%s\" value=\"yes\"%s> %s</label>",
-			  kinds[i].word,
-			  is_told(v, channel, kinds[i].word) ? " checked" : "",
-			  lang_text(h->lang, kinds[i].text));
+			  notify_kinds[i].word,
+			  is_told(v, channel, notify_kinds[i].word) ? " checked"
+								    : "",
+			  lang_text(h->lang, notify_kinds[i].text));
 	html_raw(h, "</fieldset>");
 }
 
@@ -260,15 +252,15 @@ static void add_kinds(const struct visit *v, json_t *list)
 	struct str text = {0};
 	int i, n = 0;
 
-	for (i = 0; i < N(kinds); i++) {
+	for (i = 0; i < NOTIFY_KINDS; i++) {
 		char name[32];
 
-		snprintf(name, sizeof(name), "kind_%s", kinds[i].word);
+		snprintf(name, sizeof(name), "kind_%s", notify_kinds[i].word);
 		if (!params_get(&v->form, name))
 			continue;
-		str_addf(&text, "%s%s", n++ ? ", " : "", kinds[i].word);
+		str_addf(&text, "%s%s", n++ ? ", " : "", notify_kinds[i].word);
 	}
-	add(list, "Kinds", n == N(kinds) ? "all" : str_get(&text));
+	add(list, "Kinds", n == NOTIFY_KINDS ? "all" : str_get(&text));
 	str_free(&text);
 }
 

@@ -76,8 +76,11 @@ void part_table_heads(struct html *h, const enum text *heads, int n)
 
 	html_raw(h, "<div class=\"scroll\"><table><thead><tr>");
 	for (i = 0; i < n; i++)
-		html_addf(h, "<th>%s</th>",
-			  heads[i] < TEXTS ? lang_text(h->lang, heads[i]) : "");
+		if (heads[i] < TEXTS)
+			html_addf(h, "<th>%s</th>",
+				  lang_text(h->lang, heads[i]));
+		else /* a heading that says nothing is none */
+			html_raw(h, "<td></td>");
 	html_raw(h, "</tr></thead><tbody>");
 }
 

@@ -179,6 +179,16 @@ class Browser:
                 return
         raise AssertionError(f"no way by the keyboard to {css}")
 
+    def fill(self, **fields):
+        """Fields of a form, by their names, anew."""
+        for name, value in fields.items():
+            field = self.one(f"main [name={name}]")
+            field.clear()
+            field.send_keys(value)
+
+    def value(self, name):
+        return self.one(f"main [name={name}]").get_attribute("value")
+
     def login(self, user, password):
         self.go("/login")
         self.one("input[name=user]").send_keys(user)

@@ -70,6 +70,28 @@ def browser(shared_browser):
     return shared_browser
 
 
+@pytest.fixture(scope="session")
+def shared_plain(place):
+    b = place.browser(script=False)
+    yield b
+    b.close()
+
+
+@pytest.fixture
+def plain(shared_plain):
+    """One that runs no script."""
+    shared_plain.forget()
+    shared_plain.look(1440, False)
+    return shared_plain
+
+
+@pytest.fixture(params=("script", "plain"))
+def either(request):
+    """What has to work in both."""
+    return request.getfixturevalue({"script": "browser"}.get(request.param,
+                                                             request.param))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failure shows what the suite and the console said."""

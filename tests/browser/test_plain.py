@@ -1,18 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
 """A browser that runs no script: everything works all the same."""
 
-import pytest
-
 import texts
-from place import USERS
 from console import PASSWORD
-
-
-@pytest.fixture(scope="module")
-def plain(place):
-    b = place.browser(script=False)
-    yield b
-    b.close()
+from place import USERS
 
 
 def test_it_runs_none(place, plain):
@@ -22,8 +13,6 @@ def test_it_runs_none(place, plain):
 
 
 def test_login_language_look_and_logout(place, plain):
-    plain.forget()
-    plain.look(1440, False)
     plain.login(USERS["viewer"], PASSWORD)
     assert plain.path == "/"
     plain.press(".look button[name=lang][value=ja]")
@@ -39,8 +28,7 @@ def test_login_language_look_and_logout(place, plain):
 
 def test_every_page_says_the_same(place, plain):
     """All that a script shows is there without one, too."""
-    plain.forget()
-    plain.look(360, False)
+    plain.look(360)
     place.login(plain, "admin")
     for path, _ in place.pages("admin"):
         plain.go(path)
