@@ -36,7 +36,7 @@ static void users(struct visit *v)
 {
 	static const struct column columns[] = {
 		{"user", TEXT_user, CELL_TEXT},
-		{"role", TEXT_role, CELL_TEXT},
+		{"role", TEXT_role, CELL_WORD},
 		{"disabled", TEXT_disabled, CELL_YESNO},
 		{"password", TEXT_password, CELL_TEXT},
 		{"last_login", TEXT_last_login, CELL_TIME},
@@ -97,7 +97,7 @@ static void tokens(struct visit *v)
 {
 	static const struct column columns[] = {
 		{"name", TEXT_name, CELL_TEXT},
-		{"role", TEXT_role, CELL_TEXT},
+		{"role", TEXT_role, CELL_WORD},
 		{"expires", TEXT_expires, CELL_TIME},
 		{"used", TEXT_last_used, CELL_TIME},
 		{"used_from", TEXT_from, CELL_TEXT},

@@ -84,7 +84,8 @@ static void event(struct visit *v, json_t *e)
 	html_raw(h, "</td>");
 	severity(v, json_text(e, "severity"));
 	html_addf(h, "<td>%s</td><td class=\"message\">%s",
-		  json_text(e, "kind"), json_text(e, "message"));
+		  word_text(v->lang, json_text(e, "kind")),
+		  json_text(e, "message"));
 	more(v, e);
 	html_raw(h, "</td></tr>");
 }

@@ -131,7 +131,7 @@ static void show_item(struct visit *v)
 		return;
 	}
 	snprintf(id, sizeof(id), "%lld", (long long)json_number(item, "id"));
-	page_begin(v, TEXT_quarantine, "/quarantine");
+	page_begin(v, TEXT_quarantine_item, "/quarantine");
 	html_addf(h, "<section class=\"card\"><h2>%s</h2><dl class=\"pairs\">",
 		  json_text(item, "virus"));
 	json_object_foreach (item, name, value) {

@@ -44,7 +44,7 @@ static void jobs(struct visit *v)
 {
 	static const struct column columns[] = {
 		{"id", TEXT_number, CELL_TEXT},
-		{"state", TEXT_state, CELL_TEXT},
+		{"state", TEXT_state, CELL_WORD},
 		{"source", TEXT_source, CELL_TEXT},
 		{"begun", TEXT_begun, CELL_TIME},
 		{"files", TEXT_files, CELL_NUMBER},

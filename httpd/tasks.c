@@ -19,7 +19,7 @@ void tasks_draw(struct visit *v, const char *begin)
 {
 	static const struct column columns[] = {
 		{"verb", TEXT_task, CELL_TEXT},
-		{"state", TEXT_state, CELL_TEXT},
+		{"state", TEXT_state, CELL_WORD},
 		{"started", TEXT_begun, CELL_TIME},
 		{"ended", TEXT_ended, CELL_TIME},
 		{"by", TEXT_by, CELL_TEXT},

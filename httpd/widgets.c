@@ -14,6 +14,34 @@ const struct choice widgets_roles[3] = {
 	{"admin", TEXT_role_admin},
 };
 
+static const struct choice told[] = {
+	{"viewer", TEXT_role_viewer},
+	{"operator", TEXT_role_operator},
+	{"admin", TEXT_role_admin},
+	{"running", TEXT_task_running},
+	{"paused", TEXT_paused},
+	{"interrupted", TEXT_task_interrupted},
+	{"cancelled", TEXT_task_cancelled},
+	{"done", TEXT_task_done},
+	{"failed", TEXT_task_failed},
+	{"virus", TEXT_kind_virus},
+	{"scan", TEXT_kind_scan},
+	{"update", TEXT_kind_update},
+	{"system", TEXT_kind_system},
+	{"network", TEXT_kind_network},
+	{"audit", TEXT_kind_audit},
+};
+
+const char *word_text(enum lang lang, const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(told) / sizeof(*told); i++)
+		if (!strcmp(told[i].value, word))
+			return lang_text(lang, told[i].name);
+	return word;
+}
+
 /* ---- tables ---- */
 
 static void nanoseconds(struct html *h, int64_t ns)
@@ -48,6 +76,8 @@ static void content(struct visit *v, json_t *value, enum cell cell)
 
 	if (cell == CELL_YESNO)
 		html_text(h, T(json_is_true(value) ? TEXT_yes : TEXT_no));
+	else if (cell == CELL_WORD && json_is_string(value))
+		html_text(h, word_text(h->lang, json_string_value(value)));
 	else if (!json_is_integer(value) || cell == CELL_TEXT ||
 		 cell == CELL_PATH)
 		plain(h, value);
@@ -71,6 +101,7 @@ static const char *class_of(enum cell cell)
 	case CELL_TIME:
 		return "when";
 	case CELL_TEXT:
+	case CELL_WORD:
 	case CELL_YESNO:
 		return "word";
 	default:

@@ -8,6 +8,7 @@
 
 enum cell {
 	CELL_TEXT,
+	CELL_WORD, /* one that entity uses for a state or a role */
 	CELL_PATH,
 	CELL_TIME, /* ns since 1970 */
 	CELL_NUMBER,
@@ -66,5 +67,8 @@ void button_form(struct visit *v, const char *action, enum text name,
 
 /* The three roles. */
 extern const struct choice widgets_roles[3];
+/* Entity's word for a role, a state of a scan or task, a kind of events; one
+ * that is none of these comes back as it is. */
+const char *word_text(enum lang lang, const char *word);
 
 #endif

@@ -93,7 +93,7 @@ def test_a_role_that_may_not_is_shown_no_button(place, either):
 
 
 def test_a_restore_by_the_keyboard_alone(place, browser):
-    needs("/quarantine/restore")
+    needs("/quarantine")
     path = place.suite.dir / "wanted-back.com"
     place.suite.infected(path.name)
 

@@ -8,6 +8,9 @@ const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walk.nextNode()) {
 	const e = walk.currentNode.parentElement;
 	const text = walk.currentNode.data.replace(/\s+/g, " ").trim();
+	// what is to be written in a settings file, word for word
+	if (e.tagName === "OPTION" && e.value === text)
+		continue;
 	if (text && !e.closest(quoted) && !e.closest("[name=lang]"))
 		texts.push([text, e.outerHTML.slice(0, 160)]);
 }
