@@ -79,7 +79,11 @@ static void state(struct html *h, json_t *status)
 	json_t *i;
 	size_t n;
 
-	html_addf(h, "<section class=\"card state %s\">", o->class);
+	html_addf(h,
+		  "<section class=\"card state %s\" data-overall=\"%s\" "
+		  "data-operational=\"%s\">",
+		  o->class, json_text(status, "overall"),
+		  json_text(status, "operational"));
 	page_icon(h, o->icon);
 	html_addf(h, "<div><p class=\"overall\">%s</p><p class=\"muted\">%s · ",
 		  lang_text(h->lang, o->text),
@@ -150,7 +154,18 @@ static void coverage_fact(struct html *h, json_t *coverage)
 	fact_end(h);
 }
 
-static void facts(struct html *h, json_t *status)
+/* A number that a script keeps up to date (/live). */
+static void live_fact(struct html *h, enum text name, json_t *counters,
+		      const char *counter)
+{
+	fact_begin(h, name);
+	html_addf(h, "<span data-live=\"%s\">", counter);
+	html_number(h, json_number(counters, counter));
+	html_raw(h, "</span>");
+	fact_end(h);
+}
+
+static void facts(struct html *h, json_t *status, json_t *counters)
 {
 	json_t *workers = json_object_get(status, "workers");
 
@@ -166,6 +181,9 @@ static void facts(struct html *h, json_t *status)
 	html_number(h, json_number(workers, "front") +
 			       json_number(workers, "back"));
 	fact_end(h);
+	live_fact(h, TEXT_questions_answered, counters, "questions");
+	live_fact(h, TEXT_scanned_files, counters, "scans");
+	live_fact(h, TEXT_chart_findings, counters, "findings");
 	html_raw(h, "</dl>");
 }
 
@@ -299,7 +317,8 @@ static void show(struct visit *v)
 	}
 	page_begin(v, TEXT_summary, "/");
 	state(h, status);
-	facts(h, status);
+	facts(h, status,
+	      json_object_get(visit_data(v, "statistics"), "counters"));
 	findings(h, visit_data(v, "events.list"));
 	charts(h, visit_data(v, "statistics.history"));
 	coverage(h, json_object_get(status, "coverage"));
@@ -316,6 +335,7 @@ void page_summary(struct visit *v)
 	visit_ask(v, "status", NULL);
 	visit_ask(v, "events.list",
 		  json_pack("{s:s, s:s}", "kind", "virus", "limit", limit));
+	visit_ask(v, "statistics", json_pack("{s:s}", "top", "1"));
 	visit_ask(v, "statistics.history",
 		  json_pack("{s:s}", "points", points));
 	visit_then(v, show);

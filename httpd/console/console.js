@@ -41,3 +41,21 @@ if (again) {
 	};
 	const timer = setInterval(look, Number(again.dataset.again) * 1000);
 }
+
+// The summary's numbers as they are now; another state shows the page anew.
+const state = document.querySelector("[data-overall]");
+if (state) {
+	const numbers = new Intl.NumberFormat("en-US");
+	const live = new EventSource("/live");
+	live.addEventListener("message", (event) => {
+		const now = JSON.parse(event.data);
+		for (const place of document.querySelectorAll("[data-live]"))
+			place.textContent =
+				numbers.format(now[place.dataset.live]);
+		if (now.overall !== state.dataset.overall ||
+		    now.operational !== state.dataset.operational) {
+			live.close();
+			location.reload();
+		}
+	});
+}

@@ -219,6 +219,26 @@ def test_logs_are_filtered_paged_and_exported(console, admin):
     assert len(rows) >= len(console.suite.events("virus"))
 
 
+def test_live_numbers_are_those_of_now_and_no_use_of_the_session(
+        console, admin):
+    v = console.visitor("admin")
+    assert 'data-live="scans"' in v.get("/").text
+
+    def told():
+        got = v.get("/live")
+        assert got.headers["Content-Type"] == "text/event-stream"
+        assert got.text.startswith("retry: ")
+        return json.loads(re.search(r"^data: (.*)$", got.text, re.M)[1])
+    before = told()
+    assert before["overall"] == console.suite.health()["overall"]
+    quarantined(console, "live.com")
+    assert wait_for(lambda: told()["findings"] > before["findings"])
+    gone = Visitor(console)
+    assert gone.get("/live").status == 401
+    gone.cookies["__Host-splx"] = "A" * 43
+    assert gone.get("/live").status == 204
+
+
 # ---- programs
 
 def token(console, role):
