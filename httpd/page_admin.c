@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "page.h"
+#include "parts.h"
 #include "widgets.h"
 
 #define N(a) ((int)(sizeof(a) / sizeof(*(a))))
@@ -162,6 +162,12 @@ static void certificate(struct visit *v)
 static void show(struct visit *v)
 {
 	page_begin(v, TEXT_administration, "/admin");
+	html_raw(&v->html, "<div class=\"actions\">");
+	part_link(&v->html, "/password", TEXT_own_password);
+	part_link(&v->html, "/logs?kind=audit", TEXT_audit_log);
+	part_link(&v->html, "/settings", TEXT_settings);
+	part_link(&v->html, "/maintenance", TEXT_maintenance);
+	html_raw(&v->html, "</div>");
 	users(v);
 	sessions(v);
 	tokens(v);

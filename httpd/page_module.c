@@ -221,7 +221,8 @@ static void conflicts(struct visit *v)
 		part_card_end(h);
 		return;
 	}
-	if (json_is_false(json_object_get(data, "loaded")))
+	if (json_array_size(rows) &&
+	    json_is_false(json_object_get(data, "loaded")))
 		html_addf(h, "<p class=\"muted\">%s</p>",
 			  lang_text(h->lang, TEXT_conflicts_by_name));
 	if (!json_array_size(rows))

@@ -23,7 +23,8 @@ struct field {
 
 static const struct field fields[] = {
 	{"Enabled", ALL, TEXT_enabled, TEXTS, "yes no"},
-	{"Server", SMTP | SNMP | SYSLOG, TEXT_server, TEXT_server_hint, NULL},
+	{"Server", SMTP | SNMP, TEXT_server, TEXT_server_plain, NULL},
+	{"Server", SYSLOG, TEXT_server, TEXT_server_hint, NULL},
 	{"Server", HOOK, TEXT_url, TEXT_url_hint, NULL},
 	{"Protocol", SMTP, TEXT_protocol, TEXTS, "starttls tls plain"},
 	{"Protocol", SNMP, TEXT_protocol, TEXTS, "v2c v3"},
@@ -115,14 +116,14 @@ static void field(struct visit *v, const struct field *f, json_t *channel,
 		part_field(v, f->label, "text", f->key, value, f->hint);
 }
 
-static void secret(struct visit *v, int i, json_t *channel)
+static void secret(struct visit *v, int i, json_t *channel, int type)
 {
 	struct html *h = &v->html;
 	char name[32];
 
 	if (!channel || !*setting(channel, secrets[i].key)) {
 		part_field(v, secrets[i].label, "password", secrets[i].key, "",
-			   secrets[i].hint);
+			   type == SMTP ? TEXTS : secrets[i].hint);
 		return;
 	}
 	part_field(v, secrets[i].label, "password", secrets[i].key, "",
@@ -195,7 +196,7 @@ static void form(struct visit *v, const char *name, const char *type,
 			field(v, &fields[i], channel, bit);
 	for (i = 0; i < N(secrets); i++)
 		if (secrets[i].types & bit)
-			secret(v, i, channel);
+			secret(v, i, channel, bit);
 	kind_boxes(v, channel);
 	html_raw(h, "</div><div class=\"actions\">");
 	part_button(h, "primary", TEXT_save);

@@ -5,7 +5,7 @@
 
 #include "lib/alloc.h"
 #include "lib/str.h"
-#include "page.h"
+#include "parts.h"
 #include "widgets.h"
 
 static void words(struct visit *v, const char *list, const char *value)
@@ -26,7 +26,8 @@ static void words(struct visit *v, const char *list, const char *value)
 
 static void input(struct visit *v, json_t *o)
 {
-	const char *type = json_text(o, "type"), *value = json_text(o, "value");
+	const char *value = part_value(v, "value", json_text(o, "value"));
+	const char *type = json_text(o, "type");
 
 	if (!strcmp(type, "bool"))
 		words(v, "yes|no", value);

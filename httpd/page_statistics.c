@@ -57,6 +57,7 @@ static void times(struct visit *v, json_t *s)
 	int i;
 
 	part_card(h, TEXT_times);
+	html_raw(h, "<div class=\"sums\">");
 	part_table(h, TEXT_what, TEXT_count, TEXT_chart_p50, TEXT_chart_p99,
 		   TEXT_longest);
 	for (i = 0; i < N(rows); i++) {
@@ -71,6 +72,7 @@ static void times(struct visit *v, json_t *s)
 		html_raw(h, "</tr>");
 	}
 	part_table_end(h);
+	html_raw(h, "</div>");
 	part_card_end(h);
 }
 
@@ -97,7 +99,7 @@ static const struct top tops[] = {
 static bool is_whole(const char *path)
 {
 	return path[0] == '/' && path[1] && !strchr(path, '\\') &&
-	       html_is_plain(path);
+	       !str_ends(path, " (deleted)") && html_is_plain(path);
 }
 
 static void row(struct visit *v, const struct top *t, json_t *r)
@@ -144,10 +146,12 @@ static void top(struct visit *v, const struct top *t, json_t *rows)
 		part_card_end(h);
 		return;
 	}
+	html_raw(h, "<div class=\"sums\">");
 	part_table_heads(h, heads, N(heads) - (v->role < VERB_ADMIN));
 	json_array_foreach (rows, i, r)
 		row(v, t, r);
 	part_table_end(h);
+	html_raw(h, "</div>");
 	part_card_end(h);
 }
 

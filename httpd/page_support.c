@@ -16,6 +16,7 @@ static void settings_card(struct visit *v)
 {
 	struct html *h = &v->html;
 
+	v->other_form = false;
 	part_card(h, TEXT_settings_file);
 	html_addf(h, "<p>%s</p><div class=\"actions\">",
 		  lang_text(h->lang, TEXT_export_what));

@@ -174,6 +174,7 @@ void part_fact_time(struct html *h, enum text name, int64_t ns)
 
 void part_form(struct visit *v, const char *action, const char *class)
 {
+	v->other_form = strcmp(action, v->route->path) != 0;
 	html_addf(&v->html, "<form class=\"%s\" method=\"post\" action=\"%s\">",
 		  class, action);
 	page_csrf(v);
@@ -195,7 +196,7 @@ const char *part_value(const struct visit *v, const char *name,
 {
 	const char *typed = params_get(&v->form, name);
 
-	return typed ? typed : value;
+	return typed && !v->other_form ? typed : value;
 }
 
 static void hint_add(struct html *h, enum text hint)

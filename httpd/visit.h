@@ -71,6 +71,7 @@ struct visit {
 	int status;	     /* of the page that is written */
 	const char *problem; /* what went wrong, to be shown above it */
 	const char *said;    /* what went well, in the same place */
+	bool other_form;     /* the form being written is not the one sent */
 	bool api;	     /* errors are JSON */
 	struct visit_ask asks[VISIT_ASKS];
 	int n_asks, open;

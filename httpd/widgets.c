@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "page.h"
+#include "parts.h"
 
 #define T(id) lang_text(v->lang, (id))
 
@@ -200,6 +200,7 @@ void card_problem(struct visit *v, const char *verb)
 
 void form(struct visit *v, const char *action, const char *class)
 {
+	v->other_form = strcmp(action, v->route->path) != 0;
 	html_addf(&v->html, "<form method=\"post\" action=\"%s\" class=\"%s\">",
 		  action, class);
 	page_csrf(v);
@@ -212,6 +213,10 @@ void form_end(struct visit *v)
 
 void form_hidden(struct visit *v, const char *name, const char *value)
 {
+	/* Of several forms alike only the one that was sent has what was
+	 * typed. */
+	if (strcmp(part_value(v, name, value), value) != 0)
+		v->other_form = true;
 	html_addf(&v->html, "<input type=\"hidden\" name=\"%s\" value=\"%s\">",
 		  name, value);
 }
@@ -219,6 +224,8 @@ void form_hidden(struct visit *v, const char *name, const char *value)
 void form_input(struct visit *v, enum text label, const char *type,
 		const char *name, const char *value, bool required)
 {
+	if (strcmp(type, "password") != 0)
+		value = part_value(v, name, value);
 	html_addf(&v->html,
 		  "<label><span>%s</span><input type=\"%s\" name=\"%s\" "
 		  "value=\"%s\"",
@@ -229,11 +236,10 @@ void form_input(struct visit *v, enum text label, const char *type,
 void form_area(struct visit *v, enum text label, const char *name, int rows,
 	       const char *value)
 {
-	html_addf(&v->html,
-		  "<label><span>%s</span><textarea name=\"%s\" rows=\"%d\" "
-		  "spellcheck=\"false\">",
-		  T(label), name, rows);
-	html_addf(&v->html, "%s</textarea></label>", value);
+	/* A private key goes in and never comes out. */
+	if (!strcmp(name, "key"))
+		v->other_form = true;
+	part_area(v, label, name, value, rows, TEXTS);
 }
 
 void form_select(struct visit *v, enum text label, const char *name,
@@ -241,6 +247,7 @@ void form_select(struct visit *v, enum text label, const char *name,
 {
 	int i;
 
+	value = part_value(v, name, value);
 	html_addf(&v->html, "<label><span>%s</span><select name=\"%s\">",
 		  T(label), name);
 	for (i = 0; i < n; i++) {

@@ -468,3 +468,38 @@ def test_a_bundle_is_made_in_the_background(console, admin):
     assert len(names) > 3
     assert admin.get("/task/result?id=999999").status == 404
     assert admin.get("/task/result?id=x").status == 404
+
+
+# ---- administration
+
+def test_what_was_refused_stands_in_its_form_and_in_no_other(console, admin):
+    got = admin.post("/admin/user-add", {"name": "no <good> name",
+                                         "role": "operator"}, on="/admin")
+    assert got.status == 422 and 'role="alert"' in got.text
+    typed = fields_of(got, "/admin/user-add")
+    assert typed["name"] == "no <good> name" and typed["role"] == "operator"
+    assert fields_of(got, "/admin/token-add")["name"] == ""
+    assert "<good>" not in got.text
+    # of forms alike only the one that was sent
+    got = admin.post("/settings/set", {"key": "ScanTimeout",
+                                       "value": "a while"}, on="/settings")
+    assert got.status == 422
+    assert got.text.count('value="a while"') == 1
+
+
+def test_a_private_key_is_never_shown_again(console, admin):
+    got = admin.post("/admin/certificate", {
+        "certificate": "no\ncertificate", "key": "some PRIVATE key"},
+        on="/admin")
+    assert got.status == 422
+    assert "PRIVATE" not in got.text
+    assert fields_of(got, "/admin/certificate")["certificate"] == \
+        "no\ncertificate"
+
+
+def test_administration_leads_to_all_that_belongs_to_it(console, admin):
+    text = admin.get("/admin").text
+    for path in ("/password", "/logs?kind=audit", "/settings",
+                 "/maintenance"):
+        assert f'href="{path}"' in text
+        assert admin.get(path).status == 200
