@@ -323,6 +323,11 @@ static void tell_metrics(struct visit *v)
 	struct str out = {0};
 	size_t i, k;
 
+	if (!list && !v->as) {
+		http_add_header(v->http, "WWW-Authenticate", "Bearer");
+		visit_failed(v, 401, NULL);
+		return;
+	}
 	if (!list) {
 		visit_again(v, "metrics", NULL);
 		return;
