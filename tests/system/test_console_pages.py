@@ -422,7 +422,7 @@ def test_settings_that_are_wrong_change_nothing_and_are_shown_again(
         console, admin):
     before = admin.get("/maintenance/export").text
     for text in (before + "\nNoSuchThing = <b>1</b>\n", "ScanTimeout = x",
-                 "\u202eScanTimeout = 5s", "ScanTimeout"):
+                 before + "# \u202e in a remark\n", "ScanTimeout"):
         for more in ({}, {"sure": "yes"}):
             got = import_(admin, text, **more)
             assert got.status == 422 and 'role="alert"' in got.text, text
