@@ -72,7 +72,7 @@ def test_lines_on_the_console_and_requests_to_elsewhere_are_told(page):
         return "Content Security Policy" in said and "broken" in said
 
     wait_for(told, 10)
-    other = page.origin.replace("127.0.0.1", "localhost") + "/healthz"
+    other = page.origin.replace("127.0.0.1", "localhost") + "/login"
     page.run("location = arguments[0]", other)
     wait_for(lambda: other in page.saw()[0], 10)
 
