@@ -268,7 +268,7 @@ static void findings(struct html *h, json_t *events)
 	json_t *list = json_object_get(events, "events"), *e;
 	size_t i;
 
-	html_addf(h, "<section class=\"card\"><h2>%s</h2>",
+	html_addf(h, "<section class=\"card\" id=\"findings\"><h2>%s</h2>",
 		  lang_text(h->lang, TEXT_last_findings));
 	if (!json_array_size(list)) {
 		html_addf(h, "<p class=\"empty\">%s</p></section>",

@@ -46,12 +46,29 @@ if (again) {
 const state = document.querySelector("[data-overall]");
 if (state) {
 	const numbers = new Intl.NumberFormat("en-US");
+	let findings = Number(document.querySelector("[data-live=findings]")
+		.textContent.replace(/\D/g, ""));
+	let left = 400; // asking for them keeps the session alive: not for ever
+	const list = async () => {
+		const answer = await fetch("/").catch(() => null);
+		if (!answer || !answer.ok || answer.redirected)
+			return;
+		const page = new DOMParser().parseFromString(
+			await answer.text(), "text/html");
+		const fresh = page.querySelector("#findings");
+		if (fresh)
+			document.querySelector("#findings").replaceChildren(
+				...fresh.childNodes);
+	};
 	const live = new EventSource("/live");
 	live.addEventListener("message", (event) => {
 		const now = JSON.parse(event.data);
 		for (const place of document.querySelectorAll("[data-live]"))
 			place.textContent =
 				numbers.format(now[place.dataset.live]);
+		if (findings !== now.findings && --left > 0)
+			setTimeout(list, 1000); // counted first, then written down
+		findings = now.findings;
 		if (now.overall !== state.dataset.overall ||
 		    now.operational !== state.dataset.operational) {
 			live.close();

@@ -91,7 +91,7 @@ def test_what_is_found_while_the_summary_is_open_appears(place, browser):
     bad = place.suite.dir / name
     bad.write_bytes(EICAR)
     opens(bad)
-    live = "EventSource" in browser.run(
+    live = "/live" in browser.run(
         "return fetch(document.querySelector('script[src]').src)"
         ".then((r) => r.text())")
 
