@@ -205,6 +205,7 @@ run_machines() {
 		# shellcheck disable=SC2086 # a list of files
 		run_vm " (smoke)" $smoke
 	)
+	# shellcheck disable=SC2086 # a list of files
 	[ -n "${CHECK_VM:-}" ] || run_vm " (6.1)" $VM_LAST
 }
 
@@ -218,7 +219,7 @@ SANITIZED='tests/system/test_blocking.py tests/system/test_policy.py
 VM_FIRST='tests/vm/test_suite.py tests/vm/test_module.py tests/vm/test_hook.py
 	tests/vm/test_rivals.py tests/vm/test_seen.py tests/vm/test_unasked.py
 	tests/vm/test_questions.py tests/vm/test_judge.py tests/vm/test_unload.py'
-VM_LAST=tests/vm/test_dkms.py
+VM_LAST='tests/vm/test_schedules.py tests/vm/test_dkms.py'
 # shellcheck disable=SC2086 # lists of words
 VM_FILES="$VM_FIRST
 	$(printf '%s\n' tests/vm/test_*.py | grep -vxF "$(printf '%s\n' \
