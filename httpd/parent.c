@@ -439,8 +439,10 @@ int parent_run(bool foreground)
 	struct err err;
 	int status;
 
+	status = fd_only_standard(&err) ? LSB_FAILED : LSB_OK;
 	use_log(&p);
-	status = prepare(&p, &err);
+	if (status == LSB_OK)
+		status = prepare(&p, &err);
 	if (status == LSB_OK && log_pair(&p, &err) < 0)
 		status = LSB_FAILED;
 	if (status == LSB_OK && !foreground) {

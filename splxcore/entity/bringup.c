@@ -116,16 +116,8 @@ static int raise_files(struct err *err)
 
 int bringup_descriptors(struct err *err)
 {
-	int fd;
-
-	/* open() hands out the lowest: 0 to 2 first, should one be closed. */
-	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
-		;
-	if (fd < 0) {
-		err_set(err, errno, "open(/dev/null)");
+	if (fd_only_standard(err))
 		return LSB_FAILED;
-	}
-	close_range(STDERR_FILENO + 1, ~0U, 0);
 	if (raise_files(err))
 		return LSB_FAILED;
 	return fd_fill(INHERIT_COUNT, err) ? LSB_FAILED : 0;

@@ -35,6 +35,19 @@ int fd_move(int fd, int floor)
 	return moved;
 }
 
+int fd_only_standard(struct err *err)
+{
+	int fd;
+
+	/* open() hands out the lowest: 0 to 2 first, should one be closed. */
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		;
+	if (fd < 0)
+		return err_set(err, errno, "open(/dev/null)");
+	close_range(STDERR_FILENO + 1, ~0U, 0);
+	return 0;
+}
+
 int fd_fill(int below, struct err *err)
 {
 	int null, fd, saved, n = 0;

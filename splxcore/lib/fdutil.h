@@ -20,6 +20,13 @@ void fd_close(int *fd);
 int fd_move(int fd, int floor);
 
 /*
+ * Leaves 0 to 2 alone, with /dev/null for those that are closed, and closes all
+ * others: what whoever started us had open is not ours, and somebody may wait
+ * for its end (a package manager for its scripts'). -1 on error.
+ */
+int fd_only_standard(struct err *err);
+
+/*
  * Occupies every free descriptor number below `below` (with /dev/null), so
  * that the next one the kernel hands out is `below` or above. -1 on error.
  */

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import ssl
@@ -642,3 +643,22 @@ def test_the_whole_service_brings_the_console_up_and_down(make_suite):
     code, out, err = script(s, "start", "splx")
     assert code == 0 and "httpd" not in out + err
     assert script(s, "stop", "splx")[0] == 0
+
+
+def test_whoever_started_it_need_not_wait_for_it(make_suite):
+    """A package manager reads its scripts' pipe to the end: as a daemon it
+    keeps nothing open that it was started with."""
+    s = make_suite(**settings()).start()
+    ours, its = os.pipe()
+    subprocess.run([str(s.root / "usr/lib/splx/splxhttpd"), "-R",
+                    str(s.root)], stdin=subprocess.DEVNULL, pass_fds=[its],
+                   timeout=60, check=True)
+    os.close(its)
+    pid = int((s.root / "run/splx/splxhttpd.pid").read_text())
+    try:
+        ended, _, _ = select.select([ours], [], [], 10)
+        assert ended and os.read(ours, 1) == b""
+    finally:
+        os.close(ours)
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 30)
