@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,13 @@ static void test_the_browser_chooses_the_language(void **state)
 	assert_int_equal(lang_accept("jazz"), LANG_EN);
 }
 
+/* Names, which are the same everywhere. */
+static bool is_name(int id)
+{
+	return id == TEXT_by_fanotify || id == TEXT_type_syslog ||
+	       id == TEXT_type_webhook || id == TEXT_url || id == TEXT_url_hint;
+}
+
 static void test_no_language_lacks_a_text(void **state)
 {
 	int lang, id;
@@ -88,8 +96,8 @@ static void test_no_language_lacks_a_text(void **state)
 	(void)state;
 	for (lang = 1; lang < LANGS; lang++)
 		for (id = 0; id < TEXTS; id++)
-			if (id != TEXT_by_fanotify)
-				assert_ptr_not_equal(
+			if (!is_name(id))
+				assert_string_not_equal(
 					lang_text((enum lang)lang,
 						  (enum text)id),
 					lang_text(LANG_EN, (enum text)id));
