@@ -416,14 +416,6 @@ void page_module_unload(struct visit *v)
 		part_task(v, "module.unload", NULL, page_module);
 }
 
-static void unlocked(struct visit *v)
-{
-	if (visit_error(v, "module.unlock"))
-		visit_again(v, "module.unlock", page_module);
-	else
-		visit_redirect(v, "/module?note=unlocked");
-}
-
 void page_module_unlock(struct visit *v)
 {
 	static const struct part_question q = {
@@ -433,10 +425,9 @@ void page_module_unlock(struct visit *v)
 		.back = "/module",
 	};
 
-	if (!part_confirmed(v, &q))
-		return;
-	visit_ask(v, "module.unlock", NULL);
-	visit_then(v, unlocked);
+	if (part_confirmed(v, &q))
+		visit_change(v, "module.unlock", NULL, page_module,
+			     "/module?note=unlocked");
 }
 
 void page_module_order(struct visit *v)

@@ -204,14 +204,6 @@ static json_t *named(const struct visit *v)
 	return json_pack("{s:s}", "name", visit_form(v, "name"));
 }
 
-static void dropped(struct visit *v)
-{
-	if (visit_error(v, "notify.drop"))
-		visit_again(v, "notify.drop", page_notify);
-	else
-		visit_redirect(v, HOME "?note=queue_dropped");
-}
-
 void page_notify_drop(struct visit *v)
 {
 	const struct part_question q = {
@@ -222,18 +214,9 @@ void page_notify_drop(struct visit *v)
 		.back = HOME,
 	};
 
-	if (!part_confirmed(v, &q))
-		return;
-	visit_ask(v, "notify.drop", named(v));
-	visit_then(v, dropped);
-}
-
-static void removed(struct visit *v)
-{
-	if (visit_error(v, "notify.remove"))
-		visit_again(v, "notify.remove", page_notify);
-	else
-		visit_redirect(v, HOME "?note=channel_removed");
+	if (part_confirmed(v, &q))
+		visit_change(v, "notify.drop", named(v), page_notify,
+			     HOME "?note=queue_dropped");
 }
 
 void page_notify_remove(struct visit *v)
@@ -246,10 +229,9 @@ void page_notify_remove(struct visit *v)
 		.back = HOME,
 	};
 
-	if (!part_confirmed(v, &q))
-		return;
-	visit_ask(v, "notify.remove", named(v));
-	visit_then(v, removed);
+	if (part_confirmed(v, &q))
+		visit_change(v, "notify.remove", named(v), page_notify,
+			     HOME "?note=channel_removed");
 }
 
 /* What the server said stands above the page, good or bad. */

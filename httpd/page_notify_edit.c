@@ -285,14 +285,6 @@ static json_t *settings(const struct visit *v, int type)
 	return list;
 }
 
-static void saved(struct visit *v)
-{
-	if (visit_error(v, "notify.set"))
-		visit_again(v, "notify.set", page_notify_edit);
-	else
-		visit_redirect(v, HOME "?note=saved");
-}
-
 static bool any_kind(const struct visit *v)
 {
 	const struct param *p;
@@ -321,6 +313,6 @@ void page_notify_save(struct visit *v)
 			json_object_set_new(
 				args, secrets[i].arg,
 				json_string(visit_form(v, secrets[i].key)));
-	visit_ask(v, "notify.set", args);
-	visit_then(v, saved);
+	visit_change(v, "notify.set", args, page_notify_edit,
+		     HOME "?note=saved");
 }

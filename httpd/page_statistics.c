@@ -206,14 +206,6 @@ void page_statistics(struct visit *v)
 
 /* ---- changes ---- */
 
-static void was_reset(struct visit *v)
-{
-	if (visit_error(v, "statistics"))
-		visit_again(v, "statistics", page_statistics);
-	else
-		visit_redirect(v, "/statistics?note=counts_reset");
-}
-
 void page_statistics_reset(struct visit *v)
 {
 	static const struct part_question q = {
@@ -223,18 +215,9 @@ void page_statistics_reset(struct visit *v)
 		.back = "/statistics",
 	};
 
-	if (!part_confirmed(v, &q))
-		return;
-	visit_ask(v, "statistics", json_pack("{s:b}", "reset", 1));
-	visit_then(v, was_reset);
-}
-
-static void excluded(struct visit *v)
-{
-	if (visit_error(v, "exclusion.add"))
-		visit_again(v, "exclusion.add", page_statistics);
-	else
-		visit_redirect(v, "/statistics?note=excluded");
+	if (part_confirmed(v, &q))
+		visit_change(v, "statistics", json_pack("{s:b}", "reset", 1),
+			     page_statistics, "/statistics?note=counts_reset");
 }
 
 void page_statistics_exclude(struct visit *v)
@@ -266,8 +249,8 @@ void page_statistics_exclude(struct visit *v)
 
 	if (!part_confirmed(v, &q))
 		return;
-	visit_ask(v, "exclusion.add",
-		  json_pack("{s:s, s:s}", "type", type, "value",
-			    visit_form(v, "value")));
-	visit_then(v, excluded);
+	visit_change(v, "exclusion.add",
+		     json_pack("{s:s, s:s}", "type", type, "value",
+			       visit_form(v, "value")),
+		     page_statistics, "/statistics?note=excluded");
 }

@@ -205,14 +205,6 @@ static void looked(struct visit *v)
 	page_end(v);
 }
 
-static void imported(struct visit *v)
-{
-	if (visit_error(v, "config.import"))
-		visit_again(v, "config.import", page_support);
-	else
-		visit_redirect(v, HOME "?note=imported");
-}
-
 /* The file's text becomes the form's, so that it is shown, and sent again. */
 static void keep_text(struct visit *v, const char *text)
 {
@@ -239,10 +231,14 @@ void page_support_import(struct visit *v)
 		page_support(v);
 	} else {
 		args = json_pack("{s:s}", "text", text);
-		if (!sure)
+		if (sure) {
+			visit_change(v, "config.import", args, page_support,
+				     HOME "?note=imported");
+		} else {
 			json_object_set_new(args, "dry-run", json_true());
-		visit_ask(v, "config.import", args);
-		visit_then(v, sure ? imported : looked);
+			visit_ask(v, "config.import", args);
+			visit_then(v, looked);
+		}
 	}
 	free(text);
 }

@@ -298,6 +298,24 @@ void visit_again(struct visit *v, const char *verb, visit_fn page)
 		visit_failed(v, v->status, v->problem);
 }
 
+static void changed(struct visit *v)
+{
+	if (visit_error(v, v->change))
+		visit_again(v, v->change, v->after);
+	else
+		visit_redirect(v, v->change_to);
+}
+
+void visit_change(struct visit *v, const char *verb, json_t *args,
+		  visit_fn page, const char *path)
+{
+	v->change = verb;
+	v->change_to = path;
+	v->after = page;
+	visit_ask(v, verb, args);
+	visit_then(v, changed);
+}
+
 void visit_cookie(struct visit *v, const char *name, const char *value,
 		  long max_age_s)
 {

@@ -80,8 +80,10 @@ struct visit {
 	bool stream_cut;
 	char wire[64]; /* of page_api() */
 	visit_fn then;
-	visit_fn after; /* a page's own: what is shown again */
-	char *scratch;	/* a page's own text, freed with the visit */
+	visit_fn after; /* what is shown again: visit_change(), or a page's own
+			 */
+	const char *change, *change_to; /* visit_change()'s */
+	char *scratch; /* a page's own text, freed with the visit */
 };
 
 /* ---- entity ---- */
@@ -124,6 +126,13 @@ void visit_stream(struct visit *v, const char *type);
  * what entity had to say above it; page NULL: an error as JSON.
  */
 void visit_again(struct visit *v, const char *verb, visit_fn page);
+
+/*
+ * A form's whole answer: asks the verb, and leads to the path; after a refusal
+ * visit_again(). verb and path are literals; args are taken over.
+ */
+void visit_change(struct visit *v, const char *verb, json_t *args,
+		  visit_fn page, const char *path);
 
 /* The page's own secret against forged forms; "" without a session. */
 const char *visit_csrf(const struct visit *v);
