@@ -56,7 +56,7 @@ def test_what_is_broken_is_told(page):
 
 def test_a_jump_is_told(page):
     page.run("setTimeout(() => document.querySelector('main').style"
-             ".paddingTop = '9rem', 50)")
+             ".paddingTop = '60vh', 50)")
     wait_for(lambda: "jumped" in "".join(
         page.run_file("page.js", 1440, True)), 10)
 

@@ -72,7 +72,10 @@ def test_its_rc_starts_and_stops_the_service(redhat):
     assert links(m, 3) == ["S01splx"] and links(m, 0) == ["K99splx"]
     out = m.check("env -i /etc/rc.d/rc 3")
     assert plain(without_module(out)).endswith(
-        "Splx for Linux core started. [ OK ]\n")
+        "Splx for Linux core started. [ OK ]\n"
+        "Starting splxhttpd:\n"
+        "Starting splxhttpd: [ OK ]\n"
+        "Splx for Linux httpd started. [ OK ]\n")
     m.check("test -e /var/lock/subsys/splx")
     m.write("/srv/protected/bad.com", EICAR)
     assert refused(m)
