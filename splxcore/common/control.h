@@ -40,7 +40,9 @@ enum inherited_fd {
 	INHERIT_LIFE = 9,	/* reading end: EOF when the supervisor dies */
 	INHERIT_KHM = 10,	/* the kernel module's device, or another one
 				 * where it is not loaded (khm_is_device()) */
-	INHERIT_COUNT = 11,
+	INHERIT_NET_TX = 11,	/* splxnetmon sends connections here */
+	INHERIT_NET_RX = 12,	/* entity receives them here */
+	INHERIT_COUNT = 13,
 };
 
 #endif

@@ -10,6 +10,7 @@
 #include "lib/err.h"
 #include "lib/hist.h"
 #include "lib/proc.h"
+#include "netboard.h"
 #include "verdict.h"
 
 /*
@@ -162,7 +163,7 @@ struct scoreboard {
 		 * status of the last one as of waitpid(2), -1 unknown. */
 		_Atomic uint32_t restarts;
 		_Atomic int32_t last_status;
-	} supervisor, core, master;
+	} supervisor, core, master, netmon;
 	_Atomic uint32_t master_state; /* enum master_state */
 	_Atomic uint32_t interceptor;  /* enum interceptor_kind */
 	_Atomic uint32_t quit;	       /* the whole suite ends */
@@ -235,6 +236,8 @@ struct scoreboard {
 		_Atomic uint32_t used;
 		struct file_key key;
 	} pass[SCOREBOARD_PASS];
+
+	struct net_board net; /* by splxnetmon */
 
 	/* Counts of those who have no slot: supervisor and master. */
 	_Atomic uint64_t counters[COUNTER_COUNT];

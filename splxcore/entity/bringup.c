@@ -19,9 +19,11 @@
 #include "lib/log.h"
 #include "lib/proc.h"
 
-/* Findings (4 KiB each) and log lines that wait while core is away. */
+/* Findings (4 KiB each), log lines and connections that wait while core is
+ * away. */
 #define FINDING_ROOM (8 << 20)
 #define LOG_ROOM (2 << 20)
+#define NET_ROOM (2 << 20)
 #define FILES_WANTED 4096
 /* Slots of workers reach that far up, see scoreboard.h. */
 #define FILES_NEEDED 1024
@@ -219,7 +221,8 @@ int bringup_objects(struct supervisor *sup, struct err *err)
 	    place_group(sup, err) ||
 	    place_pair(INHERIT_FINDING_TX, INHERIT_FINDING_RX, FINDING_ROOM,
 		       err) ||
-	    place_pair(INHERIT_LOG, INHERIT_LOG_RX, LOG_ROOM, err))
+	    place_pair(INHERIT_LOG, INHERIT_LOG_RX, LOG_ROOM, err) ||
+	    place_pair(INHERIT_NET_TX, INHERIT_NET_RX, NET_ROOM, err))
 		return LSB_FAILED;
 	bringup_module(sup);
 	return 0;
