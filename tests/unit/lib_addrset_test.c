@@ -191,25 +191,44 @@ static void random_sets_answer_as_a_list_does(void **state)
 	}
 }
 
+static struct netaddr numbered(uint32_t n)
+{
+	struct netaddr net = {.family = AF_INET, .bits = 32};
+
+	net.bytes[0] = (uint8_t)(n >> 24);
+	net.bytes[1] = (uint8_t)(n >> 16);
+	net.bytes[2] = (uint8_t)(n >> 8);
+	net.bytes[3] = (uint8_t)n;
+	return net;
+}
+
+static bool has_number(const struct addrset *set, uint32_t n)
+{
+	struct netaddr net = numbered(n);
+	uint8_t bytes[16];
+
+	netaddr_to16(&net, bytes);
+	return addrset_has(set, bytes);
+}
+
 static void half_a_million_take_little_room(void **state)
 {
 	struct addrset *set = addrset_new();
-	struct netaddr net = {.family = AF_INET, .bits = 32};
-	uint8_t bytes[16];
+	struct netaddr net;
 
-	for (uint32_t i = 0; i < 500000; i++) {
-		uint32_t n = i * 8191;
-
-		net.bytes[0] = (uint8_t)(n >> 24);
-		net.bytes[1] = (uint8_t)(n >> 16);
-		net.bytes[2] = (uint8_t)(n >> 8);
-		net.bytes[3] = (uint8_t)n;
+	for (uint32_t i = 1; i <= 500000; i++) {
+		net = numbered(i * 8191);
 		addrset_add(set, &net);
 	}
 	addrset_seal(set);
-	netaddr_to16(&net, bytes);
-	assert_true(addrset_has(set, bytes));
 	assert_true(addrset_bytes(set) < 500000 * 8 + 300000);
+	for (uint32_t i = 1; i <= 500000; i++) {
+		assert_true(has_number(set, i * 8191));
+		assert_false(has_number(set, i * 8191 + 1));
+		assert_false(has_number(set, i * 8191 - 1));
+	}
+	assert_false(has_number(set, 0));
+	assert_false(has_number(set, UINT32_MAX));
 	addrset_free(&set);
 }
 
