@@ -80,6 +80,14 @@ char *entryfile_edit(const struct entryfile_kind *kind, const char *old_text,
 		     const char *name, const char *key, const char *value,
 		     struct err *err);
 
+/*
+ * The text with an entry, and the comments straight above it, moved before
+ * another one (NULL: to the end). The caller frees it; NULL and *err (ENOENT)
+ * when there is no such entry.
+ */
+char *entryfile_move(const char *old_text, const char *name, const char *before,
+		     struct err *err);
+
 /* For the functions of a kind: the entry is void, and why. */
 void entryfile_wrong(struct entryfile *ef, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -154,3 +154,67 @@ char *entryfile_edit(const struct entryfile_kind *kind, const char *old_text,
 		return NULL;
 	return with_key(text, name, kind->keys[number], value);
 }
+
+/* Where the comments begin that stand straight above a line. */
+static size_t with_comments(const char *text, size_t at)
+{
+	while (at > 0) {
+		size_t line = at - 1;
+
+		while (line > 0 && text[line - 1] != '\n')
+			line--;
+		if (text[line + strspn(text + line, " \t")] != '#')
+			break;
+		at = line;
+	}
+	return at;
+}
+
+/* Where the text goes on behind an entry: blank lines go with it. */
+static size_t behind(const char *text, size_t at)
+{
+	while (text[at] && text[at + strspn(text + at, " \t\r")] == '\n')
+		at = line_end(text, at);
+	return at;
+}
+
+static void add_entry(struct str *out, const char *entry)
+{
+	if (out->len && out->s[out->len - 1] != '\n')
+		str_add(out, "\n");
+	if (out->len > 1 && out->s[out->len - 2] != '\n')
+		str_add(out, "\n");
+	str_add(out, entry);
+	if (entry[strlen(entry) - 1] != '\n')
+		str_add(out, "\n");
+}
+
+char *entryfile_move(const char *old_text, const char *name, const char *before,
+		     struct err *err)
+{
+	struct span s = find(old_text, name, NULL);
+	char *entry, *rest;
+	struct str out = {0};
+	size_t at;
+
+	if (!s.end || (before && !find(old_text, before, NULL).end)) {
+		err_set(err, ENOENT, "entry %s", s.end ? before : name);
+		return NULL;
+	}
+	if (before && strcmp(name, before) == 0)
+		return xstrdup(old_text);
+	at = with_comments(old_text, s.begin);
+	entry = xstrndup(old_text + at, s.end - at);
+	rest = without(old_text, at, behind(old_text, s.end));
+	at = before ? with_comments(rest, find(rest, before, NULL).begin)
+		    : strlen(rest);
+	str_addn(&out, rest, at);
+	add_entry(&out, entry);
+	if (rest[at]) {
+		str_add(&out, "\n");
+		str_add(&out, rest + at);
+	}
+	free(entry);
+	free(rest);
+	return str_take(&out);
+}

@@ -50,6 +50,7 @@ static void fill(struct paths *p, char *root)
 	p->conflicts = below(p->conf_dir, "conflicts.conf");
 	p->scans = below(p->conf_dir, "scans.conf");
 	p->notify = below(p->conf_dir, "notify.conf");
+	p->network = below(p->conf_dir, "network.conf");
 	p->sendmail = below(root, "usr/sbin/sendmail");
 	p->km_dir = below(p->conf_dir, "km");
 	p->load_lock = below(p->km_dir, ".load_lock");

@@ -14,6 +14,7 @@ struct paths {
 	const char *conflicts;	  /* /etc/splx/conflicts.conf */
 	const char *scans;	  /* /etc/splx/scans.conf */
 	const char *notify;	  /* /etc/splx/notify.conf */
+	const char *network;	  /* /etc/splx/network.conf */
 	const char *sendmail;	  /* /usr/sbin/sendmail */
 	const char *km_dir;	  /* /etc/splx/km (0700) */
 	const char *load_lock;	  /* km/.load_lock, see loadlock.h */
