@@ -68,7 +68,9 @@ static int try_patterns(const char *root, const char *set, const char *file,
 	paths_init(root);
 	log_init("vsapiapp", &sinks, LOG_LVL_WARN);
 	proc_title_set("vsapiapp: trial");
-	return set ? trial_run(set, limits) : trial_check(file, limits);
+	if (set)
+		trial_run(set, limits);
+	trial_check(file, limits);
 }
 
 int main(int argc, char **argv)

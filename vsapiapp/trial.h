@@ -11,8 +11,8 @@
  *
  * Prints one JSON object on standard output: {"ok": true, "signatures",
  * "pattern_time", "files": how many of the system were passed, "load_ms"}, or
- * {"ok": false, "why": text}. Returns the exit status, 0 or 1; whoever runs it
- * takes a signal for a failure too.
+ * {"ok": false, "why": text}. Ends the process with status 0 or 1; whoever runs
+ * it takes a signal for a failure too.
  *
  * Changes nothing. Needs root, but not the running service.
  */
@@ -22,11 +22,13 @@ struct trial_limits {
 };
 #define TRIAL_SECONDS 600
 #define TRIAL_SHARE 80 /* percent */
-int trial_run(const char *dir, const struct trial_limits *limits);
+void trial_run(const char *dir, const struct trial_limits *limits)
+	__attribute__((noreturn));
 /*
  * `vsapiapp -c FILE`: the same place and limits for database_check(). Prints
  * {"ok": true, "version", "signatures", "time"} or {"ok": false, "why": text}.
  */
-int trial_check(const char *file, const struct trial_limits *limits);
+void trial_check(const char *file, const struct trial_limits *limits)
+	__attribute__((noreturn));
 
 #endif
