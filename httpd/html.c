@@ -205,6 +205,6 @@ void html_duration(struct html *h, int64_t ms)
 {
 	char text[48];
 
-	html_text(h,
-		  str_duration(text, sizeof(text), ms < 0 ? 0 : (uint64_t)ms));
+	html_text(h, words_duration(h->lang, text, sizeof(text),
+				    ms < 0 ? 0 : (uint64_t)ms));
 }

@@ -2,12 +2,12 @@
 #ifndef SPLX_HTTPD_LANG_H
 #define SPLX_HTTPD_LANG_H
 
+#include "common/words.h"
+
 /*
  * The texts of the console: one table a language (lang_en.def, lang_ja.def).
  * The English one names them all. {0}, {1} … stand for what is put in.
  */
-enum lang { LANG_EN, LANG_JA, LANGS };
-
 enum text {
 #define TEXT(id, text) TEXT_##id,
 #include "lang_en.def"

@@ -11,6 +11,7 @@
 #include "lib/str.h"
 #include "page.h"
 #include "routes.h"
+#include "said.h"
 
 static void visit_free(struct visit *v)
 {
@@ -54,7 +55,11 @@ static void answered(const struct link_answer *a, void *arg)
 	k->ok = a->ok;
 	k->data = json_incref(a->data);
 	str_copy(k->code, sizeof(k->code), a->ok ? "" : a->code);
-	k->message = a->ok ? NULL : xstrdup(a->message);
+	k->message = NULL;
+	if (!v->api)
+		said_translate(v->lang, k->verb, k->data);
+	if (!a->ok)
+		k->message = words_said(v->api ? LANG_EN : v->lang, a->message);
 	if (--v->open == 0 && v->then)
 		go_on(v);
 }

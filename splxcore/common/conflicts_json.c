@@ -128,10 +128,12 @@ bool conflict_wants_order(const struct conflict_view *v,
 		return false;
 	if (c->placing.place != BOOT_BEFORE || !c->placing.firm)
 		return true;
-	snprintf(why_r, size, "%s starts before splx already%s", c->service,
+	snprintf(why_r, size,
 		 c->effect == CONFLICT_UNLOAD
-			 ? ": it was started again after it"
-			 : "");
+			 ? "%s starts before splx already: it was started "
+			   "again after it"
+			 : "%s starts before splx already",
+		 c->service);
 	return false;
 }
 

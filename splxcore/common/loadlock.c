@@ -410,8 +410,9 @@ char *loadlock_text(const struct loadlock_state *state,
 	str_duration(ago, sizeof(ago), (uint64_t)(now->up - last->at) * 1000);
 	snprintf(out, size,
 		 "the machine went down without a clean end %u time%s within "
-		 "%s while the kernel module was in use (last %s ago%s%s)",
+		 "%s while the kernel module was in use (last %s ago, kernel "
+		 "%s)",
 		 n, n == 1 ? "" : "s", window, ago,
-		 last->kernel[0] ? ", kernel " : "", last->kernel);
+		 last->kernel[0] ? last->kernel : "unknown");
 	return out;
 }

@@ -301,11 +301,16 @@ static void check_hook(const struct core *core, struct report *r)
 	if (strcmp(text_of(hook, "method"), "fsnotify") != 0 ||
 	    core_conf(core)->hook_method == CONF_HOOK_FSNOTIFY)
 		return;
-	health_issue(r, STATUS_HOOK_SECOND, "interceptor",
-		     "the kernel module listens by fsnotify%s%s; it does not "
-		     "see %s",
-		     *why ? ", not by ftrace: " : "", why,
-		     text_of(hook, "unseen"));
+	if (*why)
+		health_issue(r, STATUS_HOOK_SECOND, "interceptor",
+			     "the kernel module listens by fsnotify, not by "
+			     "ftrace: %s; it does not see %s",
+			     why, text_of(hook, "unseen"));
+	else
+		health_issue(r, STATUS_HOOK_SECOND, "interceptor",
+			     "the kernel module listens by fsnotify; it does "
+			     "not see %s",
+			     text_of(hook, "unseen"));
 	if (!r->field[STATUS_FIELD_KERNEL])
 		r->field[STATUS_FIELD_KERNEL] = STATUS_HOOK_SECOND;
 }
@@ -330,8 +335,9 @@ static void check_build(const struct core *core, struct report *r, bool serves)
 
 	if ((asked == CONF_INTERCEPTOR_AUTO || asked == CONF_INTERCEPTOR_KHM) &&
 	    khm_is_other(&why))
-		health_issue(r, STATUS_MODULE_OTHER, "interceptor", "%s%s",
-			     why.text, serves ? "; the former one serves" : "");
+		health_issue(r, STATUS_MODULE_OTHER, "interceptor",
+			     serves ? "%s; the former one serves" : "%s",
+			     why.text);
 }
 
 /*

@@ -81,11 +81,13 @@ static void tell_fault(struct core *core)
 		core_well(core, STATUS_LOCK_UNKNOWN);
 	else
 		core_fault(core, STATUS_LOCK_UNKNOWN,
-			   "the load lock: %s: crashes of the machine %s",
-			   st->why.text,
-			   st->locked ? "are kept as they were noticed before"
-				      : "by the kernel module would not be "
-					"noticed");
+			   st->locked ? "the load lock: %s: crashes of the "
+					"machine are kept as they were noticed "
+					"before"
+				      : "the load lock: %s: crashes of the "
+					"machine by the kernel module would "
+					"not be noticed",
+			   st->why.text);
 }
 
 /* After the file was looked at or changed. */

@@ -1,7 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception
-"""Prints every text of the console that a language lacks, that puts in other
-things than the English one, or that no page shows.
+"""Prints what the tables of texts lack, and what in them nobody shows.
+
+Of the console's (httpd/lang_*.def): every text that a language lacks, that
+puts in other things than the English one, or that no page shows. Of what all
+parts say (splxcore/common/words_*.def): every English text of a code, a
+setting and whatever else people read that a language lacks, every row whose
+English stands nowhere in the source, and every translation that puts in other
+things.
 
 texts.py [ROOT]; exit status 1 when something was printed."""
 
@@ -10,30 +16,48 @@ import os
 import re
 import sys
 
-ROW = re.compile(r'^TEXT\((\w+),\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\)', re.M)
+LITERALS = r'(?:"(?:[^"\\]|\\.)*"\s*)+'
+LITERAL = re.compile(LITERALS)
+ROW = re.compile(rf"^TEXT\((\w+),\s*({LITERALS})\)", re.M)
+WORDS = re.compile(rf"^WORDS\(({LITERALS}),\s*({LITERALS})\)", re.M)
+CONVERSION = re.compile(
+    r"%(?:(\d+)\$)?([-+# 0]*)(?:\*|\d+)?(?:\.(?:\*|\d+))?"
+    r"(hh|h|ll|l|j|z|t)?([diouxXscfgm%])")
 
+# Tables: which arguments of a row people read, from its end.
+TABLES = {"codes.def": ("CODE", (-2, -1)), "options.def": ("OPTION", (-1,))}
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def joined(literals):
+    """The text of adjacent C literals, escapes as they stand."""
+    return "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', literals))
+
+
+# ---- the console's ----
 
 def table(path):
     """Name -> text, in their order; a name that stands twice is said."""
     found = {}
-    with open(path, encoding="utf-8") as f:
-        for name, text in ROW.findall(f.read()):
-            if name in found:
-                print(f"{path}: {name} stands twice")
-            found[name] = text
+    for name, text in ROW.findall(read(path)):
+        if name in found:
+            print(f"{path}: {name} stands twice")
+        found[name] = text
     return found
 
 
-def main():
-    root = sys.argv[1] if len(sys.argv) > 1 else "."
+def console(root):
     folder = os.path.join(root, "httpd")
     tables = {p: table(p) for p in
               sorted(glob.glob(os.path.join(folder, "lang_*.def")))}
     english = tables[os.path.join(folder, "lang_en.def")]
     used = set()
     for path in glob.glob(os.path.join(folder, "*.c")):
-        with open(path, encoding="utf-8") as f:
-            text = f.read()
+        text = read(path)
         used |= set(re.findall(r"\bTEXT_(\w+)", text))
         # note=saved in an address is shown as the text note_saved
         used |= {"note_" + n for n in re.findall(r"note=(\w+)", text)}
@@ -51,6 +75,98 @@ def main():
               if n not in used]
     wrong += [f"{n} is shown, and is in no table" for n in sorted(used)
               if n not in english]
+    return wrong
+
+
+# ---- what all parts say ----
+
+def without_comments(text):
+    return re.sub(r'("(?:[^"\\\n]|\\.)*")|/\*.*?\*/|//[^\n]*',
+                  lambda m: m[1] or " ", text, flags=re.S)
+
+
+def arguments(text, start):
+    """Of a call whose opening parenthesis is before start."""
+    depth, args, begin = 1, [], start
+    for m in re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)\'|[(),{}]'
+                        ).finditer(text, start):
+        depth += (m[0] in "({") - (m[0] in ")}")
+        if depth == 0 or (m[0] == "," and depth == 1):
+            args.append(text[begin:m.start()])
+            begin = m.end()
+        if depth == 0:
+            break
+    return args
+
+
+def sources(root):
+    """Path from the root -> its text; the tables of words are none."""
+    found = {}
+    for top in ("splxcore/*", "vsapiapp"):
+        for path in sorted(glob.glob(os.path.join(root, top, "*.[chd]*"))):
+            name = os.path.basename(path)
+            if name.endswith((".c", ".h", ".def")) and \
+                    not name.startswith("words_"):
+                found[os.path.relpath(path, root)] = \
+                    without_comments(read(path))
+    return found
+
+
+def read_by_people(files):
+    """(text, where) of all that has to be in every language."""
+    for path, text in files.items():
+        macro, which = TABLES.get(os.path.basename(path), (None, ()))
+        if macro:
+            for m in re.finditer(rf"^{macro}\(", text, re.M):
+                args = arguments(text, m.end())
+                for i in which:
+                    yield joined(args[i]), path
+
+
+def put_in(text):
+    """What a format puts in: place -> how it is read from the arguments."""
+    places, count = {}, 0
+    for number, _, size, kind in CONVERSION.findall(text):
+        if kind == "%":
+            continue
+        count += 1
+        places[int(number or count)] = (size, "d" if kind == "i" else kind)
+    return places
+
+
+def words(root):
+    files = sources(root)
+    said = {joined(m) for text in files.values()
+            for m in LITERAL.findall(text)}
+    # what the C library says of an errno
+    said |= {os.strerror(n) for n in range(1, 134)}
+    wrong = []
+    for language in ("ja",):
+        rows = {}
+        for path in sorted(glob.glob(os.path.join(
+                root, f"splxcore/common/words_{language}*.def"))):
+            for english, text in WORDS.findall(read(path)):
+                english, text = joined(english), joined(text)
+                if english in rows:
+                    wrong.append(f"{path}: {english!r} stands twice")
+                rows[english] = text
+                if english not in said:
+                    wrong.append(f"{path}: nobody says {english!r}")
+                if put_in(english) != put_in(text):
+                    wrong.append(f"{path}: {english!r} puts in other things"
+                                 f" than {text!r}")
+        missing = {}
+        for text, where in read_by_people(files):
+            if text and text not in rows:
+                missing.setdefault(text, where)
+        wrong += [f"{where}: {text!r} is missing in {language}"
+                  for text, where in missing.items()]
+    return wrong
+
+
+def main():
+    root = sys.argv[1] if len(sys.argv) > 1 else "."
+    wrong = console(root) + words(root)
     print("\n".join(wrong), end="\n" if wrong else "")
     return 1 if wrong else 0
 

@@ -45,6 +45,13 @@ def viewer(console, admin):
     return console.user("victor", "viewer")
 
 
+@pytest.fixture(scope="module")
+def japanese(console, admin):
+    v = console.user("jun", "admin")
+    v.post("/preferences", {"lang": "ja"})
+    return v
+
+
 def heading(answer):
     return html.unescape(re.search(r"<h1>([^<]*)</h1>", answer.text)[1])
 
@@ -110,6 +117,44 @@ def test_the_pages_speak_japanese(console, admin, path):
     assert re.search("[\u3040-\u30ff\u4e00-\u9fff]", heading(got))
     assert not re.search(r"<(h2|th|button[^>]*)>[ -;=-~]{4,}</",
                          got.text.split("<footer")[0])
+
+
+JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
+
+
+def texts(page, pattern):
+    """What stands in the pieces of a page, without markup."""
+    return [html.unescape(re.sub(r"<[^>]*>", "", t)).strip()
+            for t in re.findall(pattern, page, re.S)]
+
+
+def test_what_the_service_says_is_told_in_japanese(console, admin, japanese):
+    console.suite.ctl("config", "set", "RealtimeScan", "3", check=True)
+    try:
+        said = r'<strong>[^<]*</strong>(.*?)</p>|class="next">(.*?)</p>'
+        for v, its in ((japanese, True), (admin, False)):
+            shown = [a or b for a, b in re.findall(
+                said, v.get("/").text.split('class="issues"')[1]
+                .split("</ul>")[0], re.S)]
+            assert len(shown) >= 4
+            for text in shown:
+                assert bool(JAPANESE.search(text)) == its, text
+        assert "RealtimeScan が 3 です" in japanese.get("/").text
+        # what is for programs is in one language
+        health = console.suite.ctl("health", "--output", "json").stdout
+        assert "executions are not examined" in health
+        assert not JAPANESE.search(health)
+    finally:
+        console.suite.ctl("config", "reset", "RealtimeScan", check=True)
+
+
+def test_every_setting_is_explained_in_japanese(console, admin, japanese):
+    ja = japanese.get("/settings").text
+    en = admin.get("/settings").text
+    help_ = r'class="option"><div><strong[^>]*>[^<]*</strong><p[^>]*>(.*?)</p>'
+    assert len(texts(ja, help_)) == len(texts(en, help_)) > 70
+    assert all(JAPANESE.search(t) for t in texts(ja, help_))
+    assert not any(JAPANESE.search(t) for t in texts(en, help_))
 
 
 def busy(console):
