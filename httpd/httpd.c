@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/args.h"
 #include "common/codes.h"
 #include "common/paths.h"
-#include "common/version.h"
 #include "lib/proc.h"
 #include "parent.h"
 
@@ -40,21 +40,12 @@ int httpd_main(int argc, char **argv)
 		case 'f':
 			foreground = true;
 			break;
-		case 'V':
-			puts("splxhttpd (" SPLX_PRODUCT ") " SPLX_VERSION);
-			return LSB_OK;
-		case 'h':
-			fputs(usage, stdout);
-			return LSB_OK;
 		default:
-			fputs(usage, stderr);
-			return LSB_USAGE;
+			return args_told(c, "splxhttpd", usage);
 		}
 	}
-	if (optind < argc) {
-		fputs(usage, stderr);
-		return LSB_USAGE;
-	}
+	if (optind < argc)
+		return args_told('?', "splxhttpd", usage);
 	if (geteuid() != 0) {
 		fputs("splxhttpd: only root may do that\n", stderr);
 		return LSB_DENIED;

@@ -6,9 +6,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-#include "common/codes.h"
+#include "common/args.h"
 #include "common/paths.h"
-#include "common/version.h"
 #include "core.h"
 #include "lib/proc.h"
 #include "supervisor.h"
@@ -57,21 +56,12 @@ int entity_main(int argc, char **argv)
 		case ROLE_ADOPT:
 			role = c;
 			break;
-		case 'V':
-			puts("entity (" SPLX_PRODUCT ") " SPLX_VERSION);
-			return LSB_OK;
-		case 'h':
-			fputs(usage, stdout);
-			return LSB_OK;
 		default:
-			fputs(usage, stderr);
-			return LSB_USAGE;
+			return args_told(c, "entity", usage);
 		}
 	}
-	if (optind < argc) {
-		fputs(usage, stderr);
-		return LSB_USAGE;
-	}
+	if (optind < argc)
+		return args_told('?', "entity", usage);
 	paths_init(root);
 	if (role == ROLE_CORE)
 		return core_main(options.foreground);
