@@ -8,9 +8,8 @@
 
 #include "lib/alloc.h"
 #include "lib/str.h"
-#include "page.h"
+#include "parts.h"
 #include "routes.h"
-#include "widgets.h"
 
 static const struct action {
 	const char *path, *verb, *back;
@@ -116,45 +115,20 @@ static void done(struct visit *v)
 	free(to);
 }
 
-/* The same form again, to be pressed once more: what it is about is told. */
-static void ask_back(struct visit *v, const struct action *a)
-{
-	struct html *h = &v->html;
-	const struct param *p;
-
-	page_begin(v, TEXT_sure, a->back);
-	html_raw(h, "<section class=\"card\"><p class=\"lead\">");
-	html_say(h, TEXT_sure_about);
-	html_addf(h, "</p><p><code>splxctl %s</code></p><ul class=\"words\">",
-		  visit_form(v, "verb")[0] ? visit_form(v, "verb") : a->verb);
-	vec_each (p, &v->form)
-		if (strcmp(p->name, "csrf") != 0 && *p->value)
-			html_addf(h,
-				  "<li><span class=\"muted\">%s</span> "
-				  "<span class=\"path\">%s</span></li>",
-				  p->name, p->value);
-	html_raw(h, "</ul>");
-	form(v, a->path, "row");
-	vec_each (p, &v->form)
-		if (strcmp(p->name, "csrf") != 0)
-			form_hidden(v, p->name, p->value);
-	form_hidden(v, "confirm", "yes");
-	form_button(v, TEXT_do_it, "danger");
-	html_addf(h, "<a class=\"button\" href=\"%s\">%s</a>", a->back,
-		  lang_text(v->lang, TEXT_cancel));
-	form_end(v);
-	html_raw(h, "</section>");
-	page_end(v);
-}
-
 void page_action(struct visit *v)
 {
 	const struct action *a = action_of(v);
+	const struct part_question q = {
+		.title = TEXT_sure,
+		.text = TEXT_sure_about,
+		.button = TEXT_do_it,
+		.back = a->back,
+		.verb = *visit_form(v, "verb") ? visit_form(v, "verb")
+					       : a->verb,
+	};
 
-	if (a->confirm && strcmp(visit_form(v, "confirm"), "yes") != 0) {
-		ask_back(v, a);
+	if (a->confirm && !part_confirmed(v, &q))
 		return;
-	}
 	visit_ask(v, a->verb, arguments(v, verbs_find(a->verb)));
 	visit_then(v, done);
 }

@@ -4,66 +4,67 @@
 #include <string.h>
 
 #include "parts.h"
-#include "widgets.h"
+#include "table.h"
 
 #define N(a) ((int)(sizeof(a) / sizeof(*(a))))
 
-static const struct choice yes_no[] = {{"no", TEXT_no}, {"yes", TEXT_yes}};
+static const struct part_word yes_no[] = {
+	{"no", TEXT_no, NULL},
+	{"yes", TEXT_yes, NULL},
+	PART_WORDS_END,
+};
 
 static void user_actions(struct visit *v, json_t *row)
 {
 	const char *name = json_text(row, "user");
-	const char *fields[] = {"name", name, NULL};
 	bool off = json_is_true(json_object_get(row, "disabled"));
 
 	html_addf(&v->html, "<details><summary>%s</summary>",
 		  lang_text(v->lang, TEXT_change));
-	form(v, "/admin/user-set", "row");
-	form_hidden(v, "name", name);
-	form_select(v, TEXT_role, "role", widgets_roles, 3,
-		    json_text(row, "role"));
-	form_select(v, TEXT_disabled, "disabled", yes_no, 2,
-		    off ? "yes" : "no");
-	form_button(v, TEXT_save, "");
-	form_end(v);
+	part_form(v, "/admin/user-set", "row");
+	part_hidden(v, "name", name);
+	part_select(v, TEXT_role, "role", part_roles, json_text(row, "role"));
+	part_select(v, TEXT_disabled, "disabled", yes_no, off ? "yes" : "no");
+	part_button(&v->html, "", TEXT_save);
+	part_form_end(&v->html);
 	html_raw(&v->html, "<div class=\"row\">");
-	button_form(v, "/admin/user-reset", TEXT_user_reset, "", fields);
-	button_form(v, "/admin/user-remove", TEXT_remove, "danger", fields);
+	part_action(v, "/admin/user-reset", "", TEXT_user_reset, "name", name);
+	part_action(v, "/admin/user-remove", "danger", TEXT_remove, "name",
+		    name);
 	html_raw(&v->html, "</div></details>");
 }
 
 static void users(struct visit *v)
 {
 	static const struct column columns[] = {
-		{"user", TEXT_user, CELL_TEXT},
-		{"role", TEXT_role, CELL_WORD},
-		{"disabled", TEXT_disabled, CELL_YESNO},
-		{"password", TEXT_password, CELL_TEXT},
-		{"last_login", TEXT_last_login, CELL_TIME},
-		{"last_from", TEXT_from, CELL_TEXT},
-		{"sessions", TEXT_sessions, CELL_NUMBER},
+		{"user", TEXT_user, CELL_TEXT, NULL},
+		{"role", TEXT_role, CELL_WORD, part_roles},
+		{"disabled", TEXT_disabled, CELL_YESNO, NULL},
+		{"password", TEXT_password, CELL_TEXT, NULL},
+		{"last_login", TEXT_last_login, CELL_TIME, NULL},
+		{"last_from", TEXT_from, CELL_TEXT, NULL},
+		{"sessions", TEXT_sessions, CELL_NUMBER, NULL},
 	};
 	const struct table t = {columns, N(columns), TEXT_none,
 				NULL,	 NULL,	     user_actions};
 
-	card(v, TEXT_users);
+	part_card(&v->html, TEXT_users);
 	table_draw(v, visit_data(v, "user.list"), &t);
-	form(v, "/admin/user-add", "row");
-	form_input(v, TEXT_user, "text", "name", "", true);
-	form_select(v, TEXT_role, "role", widgets_roles, 3, "viewer");
-	form_button(v, TEXT_add, "primary");
-	form_end(v);
-	card_end(v);
+	part_form(v, "/admin/user-add", "row");
+	part_field_needed(v, TEXT_user, "text", "name", "");
+	part_select(v, TEXT_role, "role", part_roles, "viewer");
+	part_button(&v->html, "primary", TEXT_add);
+	part_form_end(&v->html);
+	part_card_end(&v->html);
 }
 
 static void id_button(struct visit *v, json_t *row, const char *action,
 		      enum text name)
 {
 	char id[24];
-	const char *fields[] = {"id", id, NULL};
 
 	snprintf(id, sizeof(id), "%lld", (long long)json_number(row, "id"));
-	button_form(v, action, name, "", fields);
+	part_action(v, action, "", name, "id", id);
 }
 
 static void session_actions(struct visit *v, json_t *row)
@@ -74,18 +75,18 @@ static void session_actions(struct visit *v, json_t *row)
 static void sessions(struct visit *v)
 {
 	static const struct column columns[] = {
-		{"user", TEXT_user, CELL_TEXT},
-		{"from", TEXT_from, CELL_TEXT},
-		{"created", TEXT_since, CELL_TIME},
-		{"seen", TEXT_last_used, CELL_TIME},
-		{"agent", TEXT_browser, CELL_TEXT},
+		{"user", TEXT_user, CELL_TEXT, NULL},
+		{"from", TEXT_from, CELL_TEXT, NULL},
+		{"created", TEXT_since, CELL_TIME, NULL},
+		{"seen", TEXT_last_used, CELL_TIME, NULL},
+		{"agent", TEXT_browser, CELL_TEXT, NULL},
 	};
 	const struct table t = {columns, N(columns), TEXT_none,
 				NULL,	 NULL,	     session_actions};
 
-	card(v, TEXT_sessions);
+	part_card(&v->html, TEXT_sessions);
 	table_draw(v, visit_data(v, "session.list"), &t);
-	card_end(v);
+	part_card_end(&v->html);
 }
 
 static void token_actions(struct visit *v, json_t *row)
@@ -96,29 +97,29 @@ static void token_actions(struct visit *v, json_t *row)
 static void tokens(struct visit *v)
 {
 	static const struct column columns[] = {
-		{"name", TEXT_name, CELL_TEXT},
-		{"role", TEXT_role, CELL_WORD},
-		{"expires", TEXT_expires, CELL_TIME},
-		{"used", TEXT_last_used, CELL_TIME},
-		{"used_from", TEXT_from, CELL_TEXT},
-		{"by", TEXT_made_by, CELL_TEXT},
+		{"name", TEXT_name, CELL_TEXT, NULL},
+		{"role", TEXT_role, CELL_WORD, part_roles},
+		{"expires", TEXT_expires, CELL_TIME, NULL},
+		{"used", TEXT_last_used, CELL_TIME, NULL},
+		{"used_from", TEXT_from, CELL_TEXT, NULL},
+		{"by", TEXT_made_by, CELL_TEXT, NULL},
 	};
 	const struct table t = {columns, N(columns), TEXT_none,
 				NULL,	 NULL,	     token_actions};
 
-	card(v, TEXT_tokens);
+	part_card(&v->html, TEXT_tokens);
 	html_addf(&v->html,
 		  "<p class=\"muted\">%s <code>/api/v1/openapi.json"
 		  "</code></p>",
 		  lang_text(v->lang, TEXT_tokens_why));
 	table_draw(v, visit_data(v, "token.list"), &t);
-	form(v, "/admin/token-add", "row");
-	form_input(v, TEXT_name, "text", "name", "", true);
-	form_select(v, TEXT_role, "role", widgets_roles, 3, "viewer");
-	form_input(v, TEXT_good_for, "text", "expires", "90d", true);
-	form_button(v, TEXT_add, "primary");
-	form_end(v);
-	card_end(v);
+	part_form(v, "/admin/token-add", "row");
+	part_field_needed(v, TEXT_name, "text", "name", "");
+	part_select(v, TEXT_role, "role", part_roles, "viewer");
+	part_field_needed(v, TEXT_good_for, "text", "expires", "90d");
+	part_button(&v->html, "primary", TEXT_add);
+	part_form_end(&v->html);
+	part_card_end(&v->html);
 }
 
 static void pair(struct visit *v, enum text name, const char *value)
@@ -132,7 +133,7 @@ static void certificate(struct visit *v)
 	json_t *c = visit_data(v, "certificate.show");
 	struct html *h = &v->html;
 
-	card(v, TEXT_certificate);
+	part_card(&v->html, TEXT_certificate);
 	if (c) {
 		html_raw(h, "<dl class=\"pairs\">");
 		pair(v, TEXT_subject, json_text(c, "subject"));
@@ -145,18 +146,17 @@ static void certificate(struct visit *v)
 		html_time(h, json_number(c, "not_after"));
 		html_raw(h, "</dd></dl>");
 	}
-	card_problem(v, "certificate.show");
+	part_failed(v, "certificate.show");
 	html_addf(h, "<details><summary>%s</summary>",
 		  lang_text(v->lang, TEXT_certificate_other));
-	form(v, "/admin/certificate", "");
-	form_area(v, TEXT_certificate_pem, "certificate", 6, "");
-	form_area(v, TEXT_key_pem, "key", 6, "");
-	form_button(v, TEXT_save, "primary");
-	form_end(v);
+	part_form(v, "/admin/certificate", "");
+	part_area(v, TEXT_certificate_pem, "certificate", "", 6, TEXTS);
+	part_area(v, TEXT_key_pem, "key", "", 6, TEXTS);
+	part_button(&v->html, "primary", TEXT_save);
+	part_form_end(&v->html);
 	html_raw(h, "</details>");
-	button_form(v, "/admin/certificate-renew", TEXT_certificate_renew, "",
-		    NULL);
-	card_end(v);
+	part_action(v, "/admin/certificate-renew", "", TEXT_certificate_renew);
+	part_card_end(&v->html);
 }
 
 static void show(struct visit *v)

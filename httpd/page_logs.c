@@ -5,24 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "page.h"
-#include "widgets.h"
+#include "parts.h"
 
 #define EVENTS 100
 
-static const struct choice kinds[] = {
-	{"", TEXT_all},
-	{"virus", TEXT_kind_virus},
-	{"scan", TEXT_kind_scan},
-	{"update", TEXT_kind_update},
-	{"system", TEXT_kind_system},
-	{"audit", TEXT_kind_audit},
-};
-
-static const struct choice spans[] = {
-	{"", TEXT_all},		  {"1h", TEXT_last_hour},
-	{"24h", TEXT_last_day},	  {"7d", TEXT_last_week},
-	{"30d", TEXT_last_month},
+static const struct part_word spans[] = {
+	{"", TEXT_all, NULL},		{"1h", TEXT_last_hour, NULL},
+	{"24h", TEXT_last_day, NULL},	{"7d", TEXT_last_week, NULL},
+	{"30d", TEXT_last_month, NULL}, PART_WORDS_END,
 };
 
 static const struct {
@@ -84,7 +74,7 @@ static void event(struct visit *v, json_t *e)
 	html_raw(h, "</td>");
 	severity(v, json_text(e, "severity"));
 	html_addf(h, "<td>%s</td><td class=\"message\">%s",
-		  word_text(v->lang, json_text(e, "kind")),
+		  part_word_text(v->lang, part_kinds, json_text(e, "kind")),
 		  json_text(e, "message"));
 	more(v, e);
 	html_raw(h, "</td></tr>");
@@ -92,9 +82,9 @@ static void event(struct visit *v, json_t *e)
 
 static void hidden_query(struct visit *v)
 {
-	form_hidden(v, "kind", visit_query(v, "kind"));
-	form_hidden(v, "since", visit_query(v, "since"));
-	form_hidden(v, "text", visit_query(v, "text"));
+	part_hidden(v, "kind", visit_query(v, "kind"));
+	part_hidden(v, "since", visit_query(v, "since"));
+	part_hidden(v, "text", visit_query(v, "text"));
 }
 
 static void filter(struct visit *v)
@@ -103,13 +93,12 @@ static void filter(struct visit *v)
 
 	html_raw(h, "<div class=\"card\"><form class=\"row\" method=\"get\" "
 		    "action=\"/logs\">");
-	form_select(v, TEXT_kind, "kind", kinds, sizeof(kinds) / sizeof(*kinds),
+	part_select(v, TEXT_kind, "kind", part_kinds_all,
 		    visit_query(v, "kind"));
-	form_select(v, TEXT_span, "since", spans,
-		    sizeof(spans) / sizeof(*spans), visit_query(v, "since"));
-	form_input(v, TEXT_search, "search", "text", visit_query(v, "text"),
-		   false);
-	form_button(v, TEXT_filter, "");
+	part_select(v, TEXT_span, "since", spans, visit_query(v, "since"));
+	part_field(v, TEXT_search, "search", "text", visit_query(v, "text"),
+		   TEXTS);
+	part_button(&v->html, "", TEXT_filter);
 	html_raw(h, "</form></div>");
 }
 
@@ -124,8 +113,8 @@ static void buttons(struct visit *v, json_t *next)
 			 (long long)json_integer_value(next));
 		html_raw(h, "<form method=\"get\" action=\"/logs\">");
 		hidden_query(v);
-		form_hidden(v, "before", before);
-		form_button(v, TEXT_older, "");
+		part_hidden(v, "before", before);
+		part_button(&v->html, "", TEXT_older);
 		html_raw(h, "</form>");
 	}
 	html_raw(h, "<form method=\"get\" action=\"/logs/export\">");
@@ -148,7 +137,7 @@ static void show(struct visit *v)
 	page_begin(v, TEXT_logs, "/logs");
 	filter(v);
 	html_raw(h, "<section class=\"card\">");
-	card_problem(v, "events.list");
+	part_failed(v, "events.list");
 	if (!json_array_size(list)) {
 		html_addf(h, "<p class=\"empty\">%s</p>",
 			  lang_text(v->lang, TEXT_no_events));

@@ -12,7 +12,7 @@ static const struct part_word module_states[] = {
 	{"armed", TEXT_module_armed, "ok"},
 	{"idle", TEXT_module_idle, "info"},
 	{"passive", TEXT_module_passive, "warn"},
-	{NULL, TEXTS, NULL},
+	PART_WORDS_END,
 };
 
 static const struct part_word effects[] = {
@@ -20,7 +20,7 @@ static const struct part_word effects[] = {
 	{"named", TEXT_effect_named, "info"},
 	{"blocks-arm", TEXT_effect_arm, "bad"},
 	{"blocks-unload", TEXT_effect_unload, "warn"},
-	{NULL, TEXTS, NULL},
+	PART_WORDS_END,
 };
 
 /* ---- what it is and does ---- */
@@ -102,11 +102,9 @@ static void buttons(struct visit *v, bool loaded)
 		return;
 	html_raw(h, "<div class=\"actions\">");
 	if (loaded)
-		part_action(v, "/module/unload", "danger", TEXT_module_unload,
-			    NULL, NULL);
+		part_action(v, "/module/unload", "danger", TEXT_module_unload);
 	else
-		part_action(v, "/module/load", "primary", TEXT_module_load,
-			    NULL, NULL);
+		part_action(v, "/module/load", "primary", TEXT_module_load);
 	html_raw(h, "</div>");
 }
 
@@ -155,8 +153,7 @@ static void load_lock(struct visit *v, json_t *lock)
 	if (v->role >= VERB_ADMIN &&
 	    (locked || json_number(lock, "crashes") > 0)) {
 		html_raw(h, "<div class=\"actions\">");
-		part_action(v, "/module/unlock", "danger", TEXT_unlock, NULL,
-			    NULL);
+		part_action(v, "/module/unlock", "danger", TEXT_unlock);
 		html_raw(h, "</div>");
 	}
 	part_card_end(h);
@@ -275,7 +272,7 @@ static const struct part_word places[] = {
 	{"before", TEXT_place_before, NULL},
 	{"after", TEXT_place_after, NULL},
 	{"with", TEXT_place_with, NULL},
-	{NULL, TEXTS, NULL},
+	PART_WORDS_END,
 };
 
 static void order_services(struct html *h, json_t *list)
@@ -342,8 +339,7 @@ static void order(struct visit *v)
 		html_raw(h, "<div class=\"actions\">");
 		part_action(v, "/module/order", "", TEXT_order_try, "dry-run",
 			    "yes");
-		part_action(v, "/module/order", "danger", TEXT_order_apply,
-			    NULL, NULL);
+		part_action(v, "/module/order", "danger", TEXT_order_apply);
 		html_raw(h, "</div>");
 	}
 	part_card_end(h);

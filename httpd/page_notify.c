@@ -15,7 +15,7 @@ static const struct part_word states[] = {
 	{"waiting", TEXT_channel_waiting, "info"},
 	{"failing", TEXT_channel_failing, "bad"},
 	{"off", TEXT_channel_off, NULL},
-	{NULL, TEXTS, NULL},
+	PART_WORDS_END,
 };
 
 const struct part_word notify_types[] = {
@@ -23,17 +23,7 @@ const struct part_word notify_types[] = {
 	{"snmp", TEXT_type_snmp, NULL},
 	{"syslog", TEXT_type_syslog, NULL},
 	{"webhook", TEXT_type_webhook, NULL},
-	{NULL, TEXTS, NULL},
-};
-
-const struct part_word notify_kinds[NOTIFY_KINDS + 1] = {
-	{"virus", TEXT_kind_virus, NULL},
-	{"scan", TEXT_kind_scan, NULL},
-	{"update", TEXT_kind_update, NULL},
-	{"system", TEXT_kind_system, NULL},
-	{"network", TEXT_kind_network, NULL},
-	{"audit", TEXT_kind_audit, NULL},
-	{NULL, TEXTS, NULL},
+	PART_WORDS_END,
 };
 
 /* ---- the channels ---- */
@@ -172,7 +162,7 @@ static void queue(struct visit *v)
 			html_raw(h, "<tr>");
 			part_cell_time(h, TEXTS, json_number(e, "time"));
 			part_cell(h, TEXT_kind, "");
-			part_word(h, notify_kinds, json_text(e, "kind"));
+			part_word(h, part_kinds, json_text(e, "kind"));
 			part_cell_end(h);
 			part_cell_text(h, TEXTS, "path",
 				       json_text(e, "message"));

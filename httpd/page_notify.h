@@ -6,8 +6,4 @@
 
 /* The types of channels by their words in notify.conf. */
 extern const struct part_word notify_types[];
-/* What events are of. */
-#define NOTIFY_KINDS 6
-extern const struct part_word notify_kinds[NOTIFY_KINDS + 1];
-
 #endif

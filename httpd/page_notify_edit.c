@@ -81,17 +81,19 @@ static const char *setting(json_t *channel, const char *key)
 
 static void choose(struct visit *v, const struct field *f, const char *value)
 {
-	struct part_option options[16];
+	struct part_word options[17] = {0};
 	char *words = xstrdup(f->choices), *save, *word;
 	int n = 0;
 
-	for (word = strtok_r(words, " ", &save); word && n < N(options);
+	for (word = strtok_r(words, " ", &save); word && n + 1 < N(options);
 	     word = strtok_r(NULL, " ", &save))
-		options[n++] = (struct part_option){
-			word, !strcmp(word, "yes")  ? TEXT_yes
-			      : !strcmp(word, "no") ? TEXT_no
-						    : TEXTS};
-	part_select(v, f->label, f->key, options, n, value);
+		options[n++] =
+			(struct part_word){word,
+					   !strcmp(word, "yes")	 ? TEXT_yes
+					   : !strcmp(word, "no") ? TEXT_no
+								 : TEXTS,
+					   NULL};
+	part_select(v, f->label, f->key, options, value);
 	free(words);
 }
 
@@ -157,19 +159,16 @@ static bool is_told(const struct visit *v, json_t *channel, const char *kind)
 
 static void kind_boxes(struct visit *v, json_t *channel)
 {
+	const struct part_word *k;
 	struct html *h = &v->html;
-	int i;
+	char name[32];
 
 	html_addf(h, "<fieldset class=\"full ticks\"><legend>%s</legend>",
 		  lang_text(h->lang, TEXT_kinds));
-	for (i = 0; i < NOTIFY_KINDS; i++)
-		html_addf(h,
-			  "<label class=\"tick\"><input type=\"checkbox\" "
-			  "name=\"kind_%s\" value=\"yes\"%s> %s</label>",
-			  notify_kinds[i].word,
-			  is_told(v, channel, notify_kinds[i].word) ? " checked"
-								    : "",
-			  lang_text(h->lang, notify_kinds[i].text));
+	for (k = part_kinds; k->word; k++) {
+		snprintf(name, sizeof(name), "kind_%s", k->word);
+		part_check(v, k->text, name, is_told(v, channel, k->word));
+	}
 	html_raw(h, "</fieldset>");
 }
 
@@ -183,14 +182,14 @@ static void form(struct visit *v, const char *name, const char *type,
 	html_raw(h, "<h2>");
 	part_word(h, notify_types, type);
 	html_addf(h, " %s</h2>", channel ? name : "");
-	part_hidden(h, "Type", type);
+	part_hidden(v, "Type", type);
 	html_raw(h, "<div class=\"fields\">");
 	if (channel)
-		part_hidden(h, "name", name);
+		part_hidden(v, "name", name);
 	else
 		part_field(v, TEXT_channel_name, "text", "name", "",
 			   TEXT_channel_name_hint);
-	part_hidden(h, "is", channel ? "known" : "new");
+	part_hidden(v, "is", channel ? "known" : "new");
 	for (i = 0; i < N(fields); i++)
 		if (fields[i].types & bit)
 			field(v, &fields[i], channel, bit);
@@ -251,17 +250,20 @@ static void add(json_t *list, const char *key, const char *value)
 static void add_kinds(const struct visit *v, json_t *list)
 {
 	struct str text = {0};
-	int i, n = 0;
+	const struct part_word *k;
+	bool all = true, first = true;
+	char name[32];
 
-	for (i = 0; i < NOTIFY_KINDS; i++) {
-		char name[32];
-
-		snprintf(name, sizeof(name), "kind_%s", notify_kinds[i].word);
-		if (!params_get(&v->form, name))
+	for (k = part_kinds; k->word; k++) {
+		snprintf(name, sizeof(name), "kind_%s", k->word);
+		if (!params_get(&v->form, name)) {
+			all = false;
 			continue;
-		str_addf(&text, "%s%s", n++ ? ", " : "", notify_kinds[i].word);
+		}
+		str_addf(&text, "%s%s", first ? "" : ", ", k->word);
+		first = false;
 	}
-	add(list, "Kinds", n == NOTIFY_KINDS ? "all" : str_get(&text));
+	add(list, "Kinds", all ? "all" : str_get(&text));
 	str_free(&text);
 }
 

@@ -5,7 +5,7 @@
 
 #include "page.h"
 #include "tasks.h"
-#include "widgets.h"
+#include "table.h"
 
 #define N(a) ((int)(sizeof(a) / sizeof(*(a))))
 
@@ -26,12 +26,10 @@ static void buttons(struct visit *v)
 		return;
 	html_raw(&v->html, "<div class=\"row\">");
 	for (i = 0; i < N(tasks); i++) {
-		const char *fields[] = {"verb", tasks[i].verb, NULL};
-
-		button_form(v, "/patterns/task", tasks[i].name, tasks[i].class,
-			    fields);
+		part_action(v, "/patterns/task", tasks[i].class, tasks[i].name,
+			    "verb", tasks[i].verb);
 	}
-	button_form(v, "/patterns/reload", TEXT_reload, "", NULL);
+	part_action(v, "/patterns/reload", "", TEXT_reload);
 	html_raw(&v->html, "</div>");
 }
 
@@ -51,11 +49,11 @@ static json_t *in_ns(json_t *patterns)
 static void show(struct visit *v)
 {
 	static const struct column columns[] = {
-		{"file", TEXT_file, CELL_PATH},
-		{"kind", TEXT_kind, CELL_TEXT},
-		{"version", TEXT_version, CELL_NUMBER},
-		{"signatures", TEXT_signatures, CELL_NUMBER},
-		{"time", TEXT_built, CELL_TIME},
+		{"file", TEXT_file, CELL_PATH, NULL},
+		{"kind", TEXT_kind, CELL_TEXT, NULL},
+		{"version", TEXT_version, CELL_NUMBER, NULL},
+		{"signatures", TEXT_signatures, CELL_NUMBER, NULL},
+		{"time", TEXT_built, CELL_TIME, NULL},
 	};
 	const struct table t = {columns, N(columns), TEXT_none,
 				NULL,	 NULL,	     NULL};
@@ -63,8 +61,8 @@ static void show(struct visit *v)
 	struct html *h = &v->html;
 
 	page_begin(v, TEXT_patterns, "/patterns");
-	card(v, TEXT_in_use);
-	card_problem(v, "pattern.show");
+	part_card(&v->html, TEXT_in_use);
+	part_failed(v, "pattern.show");
 	html_addf(h, "<p>ClamAV %s · ", json_text(data, "engine"));
 	html_number(h, json_number(data, "signatures"));
 	html_addf(h, " %s</p>", lang_text(v->lang, TEXT_signatures));
@@ -72,7 +70,7 @@ static void show(struct visit *v)
 	table_draw(v, files, &t);
 	json_decref(files);
 	buttons(v);
-	card_end(v);
+	part_card_end(&v->html);
 	tasks_draw(v, "pattern.");
 	page_end(v);
 }

@@ -6,15 +6,15 @@
 
 #include "lib/alloc.h"
 #include "page.h"
-#include "widgets.h"
+#include "table.h"
 
 #define ITEMS 50
 
 static const struct column columns[] = {
-	{"time", TEXT_time, CELL_TIME},
-	{"virus", TEXT_virus, CELL_TEXT},
-	{"path", TEXT_file, CELL_PATH},
-	{"size", TEXT_size, CELL_SIZE},
+	{"time", TEXT_time, CELL_TIME, NULL},
+	{"virus", TEXT_virus, CELL_TEXT, NULL},
+	{"path", TEXT_file, CELL_PATH, NULL},
+	{"size", TEXT_size, CELL_SIZE, NULL},
 };
 
 static void details(struct visit *v, json_t *row)
@@ -30,11 +30,11 @@ static void filter(struct visit *v)
 
 	html_raw(h, "<form class=\"row card\" method=\"get\" "
 		    "action=\"/quarantine\">");
-	form_input(v, TEXT_virus, "search", "virus", visit_query(v, "virus"),
-		   false);
-	form_input(v, TEXT_file, "search", "path", visit_query(v, "path"),
-		   false);
-	form_button(v, TEXT_filter, "");
+	part_field(v, TEXT_virus, "search", "virus", visit_query(v, "virus"),
+		   TEXTS);
+	part_field(v, TEXT_file, "search", "path", visit_query(v, "path"),
+		   TEXTS);
+	part_button(&v->html, "", TEXT_filter);
 	html_raw(h, "</form>");
 }
 
@@ -89,7 +89,7 @@ static void show(struct visit *v)
 	html_addf(h, " %s · ", lang_text(v->lang, TEXT_items));
 	html_size(h, json_number(data, "bytes"));
 	html_raw(h, "</p>");
-	card_problem(v, "quarantine.list");
+	part_failed(v, "quarantine.list");
 	table_draw(v, json_object_get(data, "items"), &t);
 	html_raw(h, "<div class=\"row\">");
 	if (t.check && total)
@@ -124,7 +124,7 @@ static void show_item(struct visit *v)
 	json_t *item = visit_data(v, "quarantine.show"), *value;
 	struct html *h = &v->html;
 	char id[24];
-	const char *name, *fields[] = {"id", id, NULL};
+	const char *name;
 
 	if (!item) {
 		visit_failed(v, 404, visit_error(v, "quarantine.show"));
@@ -149,14 +149,14 @@ static void show_item(struct visit *v)
 	}
 	html_raw(h, "</dl>");
 	if (v->role >= VERB_ADMIN) {
-		form(v, "/quarantine/restore", "row");
-		form_hidden(v, "id", id);
-		form_input(v, TEXT_restore_to, "text", "to", "", false);
-		form_check(v, TEXT_restore_force, "force", false);
-		form_button(v, TEXT_restore, "");
-		form_end(v);
-		button_form(v, "/quarantine/delete", TEXT_delete, "danger",
-			    fields);
+		part_form(v, "/quarantine/restore", "row");
+		part_hidden(v, "id", id);
+		part_field(v, TEXT_restore_to, "text", "to", "", TEXTS);
+		part_check(v, TEXT_restore_force, "force", false);
+		part_button(&v->html, "", TEXT_restore);
+		part_form_end(&v->html);
+		part_action(v, "/quarantine/delete", "danger", TEXT_delete,
+			    "id", id);
 	}
 	html_raw(h, "</section>");
 	page_end(v);

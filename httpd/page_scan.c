@@ -4,23 +4,22 @@
 #include <string.h>
 
 #include "page.h"
-#include "widgets.h"
+#include "table.h"
 
 #define N(a) ((int)(sizeof(a) / sizeof(*(a))))
 #define JOBS "30"
 
-static const struct choice actions[] = {
-	{"", TEXT_action_none},
-	{"quarantine", TEXT_action_quarantine},
-	{"delete", TEXT_action_delete},
+static const struct part_word actions[] = {
+	{"", TEXT_action_none, NULL},
+	{"quarantine", TEXT_action_quarantine, NULL},
+	{"delete", TEXT_action_delete, NULL},
+	PART_WORDS_END,
 };
 
 static void job_button(struct visit *v, const char *id, const char *action,
 		       enum text name)
 {
-	const char *fields[] = {"id", id, NULL};
-
-	button_form(v, action, name, "", fields);
+	part_action(v, action, "", name, "id", id);
 }
 
 static void job_actions(struct visit *v, json_t *row)
@@ -43,14 +42,14 @@ static void job_actions(struct visit *v, json_t *row)
 static void jobs(struct visit *v)
 {
 	static const struct column columns[] = {
-		{"id", TEXT_number, CELL_TEXT},
-		{"state", TEXT_state, CELL_WORD},
-		{"source", TEXT_source, CELL_TEXT},
-		{"begun", TEXT_begun, CELL_TIME},
-		{"files", TEXT_files, CELL_NUMBER},
-		{"bytes", TEXT_size, CELL_SIZE},
-		{"infected", TEXT_infected, CELL_NUMBER},
-		{"errors", TEXT_errors, CELL_NUMBER},
+		{"id", TEXT_number, CELL_TEXT, NULL},
+		{"state", TEXT_state, CELL_WORD, part_states},
+		{"source", TEXT_source, CELL_TEXT, NULL},
+		{"begun", TEXT_begun, CELL_TIME, NULL},
+		{"files", TEXT_files, CELL_NUMBER, NULL},
+		{"bytes", TEXT_size, CELL_SIZE, NULL},
+		{"infected", TEXT_infected, CELL_NUMBER, NULL},
+		{"errors", TEXT_errors, CELL_NUMBER, NULL},
 	};
 	const struct table t = {columns, N(columns), TEXT_no_scans,
 				NULL,	 NULL,	     job_actions};
@@ -61,108 +60,107 @@ static void jobs(struct visit *v)
 	json_array_foreach (all, i, j)
 		running = running || !strcmp(json_text(j, "state"), "running");
 	html_raw(&v->html, running ? "<div data-again=\"3\">" : "<div>");
-	card(v, TEXT_scans);
-	card_problem(v, "scan.list");
+	part_card(&v->html, TEXT_scans);
+	part_failed(v, "scan.list");
 	table_draw(v, all, &t);
-	card_end(v);
+	part_card_end(&v->html);
 	html_raw(&v->html, "</div>");
 }
 
 static void manual(struct visit *v)
 {
-	card(v, TEXT_scan_new);
-	form(v, "/scan/start", "");
-	form_area(v, TEXT_scan_paths, "path", 3, "");
-	form_select(v, TEXT_scan_action, "action", actions, N(actions), "");
-	form_check(v, TEXT_scan_all, "all", false);
-	form_check(v, TEXT_scan_no_exclusions, "no-exclusions", false);
-	form_button(v, TEXT_scan_start, "primary");
-	form_end(v);
-	card_end(v);
+	part_card(&v->html, TEXT_scan_new);
+	part_form(v, "/scan/start", "");
+	part_area(v, TEXT_scan_paths, "path", "", 3, TEXTS);
+	part_select(v, TEXT_scan_action, "action", actions, "");
+	part_check(v, TEXT_scan_all, "all", false);
+	part_check(v, TEXT_scan_no_exclusions, "no-exclusions", false);
+	part_button(&v->html, "primary", TEXT_scan_start);
+	part_form_end(&v->html);
+	part_card_end(&v->html);
 }
 
 static void schedule_actions(struct visit *v, json_t *row)
 {
 	const char *name = json_text(row, "name");
-	const char *start[] = {"schedule", name, NULL};
-	const char *remove[] = {"name", name, NULL};
 
 	html_raw(&v->html, "<div class=\"row\">");
-	button_form(v, "/scan/start", TEXT_scan_start, "", start);
+	part_action(v, "/scan/start", "", TEXT_scan_start, "schedule", name);
 	if (v->role >= VERB_ADMIN)
-		button_form(v, "/scan/unschedule", TEXT_remove, "", remove);
+		part_action(v, "/scan/unschedule", "", TEXT_remove, "name",
+			    name);
 	html_raw(&v->html, "</div>");
 }
 
 static void schedules(struct visit *v)
 {
 	static const struct column columns[] = {
-		{"name", TEXT_name, CELL_TEXT},
-		{"when", TEXT_when, CELL_TEXT},
-		{"paths", TEXT_paths, CELL_PATH},
-		{"next", TEXT_next, CELL_TIME},
+		{"name", TEXT_name, CELL_TEXT, NULL},
+		{"when", TEXT_when, CELL_TEXT, NULL},
+		{"paths", TEXT_paths, CELL_PATH, NULL},
+		{"next", TEXT_next, CELL_TIME, NULL},
 	};
 	const struct table t = {columns, N(columns), TEXT_none,
 				NULL,	 NULL,	     schedule_actions};
 	json_t *data = visit_data(v, "schedule.list");
 
-	card(v, TEXT_schedules);
-	card_problem(v, "schedule.list");
+	part_card(&v->html, TEXT_schedules);
+	part_failed(v, "schedule.list");
 	table_draw(v, json_object_get(data, "schedules"), &t);
 	if (v->role >= VERB_ADMIN) {
 		html_addf(&v->html, "<details><summary>%s</summary>",
 			  lang_text(v->lang, TEXT_schedule_set));
-		form(v, "/scan/schedule", "");
-		form_input(v, TEXT_name, "text", "name", "", true);
-		form_area(v, TEXT_schedule_lines, "setting", 4,
-			  "When=daily\nPaths=/srv,/home\n");
-		form_button(v, TEXT_save, "primary");
-		form_end(v);
+		part_form(v, "/scan/schedule", "");
+		part_field_needed(v, TEXT_name, "text", "name", "");
+		part_area(v, TEXT_schedule_lines, "setting",
+			  "When=daily\nPaths=/srv,/home\n", 4, TEXTS);
+		part_button(&v->html, "primary", TEXT_save);
+		part_form_end(&v->html);
 		html_raw(&v->html, "</details>");
 	}
-	card_end(v);
+	part_card_end(&v->html);
 }
 
 static void exclusion_actions(struct visit *v, json_t *row)
 {
-	const char *fields[] = {"type", json_text(row, "type"), "value",
-				json_text(row, "value"), NULL};
-
 	if (v->role >= VERB_ADMIN)
-		button_form(v, "/scan/include", TEXT_remove, "", fields);
+		part_action(v, "/scan/include", "", TEXT_remove, "type",
+			    json_text(row, "type"), "value",
+			    json_text(row, "value"));
 }
 
 static void exclusions(struct visit *v)
 {
-	static const struct choice types[] = {
-		{"directory", TEXT_type_directory},
-		{"file", TEXT_file},
-		{"extension", TEXT_type_extension},
-		{"pattern", TEXT_type_pattern},
-		{"regex", TEXT_type_regex},
-		{"fstype", TEXT_file_system},
-		{"executable", TEXT_type_executable},
+	static const struct part_word types[] = {
+		{"directory", TEXT_type_directory, NULL},
+		{"file", TEXT_file, NULL},
+		{"extension", TEXT_type_extension, NULL},
+		{"pattern", TEXT_type_pattern, NULL},
+		{"regex", TEXT_type_regex, NULL},
+		{"fstype", TEXT_file_system, NULL},
+		{"executable", TEXT_type_executable, NULL},
+		PART_WORDS_END,
 	};
 	static const struct column columns[] = {
-		{"type", TEXT_kind, CELL_TEXT},
-		{"value", TEXT_value, CELL_PATH},
-		{"reason", TEXT_void, CELL_TEXT},
+		{"type", TEXT_kind, CELL_TEXT, NULL},
+		{"value", TEXT_value, CELL_PATH, NULL},
+		{"reason", TEXT_void, CELL_TEXT, NULL},
 	};
 	const struct table t = {columns, N(columns), TEXT_no_exclusions,
 				NULL,	 NULL,	     exclusion_actions};
 
-	card(v, TEXT_exclusions);
+	part_card(&v->html, TEXT_exclusions);
 	html_addf(&v->html, "<p class=\"muted\">%s</p>",
 		  lang_text(v->lang, TEXT_exclusions_why));
 	table_draw(v, visit_data(v, "exclusion.list"), &t);
 	if (v->role >= VERB_ADMIN) {
-		form(v, "/scan/exclude", "row");
-		form_select(v, TEXT_kind, "type", types, N(types), "directory");
-		form_input(v, TEXT_value, "text", "value", "", true);
-		form_button(v, TEXT_add, "");
-		form_end(v);
+		part_form(v, "/scan/exclude", "row");
+		part_select(v, TEXT_kind, "type", types, "directory");
+		part_field_needed(v, TEXT_value, "text", "value", "");
+		part_button(&v->html, "", TEXT_add);
+		part_form_end(&v->html);
 	}
-	card_end(v);
+	part_card_end(&v->html);
 }
 
 static void show(struct visit *v)

@@ -6,7 +6,6 @@
 #include "lib/alloc.h"
 #include "lib/str.h"
 #include "parts.h"
-#include "widgets.h"
 
 static void words(struct visit *v, const char *list, const char *value)
 {
@@ -43,7 +42,7 @@ static void input(struct visit *v, json_t *o)
 static void option(struct visit *v, json_t *o)
 {
 	struct html *h = &v->html;
-	const char *key = json_text(o, "key"), *fields[] = {"key", key, NULL};
+	const char *key = json_text(o, "key");
 
 	html_addf(h,
 		  "<div class=\"option\"><div><strong id=\"%s\">%s</strong>"
@@ -54,16 +53,17 @@ static void option(struct visit *v, json_t *o)
 		return;
 	}
 	html_raw(h, "<div>");
-	form(v, "/settings/set", "row");
-	form_hidden(v, "key", key);
+	part_form(v, "/settings/set", "row");
+	part_hidden(v, "key", key);
 	input(v, o);
-	form_button(v, TEXT_save, "");
-	form_end(v);
+	part_button(&v->html, "", TEXT_save);
+	part_form_end(&v->html);
 	if (json_is_true(json_object_get(o, "changed"))) {
 		html_addf(h, "<p class=\"muted\">%s <code>%s</code></p>",
 			  lang_text(v->lang, TEXT_default),
 			  json_text(o, "default"));
-		button_form(v, "/settings/reset", TEXT_to_default, "", fields);
+		part_action(v, "/settings/reset", "", TEXT_to_default, "key",
+			    key);
 	}
 	html_raw(h, "</div></div>");
 }
@@ -76,7 +76,7 @@ static void show(struct visit *v)
 	size_t i;
 
 	page_begin(v, TEXT_settings, "/settings");
-	card_problem(v, "config.show");
+	part_failed(v, "config.show");
 	json_array_foreach (all, i, o) {
 		if (strcmp(group, json_text(o, "group")) != 0) {
 			if (*group)

@@ -119,8 +119,8 @@ static void row(struct visit *v, const struct top *t, json_t *r)
 		part_cell(h, TEXTS, "last");
 		if (is_whole(name)) {
 			part_form(v, "/statistics/exclude", "inline");
-			part_hidden(h, "type", t->type);
-			part_hidden(h, "value", name);
+			part_hidden(v, "type", t->type);
+			part_hidden(v, "value", name);
 			html_addf(h,
 				  "<button aria-label=\"%s: %s\">%s</button>",
 				  lang_text(h->lang, t->hint), name,
@@ -191,8 +191,7 @@ static void show(struct visit *v)
 	counters(v, s);
 	if (v->role >= VERB_OPERATOR) {
 		html_raw(h, "<div class=\"actions\">");
-		part_action(v, "/statistics/reset", "", TEXT_reset_counts, NULL,
-			    NULL);
+		part_action(v, "/statistics/reset", "", TEXT_reset_counts);
 		html_raw(h, "</div>");
 	}
 	page_end(v);

@@ -44,7 +44,7 @@ static void task_row(struct html *h, json_t *t)
 		  (long long)json_number(t, "id"), json_text(t, "verb"));
 	part_cell_end(h);
 	part_cell(h, TEXT_state, "");
-	part_word(h, task_states, json_text(t, "state"));
+	part_word(h, part_states, json_text(t, "state"));
 	part_cell_end(h);
 	part_cell_text(h, TEXT_by, "", json_text(t, "by"));
 	part_cell_text(h, TEXTS, "", json_text(t, "progress"));
@@ -84,7 +84,7 @@ static void show(struct visit *v)
 	part_card(h, TEXT_diagnose);
 	html_addf(h, "<p>%s</p><div class=\"actions\">",
 		  lang_text(h->lang, TEXT_diagnose_what));
-	part_action(v, HOME "/diagnose", "", TEXT_diagnose_make, NULL, NULL);
+	part_action(v, HOME "/diagnose", "", TEXT_diagnose_make);
 	html_raw(h, "</div>");
 	part_card_end(h);
 	tasks_card(v);
@@ -196,7 +196,7 @@ static void looked(struct visit *v)
 	html_raw(h, "<div>");
 	part_area(v, TEXT_import_text, "text", "", 10, TEXTS);
 	html_raw(h, "</div></details>");
-	part_hidden(h, "sure", "yes");
+	part_hidden(v, "sure", "yes");
 	html_raw(h, "<div class=\"actions\">");
 	part_button(h, "danger", TEXT_import_do);
 	part_link(h, HOME, TEXT_back);

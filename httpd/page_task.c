@@ -7,15 +7,6 @@
 #include "lib/alloc.h"
 #include "parts.h"
 
-const struct part_word task_states[] = {
-	{"running", TEXT_task_running, "info"},
-	{"done", TEXT_task_done, "ok"},
-	{"failed", TEXT_task_failed, "bad"},
-	{"cancelled", TEXT_task_cancelled, "warn"},
-	{"interrupted", TEXT_task_interrupted, "warn"},
-	{NULL, TEXTS, NULL},
-};
-
 /* Its pages are below the one it was started from. */
 static const char *home_of(const char *verb)
 {
@@ -62,7 +53,7 @@ static void show(struct visit *v)
 	part_facts(h);
 	part_fact_text(h, TEXT_task_verb, verb);
 	part_fact(h, TEXT_state);
-	part_word(h, task_states, json_text(t, "state"));
+	part_word(h, part_states, json_text(t, "state"));
 	part_fact_end(h);
 	part_fact_time(h, TEXT_begun, json_number(t, "started"));
 	part_fact_time(h, TEXT_ended, json_number(t, "ended"));

@@ -52,10 +52,57 @@ bool part_failed(struct visit *v, const char *verb)
 
 /* ---- states ---- */
 
-void part_word(struct html *h, const struct part_word *words, const char *word)
+const struct part_word part_roles[] = {
+	{"viewer", TEXT_role_viewer, NULL},
+	{"operator", TEXT_role_operator, NULL},
+	{"admin", TEXT_role_admin, NULL},
+	PART_WORDS_END,
+};
+
+const struct part_word part_states[] = {
+	{"running", TEXT_task_running, "info"},
+	{"paused", TEXT_paused, "warn"},
+	{"interrupted", TEXT_task_interrupted, "warn"},
+	{"cancelled", TEXT_task_cancelled, "warn"},
+	{"done", TEXT_task_done, "ok"},
+	{"failed", TEXT_task_failed, "bad"},
+	PART_WORDS_END,
+};
+
+const struct part_word part_kinds_all[] = {
+	{"", TEXT_all, NULL},
+	{"virus", TEXT_kind_virus, NULL},
+	{"scan", TEXT_kind_scan, NULL},
+	{"update", TEXT_kind_update, NULL},
+	{"system", TEXT_kind_system, NULL},
+	{"network", TEXT_kind_network, NULL},
+	{"audit", TEXT_kind_audit, NULL},
+	PART_WORDS_END,
+};
+
+static const struct part_word *find(const struct part_word *words,
+				    const char *word)
 {
 	while (words->word && strcmp(words->word, word) != 0)
 		words++;
+	return words;
+}
+
+static const char *told(enum lang lang, const struct part_word *w,
+			const char *word)
+{
+	return w->text < TEXTS ? lang_text(lang, w->text) : word;
+}
+
+const char *part_word_text(enum lang lang, const struct part_word *words,
+			   const char *word)
+{
+	return told(lang, find(words, word), word);
+}
+
+void part_word(struct html *h, const struct part_word *words, const char *word)
+{
+	words = find(words, word);
 	html_addf(h, "<span class=\"badge %s\">",
 		  words->class ? words->class : "plain");
 	if (words->class)
@@ -63,8 +110,7 @@ void part_word(struct html *h, const struct part_word *words, const char *word)
 			     : !strcmp(words->class, "bad")  ? "critical"
 			     : !strcmp(words->class, "warn") ? "warning"
 							     : "info");
-	html_text(h,
-		  words->text < TEXTS ? lang_text(h->lang, words->text) : word);
+	html_text(h, told(h->lang, words, word));
 	html_raw(h, "</span>");
 }
 
@@ -185,12 +231,6 @@ void part_form_end(struct html *h)
 	html_raw(h, "</form>");
 }
 
-void part_hidden(struct html *h, const char *name, const char *value)
-{
-	html_addf(h, "<input type=\"hidden\" name=\"%s\" value=\"%s\">", name,
-		  value);
-}
-
 const char *part_value(const struct visit *v, const char *name,
 		       const char *value)
 {
@@ -199,32 +239,58 @@ const char *part_value(const struct visit *v, const char *name,
 	return typed && !v->other_form ? typed : value;
 }
 
+void part_hidden(struct visit *v, const char *name, const char *value)
+{
+	/* Of several forms alike only the one that was sent has what was
+	 * typed. */
+	if (strcmp(part_value(v, name, value), value) != 0)
+		v->other_form = true;
+	html_addf(&v->html, "<input type=\"hidden\" name=\"%s\" value=\"%s\">",
+		  name, value);
+}
+
 static void hint_add(struct html *h, enum text hint)
 {
 	if (hint < TEXTS)
 		html_addf(h, "<small>%s</small>", lang_text(h->lang, hint));
 }
 
-void part_field(struct visit *v, enum text label, const char *type,
-		const char *name, const char *value, enum text hint)
+static void field(struct visit *v, enum text label, const char *type,
+		  const char *name, const char *value, enum text hint,
+		  bool needed)
 {
 	bool secret = !strcmp(type, "password");
 	struct html *h = &v->html;
 
 	html_addf(h,
 		  "<label><span>%s</span><input type=\"%s\" name=\"%s\" "
-		  "value=\"%s\" autocomplete=\"%s\">",
+		  "value=\"%s\" autocomplete=\"%s\"",
 		  lang_text(h->lang, label), type, name,
 		  secret ? "" : part_value(v, name, value),
 		  secret ? "new-password" : "off");
+	html_raw(h, needed ? " required>" : ">");
 	hint_add(h, hint);
 	html_raw(h, "</label>");
+}
+
+void part_field(struct visit *v, enum text label, const char *type,
+		const char *name, const char *value, enum text hint)
+{
+	field(v, label, type, name, value, hint, false);
+}
+
+void part_field_needed(struct visit *v, enum text label, const char *type,
+		       const char *name, const char *value)
+{
+	field(v, label, type, name, value, TEXTS, true);
 }
 
 void part_area(struct visit *v, enum text label, const char *name,
 	       const char *value, int rows, enum text hint)
 {
-	const char *text = part_value(v, name, value), *end;
+	const char *text =
+		strcmp(name, "key") ? part_value(v, name, value) : value;
+	const char *end;
 	struct html *h = &v->html;
 
 	html_addf(h,
@@ -249,24 +315,30 @@ void part_area(struct visit *v, enum text label, const char *name,
 }
 
 void part_select(struct visit *v, enum text label, const char *name,
-		 const struct part_option *options, int n, const char *value)
+		 const struct part_word *words, const char *value)
 {
 	struct html *h = &v->html;
-	int i;
 
 	value = part_value(v, name, value);
 	html_addf(h, "<label><span>%s</span><select name=\"%s\">",
 		  lang_text(h->lang, label), name);
-	for (i = 0; i < n; i++) {
-		html_addf(h, "<option value=\"%s\"", options[i].value);
-		if (!strcmp(value, options[i].value))
+	for (; words->word; words++) {
+		html_addf(h, "<option value=\"%s\"", words->word);
+		if (!strcmp(value, words->word))
 			html_raw(h, " selected");
-		html_addf(h, ">%s</option>",
-			  options[i].text < TEXTS
-				  ? lang_text(h->lang, options[i].text)
-				  : options[i].value);
+		html_addf(h, ">%s</option>", told(h->lang, words, words->word));
 	}
 	html_raw(h, "</select></label>");
+}
+
+void part_check(struct visit *v, enum text label, const char *name, bool on)
+{
+	html_addf(&v->html,
+		  "<label class=\"tick\"><input type=\"checkbox\" "
+		  "name=\"%s\" value=\"true\"",
+		  name);
+	html_raw(&v->html, on ? " checked>" : ">");
+	html_addf(&v->html, " %s</label>", lang_text(v->lang, label));
 }
 
 void part_button(struct html *h, const char *class, enum text text)
@@ -275,12 +347,12 @@ void part_button(struct html *h, const char *class, enum text text)
 		  lang_text(h->lang, text));
 }
 
-void part_action(struct visit *v, const char *action, const char *class,
-		 enum text text, const char *name, const char *value)
+void part_action_sends(struct visit *v, const char *action, const char *class,
+		       enum text text, const char *const *fields)
 {
 	part_form(v, action, "inline");
-	if (name)
-		part_hidden(&v->html, name, value);
+	for (; *fields; fields += 2)
+		part_hidden(v, fields[0], fields[1]);
 	part_button(&v->html, class, text);
 	part_form_end(&v->html);
 }
@@ -292,6 +364,28 @@ void part_link(struct html *h, const char *path, enum text text)
 }
 
 /* ---- the question ---- */
+
+/* All that is sent, but for the page's own. */
+static bool is_sent(const struct param *p)
+{
+	return strcmp(p->name, "csrf") != 0 && strcmp(p->name, "sure") != 0;
+}
+
+static void tell_verb(struct visit *v, const char *verb)
+{
+	struct html *h = &v->html;
+	const struct param *p;
+
+	html_addf(h, "<p><code>splxctl %s</code></p><ul class=\"words\">",
+		  verb);
+	vec_each (p, &v->form)
+		if (is_sent(p) && *p->value)
+			html_addf(h,
+				  "<li><span class=\"muted\">%s</span> "
+				  "<span class=\"path\">%s</span></li>",
+				  p->name, p->value);
+	html_raw(h, "</ul>");
+}
 
 static void ask(struct visit *v, const struct part_question *q)
 {
@@ -314,11 +408,13 @@ static void ask(struct visit *v, const struct part_question *q)
 		html_addf(h, "<li>%s</li>", lang_text(h->lang, q->opens[i]));
 	if (q->n_opens)
 		html_raw(h, "</ul>");
+	if (q->verb)
+		tell_verb(v, q->verb);
 	part_form(v, v->route->path, "actions");
 	vec_each (p, &v->form)
-		if (strcmp(p->name, "csrf") != 0 && strcmp(p->name, "sure"))
-			part_hidden(h, p->name, p->value);
-	part_hidden(h, "sure", "yes");
+		if (is_sent(p))
+			part_hidden(v, p->name, p->value);
+	part_hidden(v, "sure", "yes");
 	part_button(h, "danger", q->button);
 	part_link(h, q->back, TEXT_back);
 	part_form_end(h);

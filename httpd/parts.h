@@ -27,14 +27,28 @@ bool part_failed(struct visit *v, const char *verb);
 
 /* ---- states ---- */
 
-/* A word of entity's and how it is told; the last row has word NULL and is for
- * words that are not known: with text TEXTS they are shown as they are. */
+/*
+ * A word of entity's and how it is told; PART_WORDS_END is the last of a table,
+ * for words that are not known: those are shown as they are.
+ */
 struct part_word {
 	const char *word;
-	enum text text;
+	enum text text;	   /* TEXTS: the word itself */
 	const char *class; /* ok, warn, bad, info; NULL: plain */
 };
+#define PART_WORDS_END                                                         \
+	{                                                                      \
+		NULL, TEXTS, NULL                                              \
+	}
 void part_word(struct html *h, const struct part_word *words, const char *word);
+/* As a text alone. */
+const char *part_word_text(enum lang lang, const struct part_word *words,
+			   const char *word);
+
+/* Roles, states of scans and tasks, kinds of events. */
+extern const struct part_word part_roles[], part_states[];
+extern const struct part_word part_kinds_all[]; /* the word "" is all */
+#define part_kinds (part_kinds_all + 1)
 
 /* ---- tables ---- */
 
@@ -69,25 +83,30 @@ void part_fact_time(struct html *h, enum text name, int64_t ns);
 /* A form that is posted there, with its CSRF token; class may be "". */
 void part_form(struct visit *v, const char *action, const char *class);
 void part_form_end(struct html *h);
-void part_hidden(struct html *h, const char *name, const char *value);
+void part_hidden(struct visit *v, const char *name, const char *value);
 /* A field with its label; hint, below it, may be TEXTS. After a refused form
  * what was typed is shown again instead of value, but for passwords. */
 void part_field(struct visit *v, enum text label, const char *type,
 		const char *name, const char *value, enum text hint);
+/* The same of one that may not be left empty. */
+void part_field_needed(struct visit *v, enum text label, const char *type,
+		       const char *name, const char *value);
+/* A private key (name "key") goes in and never comes out. */
 void part_area(struct visit *v, enum text label, const char *name,
 	       const char *value, int rows, enum text hint);
-
-struct part_option {
-	const char *value;
-	enum text text; /* TEXTS: the value itself */
-};
+/* The first is chosen where the value is none of the words. */
 void part_select(struct visit *v, enum text label, const char *name,
-		 const struct part_option *options, int n, const char *value);
+		 const struct part_word *words, const char *value);
+/* A box to tick, with the value "true". */
+void part_check(struct visit *v, enum text label, const char *name, bool on);
 /* class: primary, danger, quiet, "" */
 void part_button(struct html *h, const char *class, enum text text);
-/* A form of one button and one field that nobody sees (name may be NULL). */
-void part_action(struct visit *v, const char *action, const char *class,
-		 enum text text, const char *name, const char *value);
+/* A form of one button; what it sends stands behind: name, value ... */
+void part_action_sends(struct visit *v, const char *action, const char *class,
+		       enum text text, const char *const *fields);
+#define part_action(v, action, class, text, ...)                               \
+	part_action_sends((v), (action), (class), (text),                      \
+			  (const char *const[]){"", ##__VA_ARGS__, NULL} + 1)
 /* A link that looks like a button. */
 void part_link(struct html *h, const char *path, enum text text);
 
@@ -106,6 +125,9 @@ struct part_question {
 	const char *back; /* where "no" leads; also the entry of navigation */
 	const enum text *opens; /* what becomes possible by it, a line each */
 	int n_opens;
+	/* The verb as splxctl knows it: it is told, with all that is sent.
+	 * NULL: the text says it. */
+	const char *verb;
 };
 /*
  * At the beginning of a handler of a form: true when the question was answered
@@ -115,8 +137,6 @@ struct part_question {
 bool part_confirmed(struct visit *v, const struct part_question *q);
 
 /* ---- tasks: what splxctl does by itself ---- */
-
-extern const struct part_word task_states[];
 
 /*
  * Has entity do it (task.start) and leads to its page; a refusal is told on

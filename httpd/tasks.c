@@ -5,7 +5,7 @@
 
 #include "lib/str.h"
 #include "page.h"
-#include "widgets.h"
+#include "table.h"
 
 #define SHOWN 10
 
@@ -18,12 +18,12 @@ void tasks_ask(struct visit *v)
 void tasks_draw(struct visit *v, const char *begin)
 {
 	static const struct column columns[] = {
-		{"verb", TEXT_task, CELL_TEXT},
-		{"state", TEXT_state, CELL_WORD},
-		{"started", TEXT_begun, CELL_TIME},
-		{"ended", TEXT_ended, CELL_TIME},
-		{"by", TEXT_by, CELL_TEXT},
-		{"progress", TEXT_last_words, CELL_TEXT},
+		{"verb", TEXT_task, CELL_TEXT, NULL},
+		{"state", TEXT_state, CELL_WORD, part_states},
+		{"started", TEXT_begun, CELL_TIME, NULL},
+		{"ended", TEXT_ended, CELL_TIME, NULL},
+		{"by", TEXT_by, CELL_TEXT, NULL},
+		{"progress", TEXT_last_words, CELL_TEXT, NULL},
 	};
 	const struct table t = {columns, 6, TEXT_none, NULL, NULL, NULL};
 	json_t *all = visit_data(v, "task.list"), *mine = json_array(), *task;
@@ -41,9 +41,9 @@ void tasks_draw(struct visit *v, const char *begin)
 	if (json_array_size(mine)) {
 		html_raw(&v->html,
 			 running ? "<div data-again=\"3\">" : "<div>");
-		card(v, TEXT_tasks);
+		part_card(&v->html, TEXT_tasks);
 		table_draw(v, mine, &t);
-		card_end(v);
+		part_card_end(&v->html);
 		html_raw(&v->html, "</div>");
 	}
 	json_decref(mine);

@@ -81,7 +81,7 @@ def test_no_form_does_more_than_its_role(console, people, role):
         if method != "POST" or RANK[access] <= RANK[role.upper()] \
                 or access in ("ALL", "SESSION", "TOKEN"):
             continue
-        got = v.post(path, {"confirm": "yes", "name": "x", "key": "OnError",
+        got = v.post(path, {"sure": "yes", "name": "x", "key": "OnError",
                             "value": "deny", "id": "1"})
         assert got.status == 403, path
     assert console.suite.json("config", "show") == before
@@ -106,9 +106,9 @@ def test_a_file_comes_back_from_quarantine_after_a_second_yes(console, admin):
     assert not bad.exists()
     fields = {"id": str(item["id"])}
     got = admin.post("/quarantine/restore", fields, on="/quarantine")
-    assert got.status == 200 and "confirm" in got.text
+    assert got.status == 200 and 'name="sure"' in got.text
     assert not bad.exists()
-    got = admin.post("/quarantine/restore", {**fields, "confirm": "yes"},
+    got = admin.post("/quarantine/restore", {**fields, "sure": "yes"},
                      on="/quarantine")
     assert got.location == "/quarantine?note=done"
     assert bad.exists() and opens(bad) == 0
@@ -116,7 +116,7 @@ def test_a_file_comes_back_from_quarantine_after_a_second_yes(console, admin):
                  if e["verb"] == "quarantine.restore")
     assert (audit["user"], audit["from"]) == ("admin", "127.0.0.1")
     # gone by now: the page says so, and shows what is there
-    got = admin.post("/quarantine/restore", {**fields, "confirm": "yes"},
+    got = admin.post("/quarantine/restore", {**fields, "sure": "yes"},
                      on="/quarantine")
     assert got.status == 404 and 'role="alert"' in got.text
 
@@ -124,7 +124,7 @@ def test_a_file_comes_back_from_quarantine_after_a_second_yes(console, admin):
 def test_many_are_deleted_at_once(console, admin):
     ids = [quarantined(console, f"many{n}.com")[1]["id"] for n in range(3)]
     token = admin.get("/quarantine").csrf()
-    body = "&".join([f"csrf={token}", "confirm=yes"]
+    body = "&".join([f"csrf={token}", "sure=yes"]
                     + [f"id={i}" for i in ids])
     got = admin.ask("POST", "/quarantine/delete", body,
                     {"Content-Type": "application/x-www-form-urlencoded"})
@@ -161,7 +161,7 @@ def test_accounts_are_made_changed_and_removed(console, admin):
                                          "role": "operator"}, on="/admin")
     assert got.status == 303
     assert v.get("/scan").status == 200
-    admin.post("/admin/user-remove", {"name": "new-one", "confirm": "yes"},
+    admin.post("/admin/user-remove", {"name": "new-one", "sure": "yes"},
                on="/admin")
     assert v.get("/").location.startswith("/login")
     assert secret not in admin.get("/admin").text
@@ -189,7 +189,7 @@ def test_an_exclusion_is_asked_about_once_more(console, admin):
     got = admin.post("/scan/exclude", fields, on="/scan")
     assert got.status == 200 and where in got.words
     assert console.suite.json("exclusion", "list") == []
-    admin.post("/scan/exclude", {**fields, "confirm": "yes"}, on="/scan")
+    admin.post("/scan/exclude", {**fields, "sure": "yes"}, on="/scan")
     assert where in admin.get("/scan").words
     admin.post("/scan/include", fields, on="/scan")
     assert console.suite.json("exclusion", "list") == []
@@ -197,7 +197,7 @@ def test_an_exclusion_is_asked_about_once_more(console, admin):
 
 def test_a_task_runs_and_is_shown(console, admin):
     got = admin.post("/patterns/task", {"verb": "pattern.check",
-                                        "confirm": "yes"}, on="/patterns")
+                                        "sure": "yes"}, on="/patterns")
     assert got.location == "/patterns?note=done", got.words
     wait_for(lambda: "pattern.check" in admin.get("/patterns").words)
     wait_for(lambda: 'data-again' not in admin.get("/patterns").text, 60)
