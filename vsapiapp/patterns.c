@@ -19,7 +19,8 @@ static int loadable(const struct dirent *d)
 {
 	int order;
 
-	return patternkind_of(d->d_name, &order) != NULL;
+	return patternkind_of(d->d_name, &order) != NULL &&
+	       order != PATTERNKIND_NETWORK;
 }
 
 int patterns_add(struct pattern_list *list, const char *dir, bool builtin,
@@ -65,7 +66,7 @@ static int is_loadable(const struct patternset_part *p, struct err *err)
 			return err_set(err, 0,
 				       "%s of %s is no pattern file: its name "
 				       "does not end as one of ClamAV's "
-				       "formats does",
+				       "formats does, nor in .netlist",
 				       f->name, p->m.name);
 	return 0;
 }

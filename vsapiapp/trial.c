@@ -17,6 +17,7 @@
 
 #include "common/conf.h"
 #include "common/jsontext.h"
+#include "common/netlist.h"
 #include "common/paths.h"
 #include "database.h"
 #include "engine.h"
@@ -54,6 +55,7 @@ struct trial {
 	} files;
 	int passed;
 	uint64_t load_ns;
+	size_t lists, networks;
 };
 
 static void add_file(struct trial *t, const char *path)
@@ -120,11 +122,28 @@ static int pass_file(struct trial *t, const char *path, struct err *err)
 	return 0;
 }
 
+/* The network monitor's: the engine does not see them. */
+static int try_lists(struct trial *t, const char *dir, struct err *err)
+{
+	struct netlists lists;
+	const struct netlist *list;
+
+	if (netlists_load_dir(dir, &lists, err) < 0)
+		return -1;
+	t->lists = lists.len;
+	vec_each (list, &lists)
+		t->networks += addrset_count(list->set);
+	netlists_free(&lists);
+	return 0;
+}
+
 static int try_all(struct trial *t, const char *dir, struct err *err)
 {
 	uint64_t begin = clock_mono_ns();
 	char **path;
 
+	if (try_lists(t, dir, err) < 0)
+		return -1;
 	t->engine = engine_new_of(t->conf, dir, err);
 	if (!t->engine || engine_tmpdir(t->engine, "/tmp", err) < 0)
 		return -1;
@@ -206,10 +225,11 @@ static json_t *good_news(const struct trial *t)
 {
 	json_t *about = engine_describe(t->engine);
 	json_t *o = json_pack(
-		"{s:b, s:O, s:O, s:i, s:I}", "ok", 1, "signatures",
+		"{s:b, s:O, s:O, s:i, s:I, s:I, s:I}", "ok", 1, "signatures",
 		json_object_get(about, "signatures"), "pattern_time",
 		json_object_get(about, "pattern_time"), "files", t->passed,
-		"load_ms", (json_int_t)(t->load_ns / CLOCK_NS_PER_MS));
+		"load_ms", (json_int_t)(t->load_ns / CLOCK_NS_PER_MS), "lists",
+		(json_int_t)t->lists, "networks", (json_int_t)t->networks);
 
 	json_decref(about);
 	return o;

@@ -146,6 +146,10 @@ static int try_set(const char *dir, struct err *err)
 	printf("tried: %lld signatures, %lld files of the system pass\n",
 	       (long long)number(said, "signatures"),
 	       (long long)number(said, "files"));
+	if (number(said, "lists"))
+		printf("tried: %lld networks in %lld lists\n",
+		       (long long)number(said, "networks"),
+		       (long long)number(said, "lists"));
 	json_decref(said);
 	return 0;
 }
