@@ -66,8 +66,8 @@ int hook_signature(const char *key, int64_t seconds, const char *body,
 	return rc;
 }
 
-static int post_one(struct post *post, const struct job *job,
-		    const json_t *message, struct outcome *out, struct err *err)
+static int post_one(struct post *post, const struct job *job, json_t *message,
+		    struct outcome *out, struct err *err)
 {
 	int64_t now = clock_real_ns() / (int64_t)CLOCK_NS_PER_S;
 	const char *headers[] = {"Content-Type: application/json",
@@ -88,17 +88,5 @@ static int post_one(struct post *post, const struct job *job,
 
 int send_webhook(struct job *job, struct outcome *out, struct err *err)
 {
-	struct post *post = post_new(job, err);
-	int rc = post ? 0 : -1;
-	json_t *message;
-	size_t i;
-
-	json_array_foreach (job->messages, i, message) {
-		if (rc < 0 || job_late(job))
-			break;
-		rc = post_one(post, job, message, out, err);
-		out->sent += rc == 0;
-	}
-	post_free(&post);
-	return rc;
+	return post_all(job, post_one, out, err);
 }

@@ -221,17 +221,5 @@ static int post_one(struct post *post, const struct job *job, json_t *message,
 
 int send_mail(struct job *job, struct outcome *out, struct err *err)
 {
-	struct post *post = post_new(job, err);
-	int rc = post ? 0 : -1;
-	json_t *message;
-	size_t i;
-
-	json_array_foreach (job->messages, i, message) {
-		if (rc < 0 || job_late(job))
-			break;
-		rc = post_one(post, job, message, out, err);
-		out->sent += rc == 0;
-	}
-	post_free(&post);
-	return rc;
+	return post_all(job, post_one, out, err);
 }

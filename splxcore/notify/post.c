@@ -317,10 +317,23 @@ int post_mail(struct post *post, const char *text, struct outcome *out,
 	return explain(post, rc, err);
 }
 
-struct post *post_new(const struct job *job, struct err *err)
+int post_all(struct job *job, post_one_fn *post_one, struct outcome *out,
+	     struct err *err)
 {
-	return job_is(job, "type", "webhook") ? http_new(job, err)
-					      : mail_new(job, err);
+	struct post *post = job_is(job, "type", "webhook") ? http_new(job, err)
+							   : mail_new(job, err);
+	int rc = post ? 0 : -1;
+	json_t *message;
+	size_t i;
+
+	json_array_foreach (job->messages, i, message) {
+		if (rc < 0 || job_late(job))
+			break;
+		rc = post_one(post, job, message, out, err);
+		out->sent += rc == 0;
+	}
+	post_free(&post);
+	return rc;
 }
 
 /* ---- streams ---- */

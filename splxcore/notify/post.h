@@ -16,9 +16,17 @@
  */
 struct post;
 
-/* For post_http() and post_mail(). NULL and *err. */
-struct post *post_new(const struct job *job, struct err *err);
 void post_free(struct post **post);
+
+/*
+ * Has every message of a job sent by post_one(), which uses post_http() or
+ * post_mail(); stops at the first that fails and when the job is late. Counts
+ * in out->sent; -1 and *err.
+ */
+typedef int post_one_fn(struct post *post, const struct job *job,
+			json_t *message, struct outcome *out, struct err *err);
+int post_all(struct job *job, post_one_fn *post_one, struct outcome *out,
+	     struct err *err);
 
 /*
  * Posts a body; `headers` end with NULL. 0: the server said 2xx. -1 and *err;

@@ -3,8 +3,8 @@
 # check.sh PART...: runs tests that are built and counts their cases.
 #   unit DIR     every DIR/*_test, a cmocka program
 #   fuzz DIR     every DIR/NAME_replay over tests/fuzz/corpus/NAME
-#   system       tests/system by pytest; PYTEST_ARGS, CHECK_SYSTEM (which
-#                files) narrow it
+#   system       tests/system by pytest, two files at a time; PYTEST_ARGS,
+#                CHECK_SYSTEM (which files) narrow it
 #   vm           tests/vm by pytest, in virtual machines, two at a time: 6.1 in
 #                full, then a smoke test of the other kernels;
 #                CHECK_VM (which files), KERNELS and SMOKE narrow it
@@ -134,21 +134,34 @@ count_report() {
 	cat $out/said
 }
 
-# run_system BUILD FILE...: pytest's own output as it goes; the cases are
-# counted from its report.
+# run_files NAME SUFFIX FILE...: two files at a time (each.py), each in a pytest
+# of its own; their cases are counted from its report. The reports of NAME lie
+# in a folder; SUFFIX is told with each file.
+run_files() {
+	folder=$out/$1
+	suffix=$2
+	shift 2
+	rm -rf "$folder"
+	mkdir -p "$folder"
+	# shellcheck disable=SC2086 # lists of words
+	/usr/bin/python3 tests/build/each.py 2 "$folder" "$@" -- $PYTEST \
+		${PYTEST_ARGS:-} || :
+	for f in "$folder"/*.status; do
+		name=$(basename "$f" .status)
+		read -r status <"$f" || status=1
+		count_report "tests/${folder##*/}/$name$suffix" \
+			"$folder/$name.xml" "$status"
+	done
+}
+
+# run_system BUILD FILE...
 run_system() {
 	SPLX_BUILD=$1
 	export SPLX_BUILD
-	name=tests/system
-	[ "$SPLX_BUILD" = build ] || name="$name ($SPLX_BUILD)"
 	shift
-	is_root "$name" || return 0
-	status=0
-	rm -f $out/pytest.xml
-	# shellcheck disable=SC2086 # lists of words
-	/usr/bin/python3 -m pytest $PYTEST --junitxml=$out/pytest.xml \
-		${PYTEST_ARGS:-} "$@" </dev/null || status=$?
-	count_report "$name" $out/pytest.xml $status
+	is_root tests/system || return 0
+	[ "$SPLX_BUILD" = build ] && suffix='' || suffix=" ($SPLX_BUILD)"
+	run_files system "$suffix" "$@"
 }
 
 # run_browser FILE...: where there is none each file says why it is skipped.
@@ -160,23 +173,6 @@ run_browser() {
 	/usr/bin/python3 -m pytest $PYTEST --junitxml=$out/browser.xml \
 		${PYTEST_ARGS:-} "$@" </dev/null || status=$?
 	count_report tests/browser $out/browser.xml $status
-}
-
-# run_vm TITLE FILE...: two files at a time, each in a pytest of its own.
-run_vm() {
-	title=$1
-	shift
-	rm -rf $out/vm
-	mkdir $out/vm
-	# shellcheck disable=SC2086 # lists of words
-	/usr/bin/python3 tests/build/each.py 2 $out/vm "$@" -- $PYTEST \
-		${PYTEST_ARGS:-} || :
-	for f in "$out"/vm/*.status; do
-		name=$(basename "$f" .status)
-		read -r status <"$f" || status=1
-		count_report "tests/vm/$name$title" "$out/vm/$name.xml" \
-			"$status"
-	done
 }
 
 # As asked for by KERNELS and SMOKE, else all of 6.1 before anything of another
@@ -191,27 +187,38 @@ run_machines() {
 	fi
 	if [ -n "${KERNELS:-}${SMOKE:-}" ]; then
 		# shellcheck disable=SC2086 # lists of files
-		run_vm "" ${CHECK_VM:-$VM_FILES $VM_LAST}
+		run_files vm "" ${CHECK_VM:-$VM_FILES $VM_LAST}
 		return
 	fi
 	files=${CHECK_VM:-$VM_FILES}
 	export KERNELS=6.1
 	# shellcheck disable=SC2086 # a list of files
-	run_vm " (6.1)" $files
+	run_files vm " (6.1)" $files
 	# shellcheck disable=SC2086 # a list of files
 	smoke=$(grep -l pytest.mark.smoke $files) && (
 		export KERNELS='' SMOKE='5.10 6.12 new'
 		PYTEST_ARGS="${PYTEST_ARGS:-} -m smoke"
 		# shellcheck disable=SC2086 # a list of files
-		run_vm " (smoke)" $smoke
+		run_files vm " (smoke)" $smoke
 	)
 	# shellcheck disable=SC2086 # a list of files
-	[ -n "${CHECK_VM:-}" ] || run_vm " (6.1)" $VM_LAST
+	[ -n "${CHECK_VM:-}" ] || run_files vm " (6.1)" $VM_LAST
 }
 
 # What is run again with the sanitizers in every process of the suite.
 SANITIZED='tests/system/test_blocking.py tests/system/test_policy.py
 	tests/system/test_input.py'
+
+# long_first FOLDER NAME...: all its files, those that take longest before the
+# others: beside them there is something to do to the end.
+long_first() {
+	for name in "$@"; do
+		[ "$name" = "$1" ] || echo "$1/test_$name.py"
+	done
+	printf '%s\n' "$1"/test_*.py | grep -vxF "$(for name in "$@"; do
+		echo "$1/test_$name.py"
+	done)"
+}
 
 # The suite's own takes longest, so it goes first; beside it the module's, which
 # are quick and say most; then the rest. What has a disk of its own to be made
@@ -235,7 +242,8 @@ while [ $# -gt 0 ]; do
 		;;
 	system)
 		# shellcheck disable=SC2086 # a list of files
-		run_system build ${CHECK_SYSTEM:-tests/system}
+		run_system build ${CHECK_SYSTEM:-$(long_first tests/system \
+			clamav notify pattern pattern_trouble console faults)}
 		;;
 	vm)
 		run_machines

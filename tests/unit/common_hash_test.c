@@ -9,60 +9,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/hash.h"
-#include "lib/alloc.h"
-#include "lib/fdutil.h"
+#include "filebed.h"
 
-static char dir[PATH_MAX];
 static struct err err;
-
-static const char *in(const char *name)
-{
-	static char paths[4][PATH_MAX + 64];
-	static int next;
-
-	next = (next + 1) % 4;
-	snprintf(paths[next], sizeof(paths[0]), "%s/%s", dir, name);
-	return paths[next];
-}
-
-static void put(const char *name, const char *text)
-{
-	assert_int_equal(
-		fd_replace_file(in(name), text, strlen(text), 0644, NULL), 0);
-}
-
-static void run(const char *command)
-{
-	char *line = xasprintf("cd '%s' && { %s; } >said 2>&1", dir, command);
-
-	if (system(line) != 0)
-		fail_msg("failed: %s", command);
-	free(line);
-}
 
 static int setup(void **state)
 {
-	(void)state;
-	strcpy(dir, "/tmp/splx-hash-XXXXXX");
 	err_clear(&err);
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	char *line = xasprintf("rm -rf '%s'", dir);
-	int rc = system(line);
-
-	(void)state;
-	free(line);
-	return rc;
+	return file_setup(state);
 }
 
 static void a_file_is_hashed_as_sha256sum_does(void **state)
@@ -131,7 +89,7 @@ static void no_more_than_the_limit_is_read(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, file_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_file_is_hashed_as_sha256sum_does),
 		T(bytes_that_come_in_pieces_are_hashed_as_one),

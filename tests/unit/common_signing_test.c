@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,56 +15,15 @@
 #include <unistd.h>
 
 #include "common/signing.h"
-#include "lib/alloc.h"
-#include "lib/fdutil.h"
+#include "filebed.h"
 
-static char dir[PATH_MAX];
 static struct err err;
-
-static const char *in(const char *name)
-{
-	static char paths[4][PATH_MAX + 64];
-	static int next;
-
-	next = (next + 1) % 4;
-	snprintf(paths[next], sizeof(paths[0]), "%s/%s", dir, name);
-	return paths[next];
-}
-
-static void put(const char *name, const char *text)
-{
-	assert_int_equal(
-		fd_replace_file(in(name), text, strlen(text), 0644, NULL), 0);
-}
-
-static void run(const char *command)
-{
-	char *line = xasprintf("cd '%s' && { %s; } >said 2>&1", dir, command);
-
-	if (system(line) != 0)
-		fail_msg("failed: %s", command);
-	free(line);
-}
 
 static int setup(void **state)
 {
-	(void)state;
-	strcpy(dir, "/tmp/splx-signing-XXXXXX");
 	err_clear(&err);
-	return mkdtemp(dir) && mkdir(in("keys"), 0755) == 0 ? 0 : -1;
+	return file_setup(state) || mkdir(in("keys"), 0755) < 0 ? -1 : 0;
 }
-
-static int teardown(void **state)
-{
-	char *line = xasprintf("rm -rf '%s'", dir);
-	int rc = system(line);
-
-	(void)state;
-	free(line);
-	return rc;
-}
-
-/* ---- */
 
 /* The text, signed by the key NAME.key; the caller frees it. */
 static char *sign(const char *name, const char *text)
@@ -218,7 +176,7 @@ static void what_is_no_such_key_is_told_and_is_none(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, file_teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_is_signed_by_a_trusted_key_is_good),
 		T(what_was_changed_is_not),

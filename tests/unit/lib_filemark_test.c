@@ -7,61 +7,31 @@
 
 #include <cmocka.h>
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/alloc.h"
-#include "lib/fdutil.h"
+#include "filebed.h"
 #include "lib/filemark.h"
-
-static char dir[PATH_MAX], file[PATH_MAX + 8];
-
-static int setup(void **state)
-{
-	(void)state;
-	strcpy(dir, "/tmp/splx-filemark-XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(file, sizeof(file), "%s/file", dir);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	char *line = xasprintf("rm -rf '%s'", dir);
-	int rc = system(line);
-
-	(void)state;
-	free(line);
-	return rc;
-}
-
-static void put(const char *text)
-{
-	assert_int_equal(fd_replace_file(file, text, strlen(text), 0644, NULL),
-			 0);
-}
 
 static void what_is_as_it_was_is_not_read_again(void **state)
 {
 	struct filemark mark = {0};
 
 	(void)state;
-	assert_true(filemark_changed(&mark, file));
-	assert_false(filemark_changed(&mark, file)); /* there is none */
-	put("one");
-	assert_true(filemark_changed(&mark, file));
+	assert_true(filemark_changed(&mark, in("file")));
+	assert_false(filemark_changed(&mark, in("file"))); /* there is none */
+	put("file", "one");
+	assert_true(filemark_changed(&mark, in("file")));
 	sleep(3);
-	assert_true(filemark_changed(&mark, file));
-	assert_false(filemark_changed(&mark, file));
-	assert_false(filemark_changed(&mark, file));
-	assert_int_equal(unlink(file), 0);
-	assert_true(filemark_changed(&mark, file));
-	assert_false(filemark_changed(&mark, file));
+	assert_true(filemark_changed(&mark, in("file")));
+	assert_false(filemark_changed(&mark, in("file")));
+	assert_false(filemark_changed(&mark, in("file")));
+	assert_int_equal(unlink(in("file")), 0);
+	assert_true(filemark_changed(&mark, in("file")));
+	assert_false(filemark_changed(&mark, in("file")));
 }
 
 /* Within one tick of the clock, and with the same inode again. */
@@ -74,12 +44,13 @@ static void no_change_is_missed_however_fast_they_come(void **state)
 	(void)state;
 	for (int i = 0; i < 2000; i++) {
 		text[0] = (char)('a' + i % 26);
-		put(text);
+		put("file", text);
 		if (i % 3 == 0)
-			put(text);
-		if (filemark_changed(&mark, file)) {
+			put("file", text);
+		if (filemark_changed(&mark, in("file"))) {
 			assert_int_equal(
-				fd_read_file(file, 8, &now, &len, NULL), 0);
+				fd_read_file(in("file"), 8, &now, &len, NULL),
+				0);
 			strcpy(said, now);
 			free(now);
 		}
@@ -89,7 +60,7 @@ static void no_change_is_missed_however_fast_they_come(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, file_setup, file_teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_is_as_it_was_is_not_read_again),
 		T(no_change_is_missed_however_fast_they_come),
