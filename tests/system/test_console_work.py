@@ -10,6 +10,7 @@ import pytest
 
 from console import Console, Visitor, routes, settings
 from suite import EICAR, REPO, Suite, denied, opens, wait_for
+from test_scans import job, live_job, settled, tree
 
 RANK = {"ALL": 0, "SESSION": 0, "TOKEN": 0, "VIEWER": 1, "OPERATOR": 2,
         "ADMIN": 3}
@@ -181,6 +182,36 @@ def test_a_scan_is_begun_and_its_findings_told(console, people):
         return jobs and jobs[0]["state"] == "done" and jobs[0]
     assert wait_for(done, 30)["infected"] == 1
     assert "done" in v.get("/scan").words
+
+
+def test_a_scan_is_paused_gone_on_with_and_cancelled(console, people):
+    s, v = console.suite, people["operator"]
+    d = tree(s, "long")
+    v.post("/scan/start", {"path": str(d)}, on="/scan")
+    number = live_job(s, d)["id"]
+
+    def state(wanted):
+        """As entity and the page say it; what may be done follows from it."""
+        wait_for(lambda: job(s, number)["state"] == wanted, 30)
+        text = v.get("/scan").text
+        may = {what for what in ("pause", "resume", "cancel")
+               if re.search(rf'"/scan/{what}".*?value="{number}"',
+                            text, re.S)}
+        assert may == {"running": {"pause", "cancel"},
+                       "paused": {"resume", "cancel"}}.get(wanted, set())
+
+    state("running")
+    v.post("/scan/pause", {"id": number}, on="/scan")
+    state("paused")
+    at = settled(s, number)
+    v.post("/scan/resume", {"id": number}, on="/scan")
+    wait_for(lambda: job(s, number)["files"] > at, 30)
+    state("running")
+    v.post("/scan/cancel", {"id": number}, on="/scan")
+    state("cancelled")
+    assert job(s, number)["files"] < 120
+    got = v.post("/scan/pause", {"id": number}, on="/scan")
+    assert got.status == 409 and "is cancelled" in got.words
 
 
 def test_an_exclusion_is_asked_about_once_more(console, admin):

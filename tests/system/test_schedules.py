@@ -350,8 +350,9 @@ def test_at_low_priority_a_worker_of_its_own_scans_and_it_alone(sched):
     wait_for(lambda: low_worker(sched) not in (None, low), 20)
     again = low_worker(sched)
     wait_for(lambda: os.sched_getscheduler(again) == os.SCHED_IDLE)
+    # (On a busy machine it has next to nothing: that is its place.)
     at = job(sched, j["id"])["files"]
-    wait_for(lambda: job(sched, j["id"])["files"] > at + 3, 30)
+    wait_for(lambda: job(sched, j["id"])["files"] > at + 1, 120)
     assert job(sched, j["id"])["errors"] <= 1
     sched.ctl("scan", "cancel", j["id"])
     assert p.wait(60) == 2
