@@ -152,6 +152,19 @@ static void write_enum_words(struct str *out, const struct conf_option *opt)
 	}
 }
 
+static void write_bounds(struct str *out, const struct conf_option *opt,
+			 void (*write)(struct str *out, uint64_t n))
+{
+	struct str min = {0}, max = {0};
+
+	write(&min, (uint64_t)opt->min);
+	write(&max, (uint64_t)opt->max);
+	str_addf(out, "%s to %s, such as %s", str_get(&min), str_get(&max),
+		 opt->def);
+	str_free(&min);
+	str_free(&max);
+}
+
 char *conf_option_allowed(const struct conf_option *opt, char *out, size_t size)
 {
 	struct str s = {0};
@@ -164,16 +177,10 @@ char *conf_option_allowed(const struct conf_option *opt, char *out, size_t size)
 		str_addf(&s, "%lld to %lld", opt->min, opt->max);
 		break;
 	case CONF_SIZE:
-		write_size(&s, (uint64_t)opt->min);
-		str_add(&s, " to ");
-		write_size(&s, (uint64_t)opt->max);
-		str_addf(&s, ", such as %s", opt->def);
+		write_bounds(&s, opt, write_size);
 		break;
 	case CONF_DURATION:
-		write_duration(&s, (uint64_t)opt->min);
-		str_add(&s, " to ");
-		write_duration(&s, (uint64_t)opt->max);
-		str_addf(&s, ", such as %s", opt->def);
+		write_bounds(&s, opt, write_duration);
 		break;
 	case CONF_ENUM:
 		write_enum_words(&s, opt);

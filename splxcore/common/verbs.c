@@ -268,8 +268,8 @@ static int usage_err(const struct parse *p, const char *what, const char *word)
 	char usage[256], shown[128];
 
 	log_escape(shown, sizeof(shown), word);
-	return err_set(p->err, 0, "%s%s%s; usage: %s", what, *shown ? " " : "",
-		       shown, verbs_usage(p->v, usage, sizeof(usage)));
+	return err_set(p->err, 0, "%s: %s; usage: %s", what, shown,
+		       verbs_usage(p->v, usage, sizeof(usage)));
 }
 
 static int put_string(const struct parse *p, const struct verb_arg *arg,
@@ -279,7 +279,7 @@ static int put_string(const struct parse *p, const struct verb_arg *arg,
 	json_t *list;
 
 	if (!value)
-		return usage_err(p, "not valid UTF-8:",
+		return usage_err(p, "not valid UTF-8",
 				 verbs_secret(arg) ? arg->name : text);
 	if (!arg->repeats) {
 		json_object_set_new(p->out, arg->name, value);
@@ -319,15 +319,15 @@ static int parse_option(const struct parse *p, const char *word,
 	if (!arg)
 		return usage_err(p, "unknown option", word);
 	if (json_object_get(p->out, arg->name))
-		return usage_err(p, "given twice:", word);
+		return usage_err(p, "given twice", word);
 	if (!*arg->value) {
 		if (eq)
-			return usage_err(p, "takes no value:", word);
+			return usage_err(p, "takes no value", word);
 		json_object_set_new(p->out, arg->name, json_true());
 		return 0;
 	}
 	if (!eq && !next)
-		return usage_err(p, "a value is missing after", word);
+		return usage_err(p, "a value is missing", word);
 	*took_next = !eq;
 	return put_string(p, arg, eq ? eq + 1 : next);
 }
@@ -352,7 +352,7 @@ static int parse_word(const struct parse *p, const char *word)
 	const struct verb_arg *arg = next_positional(p);
 
 	if (!arg)
-		return usage_err(p, "one argument too many:", word);
+		return usage_err(p, "one argument too many", word);
 	return put_string(p, arg, word);
 }
 
@@ -370,7 +370,7 @@ static int check_missing(const struct parse *p)
 		for (n = 0; arg->name[n]; n++)
 			upper[n] = (char)toupper((unsigned char)arg->name[n]);
 		upper[n] = '\0';
-		return usage_err(p, "missing:", upper);
+		return usage_err(p, "missing", upper);
 	}
 	return 0;
 }

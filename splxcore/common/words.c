@@ -77,6 +77,7 @@ struct saying {
 
 struct match {
 	struct saying *saying;
+	const char *format;
 	struct value values[VALUES_MAX];
 	int n;
 	size_t literal; /* bytes of the format that stand in the message */
@@ -148,6 +149,14 @@ static bool compare_value(struct match *m, const char *rest, char kind,
 	return false;
 }
 
+/* Does what stands for the conversion at `at` stand in quotes? */
+static bool is_quoted(const struct match *m, const char *at)
+{
+	while (at >= m->format + 2 && at[-1] == 's' && at[-2] == '%')
+		at -= 2;
+	return at > m->format && at[-1] == '"';
+}
+
 static bool compare(struct match *m, const char *format, const char *text,
 		    size_t len)
 {
@@ -163,8 +172,7 @@ static bool compare(struct match *m, const char *format, const char *text,
 		if (*at == '%')
 			kind = conversion(at, &number, &next);
 		if (kind != '%') {
-			if (compare_value(m, next, kind,
-					  at > format && at[-1] == '"', text,
+			if (compare_value(m, next, kind, is_quoted(m, at), text,
 					  len))
 				return true;
 			break;
@@ -192,7 +200,7 @@ static const struct row *find(struct saying *s, const char *text, size_t len,
 	best_r->literal = 0;
 	for (i = 0; i < tables[s->lang].n; i++) {
 		const struct row *row = &tables[s->lang].rows[i];
-		struct match m = {.saying = s};
+		struct match m = {.saying = s, .format = row->english};
 
 		if (*row->english != '%' && (!len || *row->english != *text))
 			continue;
@@ -251,9 +259,37 @@ char *words_duration(enum lang lang, char *out, size_t size, uint64_t ms)
 	return out;
 }
 
-static void say_value(struct saying *s, const struct value *v, int depth)
+/* "one, two or three" words. */
+static bool say_choice(struct saying *s, const char *text, size_t len)
 {
-	if (!v->name && say_duration(s->lang, &s->out, v->text, v->len))
+	const char * or = memmem(text, len, " or ", 4), *p, *end = text + len;
+
+	if (! or || memchr(or +4, ' ', (size_t)(end - or) - 4))
+		return false;
+	for (p = text; p < or ; p++)
+		if (*p == ' ' && (p == text || p[-1] != ','))
+			return false;
+	str_addn(&s->out, text, (size_t)(or -text));
+	str_add(&s->out, words_text(s->lang, " or "));
+	str_addn(&s->out, or +4, (size_t)(end - or) - 4);
+	return true;
+}
+
+/*
+ * By what the row has for it: "%.0s" is one that this language has no use for,
+ * "%-s" one that is to be typed as it stands.
+ */
+static void say_value(struct saying *s, const char *conversion, size_t n,
+		      const struct value *v, int depth)
+{
+	if (memmem(conversion, n, ".0s", 3))
+		return;
+	if (memchr(conversion, '-', n)) {
+		str_addn(&s->out, v->text, v->len);
+		return;
+	}
+	if (!v->name && (say_duration(s->lang, &s->out, v->text, v->len) ||
+			 say_choice(s, v->text, v->len)))
 		return;
 	if (v->name || !v->len || *v->text == '/' ||
 	    !memchr(v->text, ' ', v->len))
@@ -282,10 +318,9 @@ static void say_row(struct saying *s, const struct row *row,
 		}
 		if (!number)
 			number = ++count;
-		/* "%.0s" is one that this language has no use for */
-		if (number <= m->n &&
-		    !memmem(at, (size_t)(next - at), ".0s", 3))
-			say_value(s, &m->values[number - 1], depth);
+		if (number <= m->n)
+			say_value(s, at, (size_t)(next - at),
+				  &m->values[number - 1], depth);
 	}
 }
 

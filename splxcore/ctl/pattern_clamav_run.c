@@ -36,10 +36,15 @@ static int refused_until(const struct clamav *a, int64_t when, struct err *err)
 
 	if (gmtime_r(&t, &tm))
 		strftime(text, sizeof(text), "%F %R UTC", &tm);
-	return err_set(err, 0,
-		       "the server refused (status 403 or 429: blocked, or "
-		       "asked too often) and is not asked again before %s%s",
-		       text, a->official ? "" : ", but by hand (--from)");
+	return err_set(
+		err, 0,
+		a->official ? "the server refused (status 403 or 429: "
+			      "blocked, or asked too often) and is not asked "
+			      "again before %s"
+			    : "the server refused (status 403 or 429: "
+			      "blocked, or asked too often) and is not asked "
+			      "again before %s, but by hand (--from)",
+		text);
 }
 
 int clamav_may_ask(const struct clamav *a, struct err *err)

@@ -90,9 +90,13 @@ static const struct conf_option *option(struct core *core,
 	if (opt)
 		return opt;
 	like = conf_option_nearest(key);
-	dispatch_fail(core, call, "not_found", "%s: no such setting%s%s%s", key,
-		      like ? "; is it " : "", like ? like->key : "",
-		      like ? "?" : "");
+	if (like)
+		dispatch_fail(core, call, "not_found",
+			      "%s: no such setting; did you mean %s?", key,
+			      like->key);
+	else
+		dispatch_fail(core, call, "not_found", "%s: no such setting",
+			      key);
 	return NULL;
 }
 

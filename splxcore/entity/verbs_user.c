@@ -256,8 +256,11 @@ static int once_save(struct once *o, const char *made, struct err *err)
 	if (rc < 0)
 		return -1;
 	if ((rc > 0) != (a->id != 0))
-		return err_set(err, 0, "%s: somebody else has %s it meanwhile",
-			       a->name, a->id ? "removed" : "made");
+		return err_set(
+			err, 0,
+			a->id ? "%s: somebody else has removed it meanwhile"
+			      : "%s: somebody else has made it meanwhile",
+			a->name);
 	if (rc > 0)
 		*a = now;
 	if (o->enable)

@@ -26,6 +26,13 @@ CONVERSION = re.compile(
 
 # Tables: which arguments of a row people read, from its end.
 TABLES = {"codes.def": ("CODE", (-2, -1)), "options.def": ("OPTION", (-1,))}
+# Calls that make what people read, and where.
+CALLS = re.compile(
+    r"\b(?:err_set|err_add|dispatch_fail|dispatch_fail_data|ipc_fail|"
+    r"ipc_fail_data|health_issue|health_issue_at|degraded|core_fault|"
+    r"ctl_complain|not_right|usage_err|broken)\s*\(")
+FOLDERS = ("splxcore/lib/", "splxcore/common/", "splxcore/entity/",
+           "splxcore/ctl/", "splxcore/notify/")
 
 
 def read(path):
@@ -81,8 +88,9 @@ def console(root):
 # ---- what all parts say ----
 
 def without_comments(text):
-    return re.sub(r'("(?:[^"\\\n]|\\.)*")|/\*.*?\*/|//[^\n]*',
-                  lambda m: m[1] or " ", text, flags=re.S)
+    text = re.sub(r"\bPRI([diux])64\b", r'"ll\1"', text)
+    return re.sub(r'("(?:[^"\\\n]|\\.)*")|\'(?:[^\'\\]|\\.)\'|/\*.*?\*/|'
+                  r'//[^\n]*', lambda m: m[1] or " ", text, flags=re.S)
 
 
 def arguments(text, start):
@@ -102,19 +110,40 @@ def arguments(text, start):
 def sources(root):
     """Path from the root -> its text; the tables of words are none."""
     found = {}
-    for top in ("splxcore/*", "vsapiapp"):
+    for top in ("splxcore/*", "vsapiapp", "httpd"):
         for path in sorted(glob.glob(os.path.join(root, top, "*.[chd]*"))):
             name = os.path.basename(path)
             if name.endswith((".c", ".h", ".def")) and \
-                    not name.startswith("words_"):
+                    not name.startswith(("words_", "lang_")):
                 found[os.path.relpath(path, root)] = \
                     without_comments(read(path))
     return found
 
 
+def whole_literals(argument):
+    """Those that no macro adds to."""
+    for m in LITERAL.finditer(argument):
+        around = argument[:m.start()].rstrip()[-1:] + \
+            argument[m.end():].lstrip()[:1]
+        if not re.search(r"\w", around):
+            yield joined(m[0])
+
+
+def is_prose(text):
+    """More than the name of a call, or of one thing."""
+    if re.fullmatch(r"\w+ ?\(.*\)", text):
+        return False
+    return len(re.findall(r"[A-Za-z']{2,}", CONVERSION.sub(" ", text))) > 1
+
+
 def read_by_people(files):
     """(text, where) of all that has to be in every language."""
     for path, text in files.items():
+        for m in CALLS.finditer(text) if path.startswith(FOLDERS) else ():
+            for argument in arguments(text, m.end()):
+                for literal in whole_literals(argument):
+                    if is_prose(literal):
+                        yield literal, path
         macro, which = TABLES.get(os.path.basename(path), (None, ()))
         if macro:
             for m in re.finditer(rf"^{macro}\(", text, re.M):

@@ -188,14 +188,14 @@ static void what_is_wrong_is_told_with_the_usage(void **state)
 	fails_with(PARSE("quarantine.show", &err, "1", "2"), &err,
 		   "one argument too many: 2; usage: quarantine show ID");
 	fails_with(PARSE("status", &err, "--foo"), &err,
-		   "unknown option --foo; usage: status");
+		   "unknown option: --foo; usage: status");
 	fails_with(PARSE("status", &err, "-v"), &err,
-		   "unknown option -v; usage: status");
+		   "unknown option: -v; usage: status");
 	fails_with(PARSE("config.show", &err, "--changed=1"), &err,
 		   "takes no value: --changed=1; usage: config show "
 		   "[--changed]");
 	fails_with(PARSE("health", &err, "--field"), &err,
-		   "a value is missing after --field; usage: health "
+		   "a value is missing: --field; usage: health "
 		   "[--field=NAME]");
 	fails_with(PARSE("health", &err, "--field=a", "--field=b"), &err,
 		   "given twice: --field=b; usage: health [--field=NAME]");

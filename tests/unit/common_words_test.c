@@ -92,6 +92,22 @@ static void test_a_message_is_known_by_its_format(void **state)
 	     "日）");
 }
 
+static void test_what_is_put_in_is_told_as_its_kind_wants(void **state)
+{
+	(void)state;
+	/* what is to be typed stays as it is; a name is in quotes */
+	said("ScanTimeout: \"is empty\" is not a duration; allowed: 1s to 1h, "
+	     "such as 1m",
+	     "ScanTimeout: \"is empty\" は時間ではありません。使用できる値: "
+	     "1s～1h（例: 1m）");
+	said("OnError: \"x\" is not known; allowed: allow or deny",
+	     "OnError: \"x\" は使用できません。使用できる値: allow, deny");
+	said("unknown option: --x; usage: status",
+	     "不明なオプション: --x。使用法: status");
+	said("open(/etc/splx/km): Permission denied",
+	     "open(/etc/splx/km): 権限がありません");
+}
+
 static void test_of_a_chain_each_part_is_told(void **state)
 {
 	(void)state;
@@ -197,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_the_language_is_that_of_the_environment),
 		cmocka_unit_test(test_english_stays_as_it_is),
 		cmocka_unit_test(test_a_message_is_known_by_its_format),
+		cmocka_unit_test(test_what_is_put_in_is_told_as_its_kind_wants),
 		cmocka_unit_test(test_of_a_chain_each_part_is_told),
 		cmocka_unit_test(test_a_name_is_never_translated),
 		cmocka_unit_test(test_a_long_message_is_bounded),
