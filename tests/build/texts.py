@@ -131,7 +131,7 @@ def whole_literals(argument):
 
 def is_prose(text):
     """More than the name of a call, or of one thing."""
-    if re.fullmatch(r"\w+ ?\(.*\)", text):
+    if re.fullmatch(r"\w+ ?\(.*\)|[\w./]+", text):
         return False
     return len(re.findall(r"[A-Za-z']{2,}", CONVERSION.sub(" ", text))) > 1
 
