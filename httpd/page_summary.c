@@ -6,7 +6,9 @@
 
 #include "chart.h"
 #include "lib/clock.h"
+#include "common/codes.h"
 #include "page.h"
+#include "scanning.h"
 
 #define FINDINGS 8
 #define POINTS 96 /* quarters of an hour of a day */
@@ -319,6 +321,8 @@ static void show(struct visit *v)
 	state(h, status);
 	facts(h, status,
 	      json_object_get(visit_data(v, "statistics"), "counters"));
+	scanning_draw(v, json_number(status, "antimalwareStatus") ==
+				 STATUS_STOPPED);
 	findings(h, visit_data(v, "events.list"));
 	charts(h, visit_data(v, "statistics.history"));
 	coverage(h, json_object_get(status, "coverage"));

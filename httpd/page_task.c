@@ -12,6 +12,8 @@ static const char *home_of(const char *verb)
 {
 	if (!strncmp(verb, "module.", 7) || !strncmp(verb, "order.", 6))
 		return "/module";
+	if (!strncmp(verb, "service.", 8))
+		return "/";
 	return "/maintenance";
 }
 

@@ -130,6 +130,8 @@ static const struct handler {
 	[VERB_ID_service_start] = {.run = service_start_run,
 				   .timeout_s = SLOW_S},
 	[VERB_ID_service_stop] = {.run = service_stop_run, .timeout_s = SLOW_S},
+	[VERB_ID_service_restart] = {.run = service_restart_run,
+				     .timeout_s = SLOW_S},
 	[VERB_ID_service_status] = {.run = service_status_run, .timeout_s = 5},
 	[VERB_ID_module_status] = {.run = module_status_run},
 	[VERB_ID_module_rivals] = {.run = module_rivals_run},

@@ -130,6 +130,7 @@ int scan_schedule_run(struct ctl *ctl);
 int diagnose_run(struct ctl *ctl);
 int service_start_run(struct ctl *ctl);
 int service_stop_run(struct ctl *ctl);
+int service_restart_run(struct ctl *ctl);
 int service_status_run(struct ctl *ctl);
 int module_status_run(struct ctl *ctl);
 int module_rivals_run(struct ctl *ctl);

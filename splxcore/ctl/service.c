@@ -116,11 +116,26 @@ static int fail(struct err *err)
 	return CTL_UNREACHABLE;
 }
 
+/* One word to the supervisor; reply is CONTROL_MAX long. */
+static int order(struct ctl *ctl, const char *what, const char *part,
+		 char *reply)
+{
+	char words[64];
+	struct err err = {0};
+
+	snprintf(words, sizeof(words), "%s %s", what, part);
+	if (control_call(paths()->control_sock, words, ctl->timeout_ms, reply,
+			 CONTROL_MAX, &err) < 0)
+		return fail(&err);
+	return CTL_OK;
+}
+
 static int command(struct ctl *ctl, const char *what)
 {
 	const char *part = ctl_arg(ctl, "part");
-	char words[64], reply[CONTROL_MAX];
-	struct err err = {0};
+	bool again = !strcmp(what, "restart");
+	char reply[CONTROL_MAX];
+	int rc = CTL_OK;
 	json_t *o;
 
 	if (strcmp(part, "vsapiapp") != 0 &&
@@ -129,10 +144,12 @@ static int command(struct ctl *ctl, const char *what)
 			     part, strcmp(what, "stop") == 0 ? " or all" : "");
 		return CTL_ERROR;
 	}
-	snprintf(words, sizeof(words), "%s %s", what, part);
-	if (control_call(paths()->control_sock, words, ctl->timeout_ms, reply,
-			 sizeof(reply), &err) < 0)
-		return fail(&err);
+	if (again)
+		rc = order(ctl, "stop", part, reply);
+	if (rc == CTL_OK)
+		rc = order(ctl, again ? "start" : what, part, reply);
+	if (rc != CTL_OK)
+		return rc;
 	if (ctl->output == CTL_JSON) {
 		o = json_pack("{s:s, s:s, s:o}", "part", part, "done", what,
 			      "message", jsontext_new(str_trim(reply)));
@@ -152,6 +169,11 @@ int service_start_run(struct ctl *ctl)
 int service_stop_run(struct ctl *ctl)
 {
 	return command(ctl, "stop");
+}
+
+int service_restart_run(struct ctl *ctl)
+{
+	return command(ctl, "restart");
 }
 
 int service_status_run(struct ctl *ctl)

@@ -3,7 +3,9 @@
 interface."""
 
 import json
+import os
 import re
+import signal
 import time
 
 import pytest
@@ -377,3 +379,60 @@ def test_denied_files_stay_denied_while_many_look(console, admin):
     for _ in range(20):
         assert admin.get("/").status == 200
     assert denied(bad) or not bad.exists()
+
+
+# ---- scanning off and on
+
+def finished(v, got):
+    """The task that a form led to, when it is done; what it says."""
+    assert re.fullmatch(r"/task\?id=\d+", got.location), got.words
+    return wait_for(lambda: "Refresh" not in (page := v.get(
+        got.location)).headers and page.words, 60)
+
+
+def test_who_is_no_admin_leaves_scanning_alone(people):
+    for role in ("viewer", "operator"):
+        assert "/scanning/" not in people[role].get("/").text
+    assert "/scanning/stop" in people["admin"].get("/").text
+
+
+def test_scanning_stops_starts_and_restarts_by_hand(console, admin):
+    s = console.suite
+    bad = s.dir / "stopped.com"
+
+    def written():
+        bad.write_bytes(EICAR)
+        return bad
+    got = admin.post("/scanning/stop", {}, on="/")
+    assert got.status == 200 and 'name="sure"' in got.text
+    assert "unprotected" in got.words
+    assert denied(written()) or not bad.exists()
+    got = admin.post("/scanning/stop", {"sure": "yes"}, on="/")
+    assert "done" in finished(admin, got)
+    assert opens(written()) == 0 and bad.exists()
+    health = s.health()
+    assert health["overall"] == "Unprotected"
+    assert health["operational"] == "Stopped"
+    assert health["antimalwareStatus"] == 20001
+    page = admin.get("/")
+    assert "Stopped" in page.words and "It is stopped" in page.words
+    assert "splxctl service start vsapiapp" in page.words
+    assert "/scanning/stop" not in page.text
+    # whoever else dies: it is stopped, not broken
+    core = s.pid_of("core")
+    os.kill(core, signal.SIGKILL)
+    wait_for(lambda: s.pid_of("core") not in (None, core), 30)
+    wait_for(lambda: s.health()["operational"] == "Stopped", 30)
+    assert opens(bad) == 0
+    got = admin.post("/scanning/start", {}, on="/")
+    assert "done" in finished(admin, got)
+    assert denied(bad) or not bad.exists()
+    wait_for(lambda: s.health()["overall"] != "Unprotected")
+    master = s.pid_of("master")
+    assert admin.post("/scanning/restart", {}, on="/").status == 200
+    assert s.pid_of("master") == master
+    got = admin.post("/scanning/restart", {"sure": "yes"}, on="/")
+    assert "done" in finished(admin, got)
+    assert s.pid_of("master") != master
+    assert denied(written()) or not bad.exists()
+    assert any("service.stop" in str(dict(e)) for e in s.events("audit"))

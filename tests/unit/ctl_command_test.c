@@ -175,6 +175,7 @@ static void wrong_use_is_2_and_names_what_is_allowed(void **state)
 	assert_int_equal(run("scan --action=eat /tmp"), 2);
 	assert_non_null(strstr(complaints, "quarantine, delete"));
 	assert_int_equal(run("service start all"), 2);
+	assert_int_equal(run("service restart all"), 2);
 	assert_int_equal(run("completion fish"), 2);
 	assert_string_equal(out, "");
 }
