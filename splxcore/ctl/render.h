@@ -63,6 +63,17 @@ void notify_test_render(json_t *data);
 void notify_drop_render(json_t *data);
 int notify_set_run(struct ctl *ctl);
 
+/* render_network.c */
+void network_status_render(json_t *data);
+void network_connections_render(json_t *data);
+void network_rules_render(json_t *data);
+void network_show_render(json_t *data);
+void network_test_render(json_t *data);
+void network_lists_render(json_t *data);
+void network_model_render(json_t *data);
+void network_learn_render(json_t *data);
+void network_forget_render(json_t *data);
+
 /* render_events.c */
 int events_list_run(struct ctl *ctl);
 int events_follow_run(struct ctl *ctl);

@@ -21,6 +21,7 @@
 #include "lib/log.h"
 #include "lib/proc.h"
 #include "logsink.h"
+#include "network.h"
 #include "modlock.h"
 #include "notify.h"
 #include "quarantine.h"
@@ -157,6 +158,7 @@ static const struct {
 	{modlock_init, modlock_deinit},
 	{service_init, service_deinit},
 	{notify_init, notify_deinit},
+	{network_init, network_deinit},
 	{tasks_init, tasks_deinit},
 	{dispatch_init, dispatch_deinit},
 	{verbs_init, verbs_deinit},

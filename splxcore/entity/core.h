@@ -55,6 +55,7 @@ struct core {
 	struct modlock *modlock;
 	struct service *service;
 	struct notify *notify;
+	struct network *network;
 	struct tasks *tasks;
 	struct dispatch *dispatch;
 	struct ipc_server *ipc;

@@ -106,6 +106,11 @@ static const char *const migrations[] = {
 	" name TEXT PRIMARY KEY, told INT NOT NULL, sent INT NOT NULL,"
 	" dropped INT NOT NULL, dropped_at INT NOT NULL, ok_at INT NOT NULL)"
 	" WITHOUT ROWID;",
+	"CREATE TABLE netmodel ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, program TEXT NOT NULL,"
+	" network TEXT NOT NULL, port INT NOT NULL, first INT NOT NULL,"
+	" last INT NOT NULL, times INT NOT NULL, alerted INT NOT NULL);"
+	"CREATE TABLE netlearnt (id INTEGER PRIMARY KEY, ms INT NOT NULL);",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
