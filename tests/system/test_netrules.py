@@ -2,6 +2,7 @@
 """The network monitor's rules, lists and model by their verbs, without a
 monitor that runs: it is off by default, and all this is there all the same."""
 
+import json
 import shutil
 import time
 
@@ -154,6 +155,7 @@ def test_a_list_comes_with_a_bundle_and_goes_back(shared, rules, feed):
     assert row["sources"][0]["version"] == 1
     # The engine does not see it, and finds what it found.
     assert denied(s.clean("with-a-list.bin", MARKER))
+    assert "netlist" not in json.dumps(s.json("pattern", "show"))
     update(s, bundle(s, feed, 2, botnets="203.0.113.0/24\n"))
     assert verdict(s, "203.0.113.7")[0] == "drop"
     assert verdict(s, "198.51.100.7")[0] == "allow"
