@@ -157,7 +157,8 @@ static void model_save(struct network *n)
 			  err.text);
 }
 
-/* What goes out and was not prevented says what is usual. */
+/* What goes out and was not prevented says what is usual. What a rule tells of
+ * is told already. */
 static void learn(struct network *n, const struct net_report *r)
 {
 	bool learning = n->learnt_ms < learning_ms(n);
@@ -167,7 +168,8 @@ static void learn(struct network *n, const struct net_report *r)
 		return;
 	if (netmodel_see(&n->model, r->program, r->conn.remote,
 			 network_port(&r->conn), (int64_t)r->conn.at_ns,
-			 r->times, learning, NULL) == NETMODEL_NEW)
+			 r->times, learning, NULL) == NETMODEL_NEW &&
+	    r->answer.verdict == CONN_ALLOW)
 		netevents_news(n->events, r);
 }
 
