@@ -121,10 +121,26 @@ void page_quarantine(struct visit *v)
 
 static void show_item(struct visit *v)
 {
-	json_t *item = visit_data(v, "quarantine.show"), *value;
+	static const struct column all[] = {
+		{"id", TEXT_number, CELL_TEXT, NULL},
+		{"time", TEXT_time, CELL_TIME, NULL},
+		{"path", TEXT_file, CELL_PATH, NULL},
+		{"size", TEXT_size, CELL_SIZE, NULL},
+		{"sealed", TEXT_sealed_size, CELL_SIZE, NULL},
+		{"sha256", TEXT_sha256, CELL_PATH, NULL},
+		{"mode", TEXT_file_mode, CELL_TEXT, NULL},
+		{"uid", TEXT_file_owner, CELL_TEXT, NULL},
+		{"gid", TEXT_file_group, CELL_TEXT, NULL},
+		{"mtime", TEXT_file_changed, CELL_TIME, NULL},
+		{"source", TEXT_source, CELL_TEXT, NULL},
+		{"program", TEXT_type_executable, CELL_PATH, NULL},
+		{"pid", TEXT_process, CELL_TEXT, NULL},
+		{"opener_uid", TEXT_opener, CELL_TEXT, NULL},
+		{"detail", TEXT_details, CELL_PATH, NULL},
+	};
+	json_t *item = visit_data(v, "quarantine.show");
 	struct html *h = &v->html;
 	char id[24];
-	const char *name;
 
 	if (!item) {
 		visit_failed(v, 404, visit_error(v, "quarantine.show"));
@@ -132,22 +148,9 @@ static void show_item(struct visit *v)
 	}
 	snprintf(id, sizeof(id), "%lld", (long long)json_number(item, "id"));
 	page_begin(v, TEXT_quarantine_item, "/quarantine");
-	html_addf(h, "<section class=\"card\"><h2>%s</h2><dl class=\"pairs\">",
+	html_addf(h, "<section class=\"card\"><h2>%s</h2>",
 		  json_text(item, "virus"));
-	json_object_foreach (item, name, value) {
-		html_addf(h, "<dt>%s</dt><dd class=\"path\">", name);
-		if (json_is_integer(value) && strstr(name, "time"))
-			html_time(h, json_integer_value(value));
-		else if (json_is_integer(value))
-			html_addf(h, "%lld",
-				  (long long)json_integer_value(value));
-		else
-			html_text(h, json_is_string(value)
-					     ? json_string_value(value)
-					     : "–");
-		html_raw(h, "</dd>");
-	}
-	html_raw(h, "</dl>");
+	pairs_draw(v, item, all, (int)(sizeof(all) / sizeof(*all)));
 	if (v->role >= VERB_ADMIN) {
 		part_form(v, "/quarantine/restore", "row");
 		part_hidden(v, "id", id);

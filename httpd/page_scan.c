@@ -1,41 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH cryptsetup-OpenSSL-exception */
 /* Scan: what runs and ran, a new one, schedules, exclusions. */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "page.h"
-#include "table.h"
+#include "lib/alloc.h"
+#include "page_scan.h"
 
 #define N(a) ((int)(sizeof(a) / sizeof(*(a))))
 #define JOBS "30"
 
-static const struct part_word actions[] = {
-	{"", TEXT_action_none, NULL},
-	{"quarantine", TEXT_action_quarantine, NULL},
-	{"delete", TEXT_action_delete, NULL},
-	PART_WORDS_END,
-};
-
-static void job_button(struct visit *v, const char *id, const char *action,
-		       enum text name)
+static void open_job(struct visit *v, json_t *job)
 {
-	part_action(v, action, "", name, "id", id);
-}
-
-static void job_actions(struct visit *v, json_t *row)
-{
-	const char *state = json_text(row, "state");
-	char id[24];
-
-	snprintf(id, sizeof(id), "%lld", (long long)json_number(row, "id"));
-	html_raw(&v->html, "<div class=\"row\">");
-	if (!strcmp(state, "running"))
-		job_button(v, id, "/scan/pause", TEXT_pause);
-	if (!strcmp(state, "paused") || !strcmp(state, "interrupted"))
-		job_button(v, id, "/scan/resume", TEXT_resume);
-	if (!strcmp(state, "running") || !strcmp(state, "paused") ||
-	    !strcmp(state, "interrupted"))
-		job_button(v, id, "/scan/cancel", TEXT_cancel);
+	html_addf(&v->html,
+		  "<div class=\"row\"><a class=\"button\" "
+		  "href=\"/scan/job?id=%lld\">%s</a>",
+		  (long long)json_number(job, "id"),
+		  lang_text(v->lang, TEXT_details));
+	scan_job_buttons(v, job);
 	html_raw(&v->html, "</div>");
 }
 
@@ -44,25 +25,34 @@ static void jobs(struct visit *v)
 	static const struct column columns[] = {
 		{"id", TEXT_number, CELL_TEXT, NULL},
 		{"state", TEXT_state, CELL_WORD, part_states},
-		{"source", TEXT_source, CELL_TEXT, NULL},
+		{"paths", TEXT_paths, CELL_PATHS, NULL},
+		{"source", TEXT_source, CELL_WORD, scan_sources},
 		{"begun", TEXT_begun, CELL_TIME, NULL},
-		{"files", TEXT_files, CELL_NUMBER, NULL},
-		{"bytes", TEXT_size, CELL_SIZE, NULL},
+		{"progress", TEXT_files, CELL_TEXT, NULL},
 		{"infected", TEXT_infected, CELL_NUMBER, NULL},
 		{"errors", TEXT_errors, CELL_NUMBER, NULL},
 	};
 	const struct table t = {columns, N(columns), TEXT_no_scans,
-				NULL,	 NULL,	     job_actions};
-	json_t *all = json_object_get(visit_data(v, "scan.list"), "jobs"), *j;
+				NULL,	 NULL,	     open_job};
+	json_t *data = visit_data(v, "scan.list"), *j;
+	json_t *all = json_object_get(data, "jobs");
 	bool running = false;
 	size_t i;
 
-	json_array_foreach (all, i, j)
+	json_array_foreach (all, i, j) {
 		running = running || !strcmp(json_text(j, "state"), "running");
+		scan_add_progress(v, j);
+	}
 	html_raw(&v->html, running ? "<div data-again=\"3\">" : "<div>");
 	part_card(&v->html, TEXT_scans);
 	part_failed(v, "scan.list");
 	table_draw(v, all, &t);
+	if (json_number(data, "next"))
+		html_addf(&v->html,
+			  "<p><a class=\"button\" href=\"/scan?before=%lld\">"
+			  "%s</a></p>",
+			  (long long)json_number(data, "next"),
+			  lang_text(v->lang, TEXT_older));
 	part_card_end(&v->html);
 	html_raw(&v->html, "</div>");
 }
@@ -72,7 +62,7 @@ static void manual(struct visit *v)
 	part_card(&v->html, TEXT_scan_new);
 	part_form(v, "/scan/start", "");
 	part_area(v, TEXT_scan_paths, "path", "", 3, TEXTS);
-	part_select(v, TEXT_scan_action, "action", actions, "");
+	part_select(v, TEXT_scan_action, "action", scan_actions, "");
 	part_check(v, TEXT_scan_all, "all", false);
 	part_check(v, TEXT_scan_no_exclusions, "no-exclusions", false);
 	part_button(&v->html, "primary", TEXT_scan_start);
@@ -83,12 +73,20 @@ static void manual(struct visit *v)
 static void schedule_actions(struct visit *v, json_t *row)
 {
 	const char *name = json_text(row, "name");
+	char *query;
 
 	html_raw(&v->html, "<div class=\"row\">");
 	part_action(v, "/scan/start", "", TEXT_scan_start, "schedule", name);
-	if (v->role >= VERB_ADMIN)
+	if (v->role >= VERB_ADMIN) {
+		query = part_urlencode(name);
+		html_addf(&v->html,
+			  "<a class=\"button\" "
+			  "href=\"/scan/schedule?name=%s\">%s</a>",
+			  query, lang_text(v->lang, TEXT_change));
+		free(query);
 		part_action(v, "/scan/unschedule", "", TEXT_remove, "name",
 			    name);
+	}
 	html_raw(&v->html, "</div>");
 }
 
@@ -107,17 +105,8 @@ static void schedules(struct visit *v)
 	part_card(&v->html, TEXT_schedules);
 	part_failed(v, "schedule.list");
 	table_draw(v, json_object_get(data, "schedules"), &t);
-	if (v->role >= VERB_ADMIN) {
-		html_addf(&v->html, "<details><summary>%s</summary>",
-			  lang_text(v->lang, TEXT_schedule_set));
-		part_form(v, "/scan/schedule", "");
-		part_field_needed(v, TEXT_name, "text", "name", "");
-		part_area(v, TEXT_schedule_lines, "setting",
-			  "When=daily\nPaths=/srv,/home\n", 4, TEXTS);
-		part_button(&v->html, "primary", TEXT_save);
-		part_form_end(&v->html);
-		html_raw(&v->html, "</details>");
-	}
+	if (v->role >= VERB_ADMIN)
+		part_link(&v->html, "/scan/schedule", TEXT_schedule_add);
 	part_card_end(&v->html);
 }
 
@@ -175,7 +164,11 @@ static void show(struct visit *v)
 
 void page_scan(struct visit *v)
 {
-	visit_ask(v, "scan.list", json_pack("{s:s}", "limit", JOBS));
+	const char *before = visit_query(v, "before");
+
+	visit_ask(v, "scan.list",
+		  json_pack("{s:s, s:s*}", "limit", JOBS, "before",
+			    *before ? before : NULL));
 	visit_ask(v, "schedule.list", NULL);
 	visit_ask(v, "exclusion.list", NULL);
 	visit_then(v, show);

@@ -31,13 +31,26 @@ static void plain(struct html *h, json_t *value)
 	}
 }
 
+static void paths(struct html *h, json_t *list)
+{
+	json_t *path;
+	size_t i;
+
+	json_array_foreach (list, i, path) {
+		html_raw(h, i ? "<br>" : "");
+		plain(h, path);
+	}
+}
+
 static void content(struct visit *v, json_t *value, const struct column *c)
 {
 	struct html *h = &v->html;
 	enum cell cell = c->cell;
 	int64_t n = json_integer_value(value);
 
-	if (cell == CELL_YESNO)
+	if (cell == CELL_PATHS)
+		paths(h, value);
+	else if (cell == CELL_YESNO)
 		html_text(h, T(json_is_true(value) ? TEXT_yes : TEXT_no));
 	else if (cell == CELL_WORD && json_is_string(value))
 		part_word(h, c->words, json_string_value(value));
@@ -60,6 +73,7 @@ static const char *class_of(enum cell cell)
 {
 	switch (cell) {
 	case CELL_PATH:
+	case CELL_PATHS:
 		return "path";
 	case CELL_TIME:
 		return "when";
@@ -139,4 +153,31 @@ void table_draw(struct visit *v, json_t *rows, const struct table *t)
 	json_array_foreach (rows, i, row)
 		one_row(v, t, row);
 	html_raw(h, "</tbody></table></div>");
+}
+
+static bool is_there(json_t *value)
+{
+	return value && !json_is_null(value) &&
+	       (!json_is_string(value) || *json_string_value(value)) &&
+	       (!json_is_array(value) || json_array_size(value));
+}
+
+void pairs_draw(struct visit *v, json_t *object, const struct column *columns,
+		int n)
+{
+	struct html *h = &v->html;
+	int i;
+
+	html_raw(h, "<dl class=\"pairs\">");
+	for (i = 0; i < n; i++) {
+		json_t *value = json_object_get(object, columns[i].key);
+
+		if (!is_there(value))
+			continue;
+		html_addf(h, "<dt>%s</dt><dd class=\"%s\">",
+			  T(columns[i].title), class_of(columns[i].cell));
+		content(v, value, &columns[i]);
+		html_raw(h, "</dd>");
+	}
+	html_raw(h, "</dl>");
 }

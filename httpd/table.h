@@ -4,13 +4,15 @@
 
 #include "parts.h"
 
-/* Tables of what entity lists, as most pages have them. */
+/* Tables of what entity lists, and one thing in pairs of name and value, as
+ * most pages have them. */
 
 enum cell {
 	CELL_TEXT,
 	CELL_WORD, /* one of the column's words */
 	CELL_PATH,
-	CELL_TIME, /* ns since 1970 */
+	CELL_PATHS, /* an array of them */
+	CELL_TIME,  /* ns since 1970 */
 	CELL_NUMBER,
 	CELL_SIZE,
 	CELL_NS, /* a duration */
@@ -37,5 +39,8 @@ struct table {
 };
 
 void table_draw(struct visit *v, json_t *rows, const struct table *table);
+/* Those of the columns whose member is there and neither null nor "". */
+void pairs_draw(struct visit *v, json_t *object, const struct column *columns,
+		int n);
 
 #endif

@@ -2,6 +2,7 @@
 """Every page as each role; what the forms do (actions.def); the programming
 interface."""
 
+import html
 import json
 import os
 import re
@@ -182,8 +183,14 @@ def test_a_scan_is_begun_and_its_findings_told(console, people):
     def done():
         jobs = console.suite.json("scan", "list")["jobs"]
         return jobs and jobs[0]["state"] == "done" and jobs[0]
-    assert wait_for(done, 30)["infected"] == 1
-    assert "done" in v.get("/scan").words
+    job = wait_for(done, 30)
+    assert job["infected"] == 1
+    page = v.get("/scan")
+    assert "done" in page.words and str(d) in page.words
+    assert f"/scan/job?id={job['id']}" in page.text
+    found = wait_for(lambda: str(d / "bad.com") in v.get(
+        f"/scan/job?id={job['id']}").words)
+    assert found and v.get("/scan/job?id=999999").status == 404
 
 
 def test_a_scan_is_paused_gone_on_with_and_cancelled(console, people):
@@ -214,6 +221,41 @@ def test_a_scan_is_paused_gone_on_with_and_cancelled(console, people):
     assert job(s, number)["files"] < 120
     got = v.post("/scan/pause", {"id": number}, on="/scan")
     assert got.status == 409 and "is cancelled" in got.words
+
+
+def test_a_schedule_is_made_and_changed_field_by_field(console, admin):
+    s = console.suite
+    fields = {"is": "new", "name": "night", "When": "never",
+              "Paths": "/srv/a, b\n/home#1\n", "Exclude": "", "All": "yes",
+              "Exclusions": "no", "FirstAction": "quarantine",
+              "SecondAction": "default", "Priority": "low", "MaxTime": "90s",
+              "Resume": "yes", "Missed": "skip", "Report": "mail:root"}
+    got = admin.post("/scan/schedule", fields, on="/scan/schedule")
+    assert got.status == 422 and 'never' in got.words
+    assert "/srv/a, b" in got.words and "/home#1" in got.words
+    fields["When"] = "30 2 * * 1-5"
+    got = admin.post("/scan/schedule", fields, on="/scan/schedule")
+    assert got.location == "/scan?note=saved", got.words
+    known = {e["key"]: e["value"] for e in
+             s.json("schedule", "show", "night")["settings"]}
+    assert known["Paths"] == '"/srv/a, b", "/home#1"'
+    assert {k: known[k] for k in ("When", "All", "Exclusions", "FirstAction",
+                                  "Missed", "Report", "MaxTime")} == \
+        {k: fields[k] for k in ("When", "All", "Exclusions", "FirstAction",
+                                "Missed", "Report", "MaxTime")}
+    assert "/srv/a, b" in admin.get("/scan").words
+    form = admin.get("/scan/schedule?name=night").text
+    assert ">\n/srv/a, b\n/home#1\n</textarea>" in html.unescape(form)
+    fields |= {"is": "known", "Paths": "/srv", "Missed": "run"}
+    admin.post("/scan/schedule", fields, on="/scan/schedule?name=night")
+    known = {e["key"]: e["value"] for e in
+             s.json("schedule", "show", "night")["settings"]}
+    assert (known["Paths"], known["Missed"]) == ("/srv", "run")
+    assert admin.get("/scan/schedule?name=none").status == 404
+    admin.post("/scan/unschedule", {"name": "night", "sure": "yes"},
+               on="/scan")
+    assert "night" not in [e["name"] for e in
+                           s.json("schedule", "list")["schedules"]]
 
 
 def test_an_exclusion_is_asked_about_once_more(console, admin):
