@@ -43,7 +43,7 @@ rundir      = /run/splx
 DESTDIR     =
 
 MODULES = splxcore/lib splxcore/common splxcore/entity splxcore/ctl \
-          splxcore/fresh splxcore/notify vsapiapp httpd \
+          splxcore/fresh splxcore/notify splxcore/netmon vsapiapp httpd \
           khm init.d etc etc/deb docs tests
 PROGRAMS :=
 TESTS    :=
@@ -85,10 +85,12 @@ install:: all
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir)
 	install -m 755 $(B)/entity $(B)/libexec/vsapiapp \
 		$(B)/libexec/splxfresh $(B)/libexec/splxnotify \
+		$(B)/libexec/splxnetmon \
 		$(DESTDIR)$(libexecdir)
 	install -m 755 $(B)/splxctl $(DESTDIR)$(sbindir)
 uninstall::
 	$(if $(DESTDIR),,-sh init.d/register remove)
+	$(if $(DESTDIR),,-$(libexecdir)/splxnetmon -r)
 	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(rundir)
 	rm -f $(DESTDIR)$(sbindir)/splxctl
 purge:: uninstall

@@ -30,6 +30,7 @@ rm "$core/etc/splx/splx.conf"
 
 strip --strip-unneeded "$core"/usr/lib/splx/entity "$core"/usr/lib/splx/vsapiapp \
 	"$core"/usr/lib/splx/splxfresh "$core"/usr/lib/splx/splxnotify \
+	"$core"/usr/lib/splx/splxnetmon \
 	"$core"/usr/lib/splx/splxhttpd \
 	"$core"/usr/sbin/splxctl
 gzip -9n "$core"/usr/share/man/man?/*
@@ -87,7 +88,7 @@ printf 'Source: splx\n\nPackage: splx\nArchitecture: any\n' \
 	>"$out/debian/control"
 shlibs=$(cd "$out" && dpkg-shlibdeps -O splx/usr/lib/splx/entity \
 	splx/usr/lib/splx/vsapiapp splx/usr/lib/splx/splxfresh \
-	splx/usr/lib/splx/splxnotify \
+	splx/usr/lib/splx/splxnotify splx/usr/lib/splx/splxnetmon \
 	splx/usr/lib/splx/splxhttpd \
 	splx/usr/sbin/splxctl 2>"$out/shlibs.log" |
 	sed -n 's/^shlibs:Depends=//p')

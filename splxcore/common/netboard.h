@@ -15,11 +15,14 @@ struct net_board {
 	_Atomic int32_t code;	 /* of codes.def, field NETWORK; 0 healthy */
 	_Atomic uint32_t active; /* bool: the rule is in and somebody judges */
 	_Atomic uint32_t queue;	 /* number of its NFQUEUE */
+	_Atomic uint32_t buffer; /* bytes, as the kernel gave them */
 	_Atomic int32_t judge;	 /* pid; 0 none */
 	_Atomic uint64_t since_ns; /* CLOCK_REALTIME: active, or not, since */
 
 	_Atomic uint64_t first_packets; /* all that came by */
+	_Atomic uint64_t counted;	/* of the kernel's counter, in these */
 	_Atomic uint64_t judged;
+	_Atomic uint64_t late; /* of these, when they had been let go of */
 	_Atomic uint64_t uninspected; /* came by and nobody judged them */
 	_Atomic uint64_t alerted, dropped, reset;
 	_Atomic uint64_t stalls;     /* the judge stood still */

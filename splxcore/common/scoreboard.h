@@ -237,6 +237,10 @@ struct scoreboard {
 		struct file_key key;
 	} pass[SCOREBOARD_PASS];
 
+	/* The network monitor: whether it is to run, and a number that core
+	 * raises when settings or rules have changed. */
+	_Atomic uint32_t net_wanted; /* bool */
+	_Atomic uint32_t net_changes;
 	struct net_board net; /* by splxnetmon */
 
 	/* Counts of those who have no slot: supervisor and master. */

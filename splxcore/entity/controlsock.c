@@ -76,14 +76,22 @@ static void cmd_status(struct conn *c)
 {
 	const struct supervisor *sup = c->cs->sup;
 
+	char netmon[96] = "";
+
+	/* Told only where it is wanted, or still there. */
+	if (sup->netmon.state != PART_STOPPED)
+		snprintf(netmon, sizeof(netmon),
+			 "\nsplxnetmon pid=%d state=%s restarts=%u",
+			 sup->netmon.id.pid, part_state_name(&sup->netmon),
+			 sup->netmon.deaths);
 	reply(c,
 	      "ok\nsupervisor pid=%d state=running restarts=%u\n"
 	      "entity pid=%d state=%s restarts=%u\n"
-	      "vsapiapp pid=%d state=%s restarts=%u",
+	      "vsapiapp pid=%d state=%s restarts=%u%s",
 	      (int)getpid(), atomic_load(&sup->sb->supervisor.restarts),
 	      sup->core.id.pid, part_state_name(&sup->core), sup->core.deaths,
 	      sup->master.id.pid, part_state_name(&sup->master),
-	      sup->master.deaths);
+	      sup->master.deaths, netmon);
 }
 
 static void cmd_start(struct conn *c)

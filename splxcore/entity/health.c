@@ -227,14 +227,13 @@ static void add_fields(json_t *data, const struct report *r)
 		[STATUS_FIELD_ANTIMALWARE] = "antimalwareStatus",
 		[STATUS_FIELD_KERNEL] = "kernelStatus",
 		[STATUS_FIELD_PATTERN] = "patternStatus",
+		[STATUS_FIELD_NETWORK] = "networkStatus",
 		[STATUS_FIELD_CONSOLE] = "consoleStatus",
 	};
 	int i;
 
 	for (i = 0; i < STATUS_FIELDS; i++)
 		json_object_set_new(data, names[i], json_integer(r->field[i]));
-	/* A part that this version does not have cannot be ill. */
-	json_object_set_new(data, "networkStatus", json_integer(0));
 }
 
 static json_t *find_conflicts(void)

@@ -82,13 +82,15 @@ json_t *health_processes(const struct core *core)
 		PLACE(sb, supervisor, "supervisor"),
 		PLACE(sb, core, "entity"),
 		PLACE(sb, master, "vsapiapp"),
+		PLACE(sb, netmon, "splxnetmon"),
 	};
+	size_t n = atomic_load(&sb->net_wanted) ? 4 : 3;
 	bool stopped = atomic_load(&sb->master_state) == MASTER_NONE;
 	json_t *list = json_array();
 	const char *state;
 	size_t i;
 
-	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+	for (i = 0; i < n; i++) {
 		state = state_of(&places[i], stopped && i == 2);
 		json_array_append_new(
 			list,
@@ -630,5 +632,6 @@ void health_check(struct core *core, struct report *r)
 	check_state_errors(core, r);
 	notify_check(core, r);
 	health_check_console(core, r);
+	health_check_network(core, r);
 	health_faults(core->health, add_fault, r);
 }

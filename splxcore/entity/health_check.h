@@ -31,6 +31,8 @@ void health_issue_at(struct report *r, enum status_level level,
 void health_check(struct core *core, struct report *r);
 /* … at the web console. */
 void health_check_console(const struct core *core, struct report *r);
+/* … at the network monitor. */
+void health_check_network(const struct core *core, struct report *r);
 
 /* Members of the answer; new references. */
 const char *health_interceptor(const struct core *core);

@@ -14,9 +14,9 @@
 struct supervisor;
 
 /*
- * A process that the supervisor keeps alive: core or vsapiapp's master. It is
- * a child, or after an adoption any process, known by pid and start time and
- * held by a pidfd.
+ * A process that the supervisor keeps alive: core, vsapiapp's master or the
+ * network monitor. It is a child, or after an adoption any process, known by
+ * pid and start time and held by a pidfd.
  */
 enum part_state {
 	PART_STOPPED, /* and is to stay so */
@@ -36,7 +36,7 @@ struct part_place {
 
 struct part {
 	struct supervisor *sup;
-	const char *name; /* "entity", "vsapiapp" */
+	const char *name; /* "entity", "vsapiapp", "splxnetmon" */
 	struct part_place place;
 	/* Executes the program; only in the child; returns when it cannot. */
 	void (*exec)(struct supervisor *sup);

@@ -128,7 +128,9 @@ static bool is_core(pid_t pid)
 
 static bool is_of_before(pid_t pid)
 {
-	return (is_vsapiapp(pid) || is_core(pid)) && is_neighbour(pid);
+	return (is_vsapiapp(pid) || is_core(pid) ||
+		is_program(pid, "splxnetmon")) &&
+	       is_neighbour(pid);
 }
 
 int remains_of_before(void)

@@ -17,8 +17,8 @@ int remains_of_vsapiapp(const struct scoreboard *sb, bool end);
 /*
  * For a supervisor that has just become it and has started nobody: ends what
  * a suite whose three root processes were killed in the same instant has left
- * of core and vsapiapp. They would go on for a while without a guard. Returns
- * how many there were.
+ * of core, vsapiapp and splxnetmon. They would go on for a while without a
+ * guard. Returns how many there were.
  */
 int remains_of_before(void);
 

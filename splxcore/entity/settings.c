@@ -203,6 +203,9 @@ static void put_in_force(struct core *core, struct conf *conf,
 		write_copy(paths()->last_good, text);
 	free(text);
 	cronfile_write(core, conf);
+	/* After the copy, which the network monitor reads. */
+	atomic_store(&core->sb->net_wanted, conf->network_monitor);
+	atomic_fetch_add(&core->sb->net_changes, 1);
 }
 
 static void set_broken(struct core *core, const char *why)

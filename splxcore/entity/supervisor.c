@@ -51,9 +51,9 @@ static void exec_core(struct supervisor *sup)
 	execv("/proc/self/exe", (char *const *)argv);
 }
 
-static void exec_master(struct supervisor *sup)
+static void exec_program(struct supervisor *sup, const char *name)
 {
-	const char *argv[] = {"vsapiapp", NULL, NULL, NULL};
+	const char *argv[] = {name, NULL, NULL, NULL};
 	char program[PATH_MAX];
 
 	/* It may start while we still have the terminal's descriptors to say
@@ -65,12 +65,24 @@ static void exec_master(struct supervisor *sup)
 		dup2(null, STDERR_FILENO);
 		close(null);
 	}
-	snprintf(program, sizeof(program), "%s/vsapiapp", paths()->libexec_dir);
+	snprintf(program, sizeof(program), "%s/%s", paths()->libexec_dir, name);
 	if (paths()->root[0]) {
 		argv[1] = "-R";
 		argv[2] = paths()->root;
 	}
 	execv(program, (char *const *)argv);
+}
+
+static void exec_master(struct supervisor *sup)
+{
+	exec_program(sup, "vsapiapp");
+}
+
+static void exec_netmon(struct supervisor *sup)
+{
+	/* As with core: whoever unloads the module has nothing to ask it. */
+	dup2(STDIN_FILENO, INHERIT_KHM);
+	exec_program(sup, "splxnetmon");
 }
 
 static void fail_start(struct supervisor *sup, int status)
@@ -192,6 +204,8 @@ static void tick_remains(struct supervisor *sup, uint64_t now_ns)
 void supervisor_part_gone(struct supervisor *sup, struct part *part,
 			  int wait_status)
 {
+	if (part == &sup->netmon)
+		return;
 	if (part == &sup->master) {
 		if (part->state == PART_STOPPED)
 			master_stopped(sup);
@@ -217,12 +231,14 @@ void supervisor_quit(struct supervisor *sup)
 	sup->quitting = true;
 	atomic_store(&sup->sb->quit, 1);
 	supervisor_stop_master(sup);
+	part_stop(&sup->netmon);
 }
 
 /* vsapiapp first, so that core still takes its last findings. */
 static void tick_quit(struct supervisor *sup)
 {
-	if (!sup->quitting || !supervisor_master_gone(sup))
+	if (!sup->quitting || !supervisor_master_gone(sup) ||
+	    sup->netmon.state != PART_STOPPED)
 		return;
 	if (sup->core.state == PART_STOPPED)
 		loop_stop(sup->loop);
@@ -240,6 +256,21 @@ static void tick_start(struct supervisor *sup, uint64_t now_ns)
 		start_error("core is not ready after a minute");
 		fail_start(sup, LSB_FAILED);
 	}
+}
+
+/* The network monitor runs where core says so. */
+static void tick_netmon(struct supervisor *sup)
+{
+	bool wanted = atomic_load(&sup->sb->net_wanted);
+	struct err err;
+
+	if (sup->quitting || !part_ready(&sup->core))
+		return;
+	if (!wanted)
+		part_stop(&sup->netmon);
+	else if (sup->netmon.state == PART_STOPPED &&
+		 part_start(&sup->netmon, &err))
+		log_error("splxnetmon start: %s", err.text);
 }
 
 /* Pids that are no more must not exempt whoever gets their number next. */
@@ -265,6 +296,8 @@ static void tick(void *arg)
 		guard_tick(sup->guard);
 	part_tick(&sup->core, now);
 	part_tick(&sup->master, now);
+	part_tick(&sup->netmon, now);
+	tick_netmon(sup);
 	tick_remains(sup, now);
 	tick_start(sup, now);
 	controlsock_tick(sup->control, now);
@@ -276,7 +309,7 @@ static void tick(void *arg)
 /* Ours are the parts, and what vsapiapp leaves behind. */
 static void reap(struct supervisor *sup)
 {
-	struct part *parts[] = {&sup->core, &sup->master};
+	struct part *parts[] = {&sup->core, &sup->master, &sup->netmon};
 	int status;
 	pid_t pid;
 	size_t i;
@@ -341,6 +374,8 @@ static int prepare_loop(struct supervisor *sup, struct err *err)
 	part_init(&sup->core, sup, "entity", PLACE(sup->sb, core), exec_core);
 	part_init(&sup->master, sup, "vsapiapp", PLACE(sup->sb, master),
 		  exec_master);
+	part_init(&sup->netmon, sup, "splxnetmon", PLACE(sup->sb, netmon),
+		  exec_netmon);
 	/* /dev/null stands there where the kernel has no such group. */
 	if (fstat(INHERIT_GROUP, &st) == 0 && !S_ISCHR(st.st_mode))
 		sup->guard = guard_new(sup->sb, INHERIT_GROUP, true, 0);
@@ -435,6 +470,7 @@ static int adopt(struct supervisor *sup, struct err *err)
 		bringup_module(sup);
 	if (!part_adopt(&sup->core) && part_start(&sup->core, err))
 		log_error("entity start: %s", err->text);
+	part_adopt(&sup->netmon);
 	if (part_adopt(&sup->master))
 		return 0;
 	/* The state tells whether it was to run when it ended. */
@@ -477,6 +513,7 @@ static void end(struct supervisor *sup)
 	if (sup->loop) {
 		part_deinit(&sup->core);
 		part_deinit(&sup->master);
+		part_deinit(&sup->netmon);
 		loop_cancel(&sup->tick);
 		for (i = 0; i < sizeof(sup->signals) / sizeof(sup->signals[0]);
 		     i++)

@@ -30,6 +30,7 @@ struct supervisor {
 	struct controlsock *control;
 	struct part core;
 	struct part master;
+	struct part netmon; /* where sb->net_wanted */
 	bool foreground;
 	bool start_all; /* vsapiapp too, as soon as core is ready */
 	bool adopted;	/* took over from one that was killed */

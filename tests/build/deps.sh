@@ -12,7 +12,7 @@ packages() {
 			libmicrohttpd-dev libssl-dev libpcre2-dev zlib1g-dev \
 			libevent-dev libconfuse-dev libjansson-dev \
 			libsqlite3-dev libcurl4-openssl-dev libseccomp-dev \
-			libmnl-dev libnetfilter-queue-dev
+			libmnl-dev
 		;;
 	test)
 		echo libcmocka-dev python3-pytest clamav clamav-testfiles \
@@ -22,7 +22,7 @@ packages() {
 			fuse3 libfuse3-dev strace bzip2 xz-utils zip \
 			xfsprogs btrfs-progs logrotate busybox-static \
 			rsyslog rsyslog-openssl snmptrapd snmp \
-			python3-aiosmtpd
+			python3-aiosmtpd iproute2 haproxy nftables
 		;;
 	browser)
 		echo python3-selenium chromium chromium-driver \

@@ -20,6 +20,7 @@ FOLDERS = {
     "splxcore/ctl": "ctl",
     "splxcore/fresh": "fresh",
     "splxcore/notify": "notify",
+    "splxcore/netmon": "netmon",
     "vsapiapp": "vsapiapp",
     "httpd": "httpd",
 }
@@ -30,11 +31,12 @@ MAY_INCLUDE = {
     "ctl": {"lib", "common", "ctl"},
     "fresh": {"lib", "common", "fresh"},
     "notify": {"lib", "common", "notify"},
+    "netmon": {"lib", "common", "netmon"},
     "vsapiapp": {"lib", "common", "vsapiapp"},
     "httpd": {"lib", "common", "httpd"},
 }
 UNIT_LAYERS = {"lib": "lib", "common": "common", "entity": "entity",
-               "ctl": "ctl", "notify": "notify", "vsapi": "vsapiapp",
+               "ctl": "ctl", "notify": "notify", "netmon": "netmon", "vsapi": "vsapiapp",
                "httpd": "httpd"}
 
 # Which file wraps a third-party header (by its beginning). A wrapper that is
@@ -53,6 +55,7 @@ WRAPPERS = {
                  "splxcore/common/cert", "splxcore/common/hash",
                  "splxcore/common/signing", "splxcore/notify/crypt"],
     "curl/": ["splxcore/common/fetch", "splxcore/notify/post"],
+    "libmnl/": ["splxcore/netmon/netlink"],
     "zlib.h": ["splxcore/entity/seal", "splxcore/ctl/tar",
                "vsapiapp/database"],
 }

@@ -8,12 +8,14 @@ UNIT_EXTRA_entity = $(B)/libentity.a
 UNIT_EXTRA_vsapi  = $(B)/libvsapi.a
 UNIT_EXTRA_ctl    = $(B)/libctl.a
 UNIT_EXTRA_notify = $(B)/libnotify.a
+UNIT_EXTRA_netmon = $(B)/libnetmon.a
 UNIT_EXTRA_httpd = $(B)/libhttpd.a
 UNIT_LIBS_httpd  = $(HTTPD_LIBS)
 UNIT_LIBS_entity  = $(ENTITY_LIBS)
 UNIT_LIBS_vsapi   = $(VSAPI_LIBS)
 UNIT_LIBS_ctl     = $(CTL_LIBS)
 UNIT_LIBS_notify  = $(NOTIFY_LIBS)
+UNIT_LIBS_netmon  = $(NETMON_LIBS)
 
 define unit
 $(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o $$(UNIT_EXTRA_$(2)) $$(SPLX_A)
