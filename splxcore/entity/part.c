@@ -268,7 +268,9 @@ static void tick_beats(struct part *part)
 	part->beatless++;
 	if (part->beatless == STALLED_TICKS && beat)
 		log_warn("%s stalled pid=%d", part->name, part->id.pid);
-	if (part->beatless < (beat ? STUCK_TICKS : START_STUCK_TICKS))
+	if (part->beatless < (!beat	       ? START_STUCK_TICKS
+			      : part->patience ? part->patience
+					       : STUCK_TICKS))
 		return;
 	log_error("%s stuck pid=%d: it is killed and started anew", part->name,
 		  part->id.pid);

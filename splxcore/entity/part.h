@@ -50,6 +50,7 @@ struct part {
 	uint64_t kill_ns;   /* PART_STOPPING: when patience ends */
 	uint64_t last_beat;
 	unsigned int beatless; /* our ticks since it last beat */
+	unsigned int patience; /* … after which it is ended; 0: as usual */
 	unsigned int pauses;   /* how often it ended soon after its start */
 	unsigned int deaths;   /* all in all, unasked */
 	int last_status;       /* of waitpid(2); -1 unknown */

@@ -95,6 +95,23 @@ int remains_of_vsapiapp(const struct scoreboard *sb, bool end)
 	return n;
 }
 
+static bool is_orphan(pid_t pid)
+{
+	return is_program(pid, "splxnetmon");
+}
+
+void remains_of_netmon(pid_t monitor, bool stopped)
+{
+	char text[CHILDREN_MAX], *p, *save = NULL;
+	struct proc_id id;
+
+	read_children(text, sizeof(text));
+	for (p = strtok_r(text, " ", &save); p; p = strtok_r(NULL, " ", &save))
+		if (atoi(p) != monitor && proc_identify(atoi(p), &id) == 0 &&
+		    (!stopped || proc_stopped(&id)))
+			end_one(&id, is_orphan, true);
+}
+
 /* Not in a container, where a suite of its own may lie under the same path. */
 static bool is_neighbour(pid_t pid)
 {

@@ -15,6 +15,13 @@
 int remains_of_vsapiapp(const struct scoreboard *sb, bool end);
 
 /*
+ * Kills what a network monitor that has ended has left: our own orphaned
+ * children of that program but `monitor`, the one that runs (0: none); with
+ * `stopped` those that stand still alone.
+ */
+void remains_of_netmon(pid_t monitor, bool stopped);
+
+/*
  * For a supervisor that has just become it and has started nobody: ends what
  * a suite whose three root processes were killed in the same instant has left
  * of core, vsapiapp and splxnetmon. They would go on for a while without a

@@ -30,6 +30,11 @@
 /* Workers that outlive their master may finish, but not for long. */
 #define REMAINS_FINISH_NS (3 * CLOCK_NS_PER_S)
 #define REMAINS_GIVE_UP_NS (8 * CLOCK_NS_PER_S)
+/* While the network monitor stands still, connections that its queue holds
+ * may wait for it. */
+#define NETMON_PATIENCE_TICKS (500 / SUPERVISOR_TICK_MS)
+/* A judge whose monitor is gone answers for one second more. */
+#define NETMON_REMAINS_NS (2 * CLOCK_NS_PER_S)
 /* Ticks between two sweeps of the exempt list. */
 #define SWEEP_TICKS (5000 / SUPERVISOR_TICK_MS)
 
@@ -204,8 +209,14 @@ static void tick_remains(struct supervisor *sup, uint64_t now_ns)
 void supervisor_part_gone(struct supervisor *sup, struct part *part,
 			  int wait_status)
 {
-	if (part == &sup->netmon)
+	if (part == &sup->netmon) {
+		/* A judge that stands still too would keep what is held; when
+		 * nobody has the queue any more the kernel drops that, and it
+		 * is sent again. */
+		remains_of_netmon(0, true);
+		sup->netmon_gone_ns = clock_mono_ns();
 		return;
+	}
 	if (part == &sup->master) {
 		if (part->state == PART_STOPPED)
 			master_stopped(sup);
@@ -264,6 +275,11 @@ static void tick_netmon(struct supervisor *sup)
 	bool wanted = atomic_load(&sup->sb->net_wanted);
 	struct err err;
 
+	if (sup->netmon_gone_ns &&
+	    clock_mono_ns() - sup->netmon_gone_ns > NETMON_REMAINS_NS) {
+		remains_of_netmon(sup->netmon.id.pid, false);
+		sup->netmon_gone_ns = 0;
+	}
 	if (sup->quitting || !part_ready(&sup->core))
 		return;
 	if (!wanted)
@@ -376,6 +392,7 @@ static int prepare_loop(struct supervisor *sup, struct err *err)
 		  exec_master);
 	part_init(&sup->netmon, sup, "splxnetmon", PLACE(sup->sb, netmon),
 		  exec_netmon);
+	sup->netmon.patience = NETMON_PATIENCE_TICKS;
 	/* /dev/null stands there where the kernel has no such group. */
 	if (fstat(INHERIT_GROUP, &st) == 0 && !S_ISCHR(st.st_mode))
 		sup->guard = guard_new(sup->sb, INHERIT_GROUP, true, 0);

@@ -30,7 +30,8 @@ struct supervisor {
 	struct controlsock *control;
 	struct part core;
 	struct part master;
-	struct part netmon; /* where sb->net_wanted */
+	struct part netmon;	 /* where sb->net_wanted */
+	uint64_t netmon_gone_ns; /* when it ended; 0: nothing of it is left */
 	bool foreground;
 	bool start_all; /* vsapiapp too, as soon as core is ready */
 	bool adopted;	/* took over from one that was killed */

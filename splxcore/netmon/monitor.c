@@ -358,9 +358,33 @@ static void take_old_count(struct monitor *m)
 				 counts.first - atomic_load(&b->counted));
 }
 
+/*
+ * A chain that goes makes the kernel drop what any queue holds: nothing is
+ * queued any more, and what was is answered first.
+ */
+static void quieten(struct monitor *m)
+{
+	uint64_t end = clock_mono_ns() + END_NS;
+	uint16_t queue = (uint16_t)m->conf->network_queue;
+	struct held a, b;
+	struct err err;
+
+	/* ENOENT: there is no table. */
+	if (table_pause(m->filter, &err))
+		return;
+	do {
+		memset(&a, 0, sizeof(a));
+		memset(&b, 0, sizeof(b));
+		held_read(m->held_fd, queue, &a);
+		held_read(m->held_fd, queue + 1, &b);
+	} while ((a.waiting || b.waiting) && clock_mono_ns() < end &&
+		 usleep(2000) == 0);
+}
+
 static int begin_table(struct monitor *m, struct err *err)
 {
 	take_old_count(m);
+	quieten(m);
 	if (getrandom(&m->table.mark, sizeof(m->table.mark), 0) < 0)
 		return err_set(err, errno, "getrandom");
 	m->table.mark |= 1; /* never 0 */
@@ -424,17 +448,11 @@ static void begin(struct monitor *m, uint64_t now)
 /* The rule goes first; what is held is answered, or let go; then the rest. */
 static void finish(struct monitor *m)
 {
-	uint64_t end = clock_mono_ns() + END_NS;
-	struct held held;
 	struct err err;
 
 	m->ending = true;
 	if (m->begun) {
-		if (table_pause(m->filter, &err) && err.code != ENOENT)
-			log_warn("network: %s", err.text);
-		while (!held_read(m->held_fd, m->plan.number, &held) &&
-		       held.waiting && clock_mono_ns() < end)
-			usleep(5000);
+		quieten(m);
 		release(m);
 		monitor_first(m);
 		if (table_remove(m->filter, &err) < 0)
@@ -477,6 +495,7 @@ static void apply(struct monitor *m)
 	if (m->table.loopback == m->conf->network_loopback)
 		return;
 	m->table.loopback = m->conf->network_loopback;
+	quieten(m);
 	monitor_first(m);
 	if (table_put(m->filter, &m->table, &err))
 		log_error("network: %s", err.text);

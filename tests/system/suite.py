@@ -123,6 +123,7 @@ class Suite:
         self._mounts = []
         self._log = None
         self.life = life
+        self.inside = []  # words before what is started: a network namespace
         Suite.living.append(self)
         subprocess.run(["sh", "tests/build/stage.sh", str(self.root), BUILD],
                        cwd=REPO, check=True, stdin=subprocess.DEVNULL)
@@ -189,8 +190,8 @@ class Suite:
     def start(self, wait=True):
         self._log = open(self.root / "entity.out", "ab")
         self.entity = subprocess.Popen(
-            [str(self.root / "usr/lib/splx/entity"), "-R", str(self.root),
-             "-f", "-a"],
+            [*self.inside, str(self.root / "usr/lib/splx/entity"), "-R",
+             str(self.root), "-f", "-a"],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
         if wait:
             self.wait_ready()
@@ -297,6 +298,9 @@ class Suite:
                 "core": "entity: core" in title or "--core" in title,
                 "master": "vsapiapp: master" in title,
                 "generation": "vsapiapp: generation" in title,
+                "monitor": "splxnetmon: monitor" in title,
+                "judge": "splxnetmon: judge" in title,
+                "looker": "splxnetmon: looker" in title,
             }[part]
         found = [p for p, t in self.titles().items() if match(t)]
         return found[0] if found else None
