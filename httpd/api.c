@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "common/version.h"
+#include "export.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
 #include "page.h"
@@ -279,6 +280,10 @@ void page_api(struct visit *v)
 		return;
 	}
 	verbs_wire(verb, v->wire, sizeof(v->wire));
+	if (is_stream(verb) && !json_object_get(args, "limit")) {
+		export_events(v, args, NULL);
+		return;
+	}
 	if (is_stream(verb))
 		visit_ask_stream(v, v->wire, args, "text");
 	else

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "export.h"
 #include "parts.h"
 
 #define EVENTS 100
@@ -192,21 +193,6 @@ void page_logs(struct visit *v)
 
 /* ---- as a file ---- */
 
-static void exported(struct visit *v)
-{
-	bool csv = strcmp(visit_query(v, "format"), "jsonl") != 0;
-
-	if (visit_error(v, "events.export")) {
-		visit_failed(v, 422, visit_error(v, "events.export"));
-		return;
-	}
-	http_add_header(v->http, "Content-Disposition",
-			csv ? "attachment; filename=\"splx-events.csv\""
-			    : "attachment; filename=\"splx-events.jsonl\"");
-	visit_stream(v,
-		     csv ? "text/csv; charset=utf-8" : "application/x-ndjson");
-}
-
 void page_logs_export(struct visit *v)
 {
 	json_t *args = query(v);
@@ -216,6 +202,5 @@ void page_logs_export(struct visit *v)
 		json_string(strcmp(visit_query(v, "format"), "jsonl")
 				    ? "csv"
 				    : "jsonl"));
-	visit_ask_stream(v, "events.export", args, "text");
-	visit_then(v, exported);
+	export_events(v, args, "splx-events");
 }

@@ -34,6 +34,7 @@
 #define FRESH_NS (3 * CLOCK_NS_PER_S)
 #define IDLE_NS (60 * CLOCK_NS_PER_S)
 #define PATH_BYTES 512
+#define PART_BYTES 65536
 #define HEADERS_OWN 8
 
 #define TLS_PRIORITIES                                                         \
@@ -65,6 +66,9 @@ struct http {
 	int status;
 	const char *type;
 	struct str answer;
+	struct http_parts parts; /* want: answered in parts */
+	size_t taken;		 /* of `answer`, a part */
+	bool ended, whole, wanted;
 	struct {
 		char *name, *value;
 	} headers[HEADERS_OWN];
@@ -334,14 +338,71 @@ static void own_headers(const struct http *h, struct MHD_Response *r)
 		MHD_add_response_header(r, "Cache-Control", "no-store");
 }
 
+static void hold(struct http *h)
+{
+	h->suspended = true;
+	if (h->conn)
+		h->conn->held = true;
+	MHD_suspend_connection(h->mhd);
+}
+
+static void let_go(struct http *h)
+{
+	if (!h->suspended)
+		return;
+	h->suspended = false;
+	if (h->conn) {
+		h->conn->held = false;
+		h->conn->until_ns = clock_mono_ns() + ANSWER_NS;
+	}
+	MHD_resume_connection(h->mhd);
+	if (h->server->pumping)
+		h->server->again = true;
+	pump_at(&h->server->https, 0);
+}
+
+/* The next bytes of an answer in parts; what is not there yet is waited for. */
+static ssize_t next_bytes(void *arg, uint64_t at, char *out, size_t max)
+{
+	struct http *h = arg;
+	size_t n = h->answer.len - h->taken;
+
+	(void)at;
+	if (n) {
+		n = n < max ? n : max;
+		memcpy(out, h->answer.s + h->taken, n);
+		h->taken += n;
+		if (h->conn)
+			h->conn->until_ns = clock_mono_ns() + ANSWER_NS;
+		return (ssize_t)n;
+	}
+	if (h->ended)
+		return h->whole ? MHD_CONTENT_READER_END_OF_STREAM
+				: MHD_CONTENT_READER_END_WITH_ERROR;
+	hold(h);
+	if (!h->wanted) {
+		h->wanted = true;
+		h->parts.want(h->parts.arg);
+	}
+	return 0;
+}
+
+static struct MHD_Response *response(struct http *h)
+{
+	size_t len = h->answer.len;
+
+	if (h->parts.want)
+		return MHD_create_response_from_callback(
+			MHD_SIZE_UNKNOWN, PART_BYTES, next_bytes, h, NULL);
+	return MHD_create_response_from_buffer(len, str_take(&h->answer),
+					       MHD_RESPMEM_MUST_FREE);
+}
+
 static enum MHD_Result queue(struct http *h)
 {
-	struct MHD_Response *r;
-	size_t len = h->answer.len;
+	struct MHD_Response *r = response(h);
 	enum MHD_Result rc;
 
-	r = MHD_create_response_from_buffer(len, str_take(&h->answer),
-					    MHD_RESPMEM_MUST_FREE);
 	if (!r)
 		return MHD_NO;
 	own_headers(h, r);
@@ -379,13 +440,35 @@ void http_answer(struct http *h, int status, const char *type, struct str *body)
 	h->type = type;
 	h->answer = *body;
 	*body = (struct str){0};
-	if (!h->suspended)
-		return; /* on_request() queues it */
-	h->suspended = false;
-	MHD_resume_connection(h->mhd);
-	if (h->server->pumping)
-		h->server->again = true;
-	pump_at(&h->server->https, 0);
+	let_go(h); /* else on_request() queues it */
+}
+
+void http_answer_parts(struct http *h, int status, const char *type,
+		       const struct http_parts *parts)
+{
+	struct str none = {0};
+
+	h->parts = *parts;
+	http_answer(h, status, type, &none);
+}
+
+void http_add(struct http *h, struct str *text)
+{
+	str_free(&h->answer);
+	h->answer = *text;
+	*text = (struct str){0};
+	h->taken = 0;
+	h->wanted = false;
+	if (!h->answer.len)
+		h->ended = h->whole = true;
+	let_go(h);
+}
+
+void http_end(struct http *h, bool whole)
+{
+	h->ended = true;
+	h->whole = whole;
+	let_go(h);
 }
 
 static void refuse(struct http *h, int status, const char *text)
@@ -581,10 +664,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd,
 		h->complete = true;
 		side->server->handlers.request(h, side->server->handlers.arg);
 		if (!h->answered) {
-			h->suspended = true;
-			if (h->conn)
-				h->conn->held = true;
-			MHD_suspend_connection(mhd);
+			hold(h);
 			return MHD_YES;
 		}
 	}
@@ -601,6 +681,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **ctx,
 	if (!h)
 		return;
 	*ctx = NULL;
+	if (h->parts.gone)
+		h->parts.gone(h->parts.arg);
 	if (h->conn) {
 		h->conn->busy = h->conn->held = false;
 		h->conn->until_ns = clock_mono_ns() + IDLE_NS;

@@ -66,4 +66,23 @@ void http_add_header(struct http *http, const char *name, const char *value);
 void http_answer(struct http *http, int status, const char *type,
 		 struct str *body);
 
+/*
+ * An answer in parts, of a length that nobody knows yet. `want` is called each
+ * time when all that was added is on its way, never by http_add(): add the next
+ * part, now or later, or end it. `gone` is called once, at its end or when the
+ * client has left: the request is of no use afterwards. No time is too long for
+ * all of it, but for a part it is.
+ */
+struct http_parts {
+	void (*want)(void *arg);
+	void (*gone)(void *arg);
+	void *arg;
+};
+void http_answer_parts(struct http *http, int status, const char *type,
+		       const struct http_parts *parts);
+/* text is emptied; nothing in it is as good as an end. */
+void http_add(struct http *http, struct str *text);
+/* whole false: the client shall see that something is missing. */
+void http_end(struct http *http, bool whole);
+
 #endif

@@ -30,8 +30,11 @@ static void visit_free(struct visit *v)
 	str_free(&v->html.out);
 	free(v->scratch);
 	str_free(&v->stream);
-	if (v->stream_member)
+	json_decref(v->export);
+	if (v->stream_counted)
 		v->app->streams--;
+	if (v->exports)
+		v->app->exports--;
 	free(v);
 }
 
@@ -64,7 +67,7 @@ static void answered(const struct link_answer *a, void *arg)
 		go_on(v);
 }
 
-void visit_ask(struct visit *v, const char *verb, json_t *args)
+static struct visit_ask *ask(struct visit *v, const char *verb, json_t *args)
 {
 	struct visit_ask *k;
 	int i;
@@ -87,6 +90,12 @@ void visit_ask(struct visit *v, const char *verb, json_t *args)
 	k->call = link_ask(v->app->link, verb, args, v->as, http_from(v->http),
 			   answered, v);
 	json_decref(args);
+	return k;
+}
+
+void visit_ask(struct visit *v, const char *verb, json_t *args)
+{
+	ask(v, verb, args);
 }
 
 static void on_part(json_t *data, void *arg)
@@ -104,11 +113,15 @@ static void on_part(json_t *data, void *arg)
 void visit_ask_stream(struct visit *v, const char *verb, json_t *args,
 		      const char *member)
 {
-	visit_ask(v, verb, args);
+	struct visit_ask *k = ask(v, verb, args);
+
 	v->stream_member = member;
+	link_parts(k->call, on_part);
+	if (v->exports || v->stream_counted)
+		return; /* of a bounded size */
+	v->stream_counted = true;
 	if (++v->app->streams > VISIT_STREAMS)
 		v->stream_cut = true; /* not kept, and told so at its end */
-	link_parts(v->asks[v->n_asks - 1].call, on_part);
 }
 
 /* Is there an answer that no page has to do with? Then it was dealt with. */
@@ -116,6 +129,8 @@ static bool is_over(struct visit *v)
 {
 	int i;
 
+	if (v->parts)
+		return false; /* it has begun: only its end is left to tell */
 	for (i = 0; i < v->n_asks; i++) {
 		const struct visit_ask *k = &v->asks[i];
 
@@ -496,6 +511,11 @@ static void read_look(struct visit *v)
 			str_copy(v->theme, sizeof(v->theme), look + 3);
 	}
 	v->html.lang = v->lang;
+}
+
+void visit_gone(void *arg)
+{
+	visit_free(arg);
 }
 
 long visit_begin(struct http *http, void *app)

@@ -77,8 +77,11 @@ struct visit {
 	int n_asks, open;
 	struct str stream;	   /* visit_ask_stream() */
 	const char *stream_member; /* NULL: no stream */
-	bool stream_cut;
-	char wire[64]; /* of page_api() */
+	bool stream_cut, stream_counted;
+	json_t *export; /* export_events(): what is asked for next */
+	bool exports;	/* it is one of them */
+	bool parts;	/* the answer has begun, and goes on */
+	char wire[64];	/* of page_api() */
 	visit_fn then;
 	visit_fn after; /* what is shown again: visit_change(), or a page's own
 			 */
@@ -152,8 +155,11 @@ struct app {
 	/* /healthz: what entity said last */
 	json_t *health;
 	unsigned long long health_ns;
-	int streams;
+	int streams, exports;
 };
+
+/* The end of an answer in parts: v is freed. */
+void visit_gone(void *v);
 
 long visit_begin(struct http *http, void *app);
 void visit_request(struct http *http, void *app);

@@ -12,6 +12,7 @@
 
 #define LIST_DEFAULT 100
 #define LIST_MAX 10000
+#define EXPORT_MAX 1000000000
 #define PART_EVENTS 200 /* in one turn of the loop */
 
 /* ---- what is asked for ---- */
@@ -58,7 +59,7 @@ struct stream {
 	struct store_follower *follower; /* follow */
 	bool csv, jsonl;		 /* export */
 	struct str part;
-	long long count;
+	long long count, limit; /* export; limit 0: all */
 };
 
 static void stream_free(struct stream *s)
@@ -141,9 +142,11 @@ static void stream_end(struct stream *s, int more)
 					 more ? json_integer(s->query.cursor)
 					      : json_null()));
 	else
-		dispatch_reply(
-			s->core, s->call,
-			json_pack("{s:I}", "events", (json_int_t)s->count));
+		dispatch_reply(s->core, s->call,
+			       json_pack("{s:I, s:o}", "events",
+					 (json_int_t)s->count, "next",
+					 more ? json_integer(s->query.cursor)
+					      : json_null()));
 	stream_free(s);
 }
 
@@ -166,6 +169,8 @@ static void stream_turn(void *arg)
 	if (s->list)
 		s->query.limit = (int)(s->query.limit - s->count);
 	s->count = s->list ? 0 : s->count;
+	if (s->limit && s->limit - s->count < PART_EVENTS)
+		s->query.limit = (int)(s->limit - s->count);
 	s->busy = true;
 	rc = store_events(s->core->store, &s->query, on_event, s, &err);
 	send_part(s);
@@ -179,7 +184,8 @@ static void stream_turn(void *arg)
 		stream_free(s);
 		return;
 	}
-	if (s->list && (rc == 0 || s->count >= s->query.limit)) {
+	if ((s->list && (rc == 0 || s->count >= s->query.limit)) ||
+	    (s->limit && s->count >= s->limit)) {
 		stream_end(s, rc);
 		return;
 	}
@@ -253,8 +259,11 @@ void verb_events_follow(struct core *core, struct ipc_call *call, json_t *args)
 void verb_events_export(struct core *core, struct ipc_call *call, json_t *args)
 {
 	const char *format = dispatch_arg(args, "format");
+	struct dispatch_page page = {.max = EXPORT_MAX};
 	struct stream *s;
 
+	if (!dispatch_page(core, call, args, "after", &page))
+		return;
 	if (format && strcmp(format, "csv") != 0 &&
 	    strcmp(format, "jsonl") != 0) {
 		dispatch_fail(core, call, "invalid",
@@ -266,7 +275,9 @@ void verb_events_export(struct core *core, struct ipc_call *call, json_t *args)
 		return;
 	s->jsonl = format && !strcmp(format, "jsonl");
 	s->csv = !s->jsonl;
-	if (s->csv)
+	s->limit = page.limit;
+	s->query.cursor = page.from;
+	if (s->csv && !page.from)
 		events_text_csv_head(&s->part, s->query.kind);
 	stream_begin(s);
 }
