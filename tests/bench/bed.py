@@ -85,6 +85,14 @@ def run_ns(pids):
     return total
 
 
+def warm(where):
+    """The workers have worked: their pages are their own."""
+    fresh_files(where / "warm", 300)
+    settle()
+    opens("first", where / "warm", 300, 4)
+    opens("first", where / "warm", 300)
+
+
 @contextlib.contextmanager
 def tmpfs(name, size="512M"):
     where = pathlib.Path(tempfile.mkdtemp(prefix=name + "-"))

@@ -30,11 +30,12 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import module_rows  # noqa: E402 (its folder has the next one)
+import console_rows  # noqa: E402
 import update_rows  # noqa: E402
 from cache import Unavailable  # noqa: E402
 from bed import (REPO, Clam, Sampler, answered, cpu_seconds,  # noqa: E402
                  database, fresh_files, memory_kib, opens, run_ns, scandesc,
-                 settle, tmpfs)
+                 settle, tmpfs, warm)
 from figures import at_most, judge, publish, ratio_cell  # noqa: E402
 from suite import EICAR, Suite, wait_for  # noqa: E402
 
@@ -146,14 +147,6 @@ def spawns(b, ours, clam, bare):
                        for k, (d, n) in dirs.items()}, 7)
     b.row("spawn of a known program", "µs", "≤ 1.1 × bare", at_most(1.1),
           **figures)
-
-
-def warm(where):
-    """The workers have worked: their pages are their own."""
-    fresh_files(where / "warm", 300)
-    settle()
-    opens("first", where / "warm", 300, 4)
-    opens("first", where / "warm", 300)
 
 
 def first_opens(s, where, n, procs=1, cpu=None):
@@ -385,6 +378,8 @@ def measure(b, args):
     if not args.only or "update" in args.only:
         with database(args.signatures) as db:
             update_rows.after_update(b, db, args.minute)
+    if not args.only or "console" in args.only:
+        console_rows.measure(b)
     if not args.only or "memory" in args.only:
         memory_and_reload(b, args.large)
 
@@ -421,8 +416,8 @@ def main():
     ap.add_argument("--kernels", default="5.10 6.1 6.12 new",
                     help="for the kernel module, in virtual machines")
     ap.add_argument("--only", action="append",
-                    help="known read spawn first four load scan update memory "
-                    "module")
+                    help="known read spawn first four load scan update console "
+                    "memory module")
     ap.add_argument("--publish", type=pathlib.Path)
     args = ap.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)

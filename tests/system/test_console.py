@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import time
 
@@ -16,7 +17,8 @@ import pytest
 
 from console import PASSWORD, SESSION, Console, Visitor, routes, settings
 from console_client import CONSOLE_USER
-from suite import EICAR, Suite, opens, wait_for
+from console_load import HEALTHZ, HealthChecks, healthy, held, rss_kib
+from suite import EICAR, Suite, denied, opens, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +252,7 @@ def raw(console, request, seconds=20):
 
 
 HOST = b"Host: localhost\r\n"
-SMUGGLED = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+SMUGGLED = HEALTHZ
 
 
 @pytest.mark.parametrize("request_", [
@@ -272,6 +274,23 @@ SMUGGLED = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
     + SMUGGLED,
     b"BREW / HTTP/1.1\r\n" + HOST + b"\r\n" + SMUGGLED,
     b"PUT / HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n\r\nabc" + SMUGGLED,
+    b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Length : 5\r\n\r\nabcde"
+    + SMUGGLED,
+    b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Length: 5,5\r\n\r\nabcde"
+    + SMUGGLED,
+    b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Length: 5 6\r\n\r\nabcde"
+    + SMUGGLED,
+    b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Length: 99999999999999999999"
+    b"\r\n\r\nabcde" + SMUGGLED,
+    b"POST /login HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: xchunked\r\n"
+    b"Content-Length: 5\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    b"POST /login HTTP/1.1\r\n" + HOST + b"Transfer-Encoding:\tchunked\r\n"
+    b"Content-Length: 5\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    b"POST /login HTTP/1.1\r\n" + HOST + b"X: a\r\n Transfer-Encoding: chunked"
+    b"\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde" + SMUGGLED,
+    b"GET /login HTTP/1.1\r\n" + HOST + b"Content-Length: 50\r\n"
+    b"Expect: 100-continue\r\nTransfer-Encoding: identity\r\n\r\n" + SMUGGLED,
+    b"GET / HTTP/1.1\r\n" + HOST + b"X: a\0b\r\nHost: x\r\n\r\n" + SMUGGLED,
 ])
 def test_what_two_might_read_differently_is_refused(console, request_):
     got = raw(console, request_)
@@ -322,21 +341,6 @@ def test_huge_heads_and_bodies_are_answered_and_bounded(console):
 
 
 # ---- many, and slow ones
-
-def rss_kib(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
-
-
-def healthy(s):
-    s.sendall(SMUGGLED)
-    got = b""
-    while not got.endswith(b"}\n"):
-        data = s.recv(65536)
-        assert data, got
-        got += data
-    return got.startswith(b"HTTP/1.1 200")
-
 
 @pytest.mark.seconds(300)
 def test_500_connections_are_held_and_the_next_one_is_served(console):
@@ -403,11 +407,108 @@ def test_thousands_of_health_checks_cost_little(console):
     before = rss_kib(pid)
     v = Visitor(console)
     v.get("/healthz")
-    began = time.monotonic()
     for _ in range(2000):
         assert v.get("/healthz").status == 200
-    assert time.monotonic() - began < 20
     assert rss_kib(pid) < before + 8 * 1024
+
+
+@pytest.mark.seconds(300)
+def test_scanning_goes_on_whatever_the_console_is_asked(console):
+    """500 connections held, and health checks as fast as they are answered."""
+    s, pid = console.suite, console.serving()
+    before, counters = rss_kib(pid), s.counters()
+    workers = s.workers("front")
+    with held(console, 500) as some, HealthChecks(console) as checks:
+        for k in range(60):
+            bad = s.dir / f"load-{k}.com"
+            bad.write_bytes(EICAR)
+            assert denied(bad) or not bad.exists()
+            clean = s.dir / f"load-{k}.txt"
+            clean.write_text(f"clean {k}\n")
+            assert opens(clean) == 0
+        wait_for(lambda: checks.answered >= 2000, 120)
+        assert rss_kib(pid) < before + 80 * 1024
+        assert all(healthy(c) for c in some[::10])
+    assert checks.failed == 0
+    now = s.counters()
+    assert now["findings"] - counters["findings"] >= 60
+    assert [k for k in now if k.startswith("policy")
+            and now[k] != counters[k]] == []
+    assert s.workers("front") == workers and console.serving() == pid
+
+
+def test_thousands_that_come_at_once_are_served_or_closed(make_console):
+    """More than there are places, and none of them says goodbye."""
+    c = make_console(ConsoleMaxConnections="100")
+    pid = c.serving()
+    before = rss_kib(pid)
+    served = closed = 0
+    for _ in range(20):
+        some = []
+        for _ in range(100):
+            s = socket.create_connection(("127.0.0.1", c.port), 20)
+            some.append(s)
+        for k in range(0, 100, 20):
+            try:
+                some[k] = c.tls().wrap_socket(some[k],
+                                              server_hostname="localhost")
+                served += healthy(some[k])
+            except (AssertionError, OSError):
+                closed += 1
+        for s in some:
+            if s.fileno() >= 0:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             struct.pack("ii", 1, 0))
+            s.close()
+    assert served + closed == 100 and served > 0
+    assert Visitor(c).get("/healthz").status == 200
+    assert rss_kib(pid) < before + 20 * 1024
+    assert len(os.listdir(f"/proc/{pid}/fd")) < 250
+    assert c.serving() == pid
+
+
+def test_a_body_that_trickles_is_not_waited_for(console):
+    slow = []
+    for _ in range(20):
+        s = console.connect()
+        s.sendall(b"POST /login HTTP/1.1\r\n" + HOST
+                  + b"Content-Type: application/x-www-form-urlencoded\r\n"
+                  b"Content-Length: 5000\r\n\r\nuser=")
+        slow.append(s)
+    open_, until = set(slow), time.monotonic() + 90
+    while open_ and time.monotonic() < until:
+        for s in list(open_):
+            try:
+                s.sendall(b"x")
+            except OSError:
+                open_.discard(s)
+        assert Visitor(console).get("/healthz").status == 200
+        time.sleep(1)
+    assert not open_, "a byte of a body now and then keeps them"
+
+
+def test_who_does_not_read_costs_little(console, admin):
+    """Pages are asked for one after another, and no answer is taken."""
+    pid = console.serving()
+    before = rss_kib(pid)
+    some = []
+    for _ in range(40):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(("127.0.0.1", console.port))
+        s.settimeout(20)
+        s = console.tls().wrap_socket(s, server_hostname="localhost")
+        s.settimeout(0.05)
+        ask = (b"GET /statistics HTTP/1.1\r\n" + HOST + b"Cookie: "
+               + f"{SESSION}={admin.session}".encode() + b"\r\n\r\n")
+        with contextlib.suppress(OSError):
+            for _ in range(50):
+                s.sendall(ask)
+        some.append(s)
+    assert admin.get("/").status == 200
+    assert rss_kib(pid) < before + 40 * 1024
+    for s in some:
+        s.close()
 
 
 # ---- what is shown
