@@ -20,6 +20,7 @@
 #include "lib/fdutil.h"
 #include "lib/log.h"
 #include "lib/vec.h"
+#include "framing.h"
 #include "params.h"
 
 #define ACCEPTS 64 /* in one turn of the loop */
@@ -520,86 +521,38 @@ static void take_from(struct http *h)
 		inet_ntop(a->sa_family, bytes, h->from, sizeof(h->from));
 }
 
-struct framing {
-	int lengths, hosts;
-	bool chunked;
-	const char *length;
-};
-
 static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind,
 				 const char *name, const char *value)
 {
-	struct framing *f = arg;
-
 	(void)kind;
-	if (!strcasecmp(name, "Content-Length")) {
-		f->lengths++;
-		f->length = value;
-	} else if (!strcasecmp(name, "Transfer-Encoding")) {
-		f->chunked = true;
-	} else if (!strcasecmp(name, "Host")) {
-		f->hosts++;
-	}
+	framing_header(arg, name, value);
 	return MHD_YES;
 }
 
-/*
- * What two programs might read differently is not served. False, and it is
- * answered.
- */
-static bool framing_ok(struct http *h)
+/* What is refused is answered, and the connection's last. */
+static void check_framing(struct http *h)
 {
 	struct framing f = {0};
-	long long length;
-	char *end;
+	int status;
 
 	MHD_get_connection_values(h->mhd, MHD_HEADER_KIND, on_header, &f);
+	status = framing_judge(&f, h->body_max);
+	if (!status)
+		return;
 	h->cut = true;
-	if (f.lengths > 1 || f.hosts != 1 || (f.chunked && f.lengths)) {
-		refuse(h, 400, "Bad Request");
-		return false;
-	}
-	if (f.chunked) {
-		refuse(h, 411, "Length Required");
-		return false;
-	}
-	length = 0;
-	if (f.lengths) {
-		errno = 0;
-		length = strtoll(f.length, &end, 10);
-		if (errno || *end || *f.length < '0' || *f.length > '9') {
-			refuse(h, 400, "Bad Request");
-			return false;
-		}
-	}
-	if (length > h->body_max) {
-		refuse(h, 413, "Content Too Large");
-		return false;
-	}
-	h->cut = false;
-	return true;
+	refuse(h, status, framing_reason(status));
 }
 
-/* To the same name by https; a name that is none is not repeated. */
+/* To the same name by https. */
 static void redirect(struct http *h)
 {
-	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
-				   "RSTUVWXYZ0123456789.-:[]";
-	const char *host = http_header(h, "Host"), *colon;
+	char *to = framing_https(http_header(h, "Host"), h->server->https_port);
 	struct str body = {0};
-	char *to;
-	size_t len;
 
-	if (!host || !*host || strspn(host, good) != strlen(host) ||
-	    strlen(host) > 255) {
-		refuse(h, 400, "Bad Request");
+	if (!to) {
+		refuse(h, 400, framing_reason(400));
 		return;
 	}
-	colon = strrchr(host, ':');
-	len = colon && !strchr(colon, ']') ? (size_t)(colon - host)
-					   : strlen(host);
-	to = xasprintf("https://%.*s:%d/", (int)len, host,
-		       h->server->https_port);
 	http_add_header(h, "Location", to);
 	free(to);
 	str_add(&body, "https\n");
@@ -632,7 +585,7 @@ static void begin(struct http *h)
 	h->body_max = 0;
 	h->body_max = s->handlers.begin(h, s->handlers.arg);
 	if (!h->answered)
-		framing_ok(h);
+		check_framing(h);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd,
@@ -653,7 +606,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd,
 	}
 	if (*size) {
 		if (h->body.len + *size > (size_t)h->body_max)
-			return MHD_NO; /* framing_ok() knew better */
+			return MHD_NO; /* check_framing() knew */
 		str_addn(&h->body, data, *size);
 		*size = 0;
 		return MHD_YES;
