@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "export.h"
-#include "parts.h"
+#include "table.h"
 
 #define EVENTS 100
 
@@ -38,32 +38,57 @@ static void severity(struct visit *v, const char *word)
 		  lang_text(v->lang, severities[i].text));
 }
 
-/* What else is known of it. */
+/* The columns of all kinds (events.def), but for those that a line shows. */
+static const struct column columns[] = {
+	{"virus", TEXT_virus, CELL_TEXT, NULL},
+	{"path", TEXT_file, CELL_PATH, NULL},
+	{"source", TEXT_source, CELL_TEXT, NULL},
+	{"result", TEXT_result, CELL_TEXT, NULL},
+	{"action", TEXT_action, CELL_TEXT, NULL},
+	{"detail", TEXT_details, CELL_TEXT, NULL},
+	{"verdict", TEXT_verdict, CELL_TEXT, NULL},
+	{"direction", TEXT_direction, CELL_TEXT, NULL},
+	{"address", TEXT_address, CELL_PATH, NULL},
+	{"port", TEXT_port, CELL_TEXT, NULL},
+	{"local", TEXT_local_address, CELL_PATH, NULL},
+	{"user", TEXT_user, CELL_TEXT, NULL},
+	{"from", TEXT_from_address, CELL_PATH, NULL},
+	{"pid", TEXT_process, CELL_TEXT, NULL},
+	{"uid", TEXT_uid, CELL_TEXT, NULL},
+	{"program", TEXT_program, CELL_PATH, NULL},
+	{"rule", TEXT_rule, CELL_TEXT, NULL},
+	{"list", TEXT_list, CELL_TEXT, NULL},
+	{"times", TEXT_how_often, CELL_NUMBER, NULL},
+	{"size", TEXT_size, CELL_SIZE, NULL},
+	{"sha256", TEXT_sha256, CELL_PATH, NULL},
+	{"quarantine_id", TEXT_quarantine_item, CELL_TEXT, NULL},
+	{"exposure_ms", TEXT_exposure, CELL_MS, NULL},
+	{"job", TEXT_scan, CELL_TEXT, NULL},
+	{"state", TEXT_state, CELL_WORD, part_states},
+	{"name", TEXT_name, CELL_TEXT, NULL},
+	{"reason", TEXT_because, CELL_TEXT, NULL},
+	{"files", TEXT_files, CELL_NUMBER, NULL},
+	{"infected", TEXT_infected, CELL_NUMBER, NULL},
+	{"errors", TEXT_errors, CELL_NUMBER, NULL},
+	{"bytes", TEXT_size, CELL_SIZE, NULL},
+	{"duration_ms", TEXT_took, CELL_MS, NULL},
+	{"generation", TEXT_generation, CELL_TEXT, NULL},
+	{"signatures", TEXT_signatures, CELL_NUMBER, NULL},
+	{"part", TEXT_part, CELL_TEXT, NULL},
+	{"code", TEXT_code, CELL_TEXT, NULL},
+	{"verb", TEXT_verb, CELL_TEXT, NULL},
+	{"args", TEXT_verb_args, CELL_PATH, NULL},
+	{"before", TEXT_value_before, CELL_PATH, NULL},
+	{"after", TEXT_value_after, CELL_PATH, NULL},
+};
+
 static void more(struct visit *v, json_t *event)
 {
-	static const char *const told[] = {"id",       "time",	  "kind",
-					   "severity", "message", NULL};
-	struct html *h = &v->html;
-	const char *name;
-	json_t *value;
-	int i;
-
-	html_addf(h, "<details><summary>%s</summary><dl class=\"pairs\">",
+	html_addf(&v->html, "<details><summary>%s</summary>",
 		  lang_text(v->lang, TEXT_details));
-	json_object_foreach (event, name, value) {
-		for (i = 0; told[i] && strcmp(told[i], name) != 0; i++)
-			;
-		if (told[i] || json_is_null(value))
-			continue;
-		html_addf(h, "<dt>%s</dt><dd class=\"path\">", name);
-		if (json_is_string(value))
-			html_text(h, json_string_value(value));
-		else
-			html_addf(h, "%lld",
-				  (long long)json_integer_value(value));
-		html_raw(h, "</dd>");
-	}
-	html_raw(h, "</dl></details>");
+	pairs_draw(v, event, columns,
+		   (int)(sizeof(columns) / sizeof(*columns)));
+	html_raw(&v->html, "</details>");
 }
 
 static void event(struct visit *v, json_t *e)

@@ -82,7 +82,19 @@ def console(root):
               if n not in used]
     wrong += [f"{n} is shown, and is in no table" for n in sorted(used)
               if n not in english]
-    return wrong
+    return wrong + columns(root)
+
+
+def columns(root):
+    """The console's log says the names of an event's columns by texts."""
+    known = set(re.findall(r"^COLUMN\(\w+, (\w+),", read(os.path.join(
+        root, "splxcore/common/events.def")), re.M))
+    shown = set(re.findall(r'\{"(\w+)", TEXT_\w+, CELL_', read(os.path.join(
+        root, "httpd/page_logs.c"))))
+    return [f"httpd/page_logs.c: an event's {n} has no text"
+            for n in sorted(known - shown)] + \
+           [f"httpd/page_logs.c: no event has {n}"
+            for n in sorted(shown - known)]
 
 
 # ---- what all parts say ----
