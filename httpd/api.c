@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "common/version.h"
+#include "apicall.h"
 #include "export.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
@@ -19,34 +20,9 @@
 #define PREFIX "/api/v1/"
 #define BEARER "Bearer "
 
-/* Those of the service, and none of what its parts tell each other. */
-static bool is_open(const struct verb *verb)
-{
-	return verb->where == VERB_ENTITY && verb->role != VERB_CONSOLE &&
-	       verb->id != VERB_ID_events_follow &&
-	       verb->id != VERB_ID_task_result &&
-	       verb->id != VERB_ID_console_setup;
-}
-
 static bool is_stream(const struct verb *verb)
 {
 	return verb->id == VERB_ID_events_export;
-}
-
-/* "quarantine/list"; NULL when there is none. */
-static const struct verb *verb_at(const char *path)
-{
-	const struct verb *verb;
-	char wire[64];
-	char *slash;
-
-	if (strchr(path, '.') || !str_copy(wire, sizeof(wire), path))
-		return NULL;
-	slash = strchr(wire, '/');
-	if (slash)
-		*slash = '.';
-	verb = verbs_find(wire);
-	return verb && is_open(verb) ? verb : NULL;
 }
 
 /* Who asks: a token, or (to read) the cookie's session. */
@@ -64,50 +40,6 @@ static void take_proof(struct visit *v)
 	} else if (session && *session && !strcmp(v->route->method, "GET")) {
 		v->as = json_pack("{s:s}", "session", session);
 	}
-}
-
-static json_t *query_arguments(struct visit *v, const struct verb *verb)
-{
-	struct verb_arg all[VERB_ARGS_MAX];
-	int n = verbs_grammar(verb, all, VERB_ARGS_MAX), i;
-	json_t *args = json_object(), *old;
-	struct param *p;
-
-	vec_each (p, &v->query) {
-		for (i = 0; i < n && strcmp(all[i].name, p->name) != 0; i++)
-			;
-		old = json_object_get(args, p->name);
-		if (i < n && all[i].option && !all[i].value[0])
-			json_object_set_new(args, p->name, json_true());
-		else if (i < n && all[i].repeats && old)
-			json_array_append_new(old, json_string(p->value));
-		else if (i < n && all[i].repeats)
-			json_object_set_new(args, p->name,
-					    json_pack("[s]", p->value));
-		else
-			json_object_set_new(args, p->name,
-					    json_string(p->value));
-	}
-	return args;
-}
-
-static json_t *body_arguments(struct visit *v)
-{
-	const char *type = http_header(v->http, "Content-Type"), *body;
-	json_t *args;
-	size_t len;
-
-	body = http_body(v->http, &len);
-	if (!len)
-		return json_object();
-	/* A form of somebody else's page cannot say so. */
-	if (!type || strncasecmp(type, "application/json", 16) != 0)
-		return NULL;
-	args = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(args))
-		return args;
-	json_decref(args);
-	return NULL;
 }
 
 /* ---- answers ---- */
@@ -210,7 +142,7 @@ static json_t *paths_of_verbs(void)
 	for (i = 0; i < VERB_COUNT; i++) {
 		const struct verb *verb = &verbs[i];
 
-		if (!is_open(verb))
+		if (!apicall_is_open(verb))
 			continue;
 		snprintf(name, sizeof(name), "/%s%s%s", verb->noun,
 			 *verb->verb ? "/" : "", verb->verb);
@@ -251,8 +183,10 @@ void page_api(struct visit *v)
 {
 	const char *path = http_path(v->http) + strlen(PREFIX);
 	bool get = !strcmp(v->route->method, "GET");
-	const struct verb *verb = verb_at(path);
+	const struct verb *verb = apicall_verb(path);
+	const char *body;
 	json_t *args;
+	size_t len;
 
 	take_proof(v);
 	if (!v->as) {
@@ -274,7 +208,10 @@ void page_api(struct visit *v)
 		visit_failed(v, 405, "this changes something: POST");
 		return;
 	}
-	args = get ? query_arguments(v, verb) : body_arguments(v);
+	body = http_body(v->http, &len);
+	args = get ? apicall_query(verb, &v->query)
+		   : apicall_body(http_header(v->http, "Content-Type"), body,
+				  len);
 	if (!args) {
 		visit_failed(v, 400, "a JSON object is wanted");
 		return;

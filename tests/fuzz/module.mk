@@ -10,6 +10,10 @@ FUZZ_EXTRA_database = $(B)/libvsapi.a
 FUZZ_LIBS_database  = $(VSAPI_LIBS)
 FUZZ_EXTRA_params = $(B)/libhttpd.a
 FUZZ_LIBS_params  = $(HTTPD_LIBS)
+FUZZ_EXTRA_api = $(B)/libhttpd.a
+FUZZ_LIBS_api  = $(HTTPD_LIBS)
+FUZZ_EXTRA_link = $(B)/libhttpd.a
+FUZZ_LIBS_link  = $(HTTPD_LIBS)
 
 FUZZ_SECONDS = 60
 FUZZERS := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
