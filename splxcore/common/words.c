@@ -17,19 +17,29 @@
  * rest stays as it is. */
 #define STEPS_MAX 2000000
 
-static const struct row {
+struct row {
 	const char *english, *text;
-} japanese[] = {
-#define WORDS(english, text) {english, text},
-#include "words_ja.def"
-#undef WORDS
 };
 
-static const struct {
+#define WORDS(english, text) {english, text},
+static const struct row japanese[] = {
+#include "words_ja.def"
+};
+/* What only its own place shows: no message is made of it. */
+static const struct row japanese_own[] = {
+#include "words_ja_own.def"
+};
+#undef WORDS
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct table {
 	const struct row *rows;
 	size_t n;
+	const struct row *own;
+	size_t n_own;
 } tables[LANGS] = {
-	[LANG_JA] = {japanese, sizeof(japanese) / sizeof(*japanese)},
+	[LANG_JA] = {japanese, N(japanese), japanese_own, N(japanese_own)},
 };
 
 enum lang words_lang(void)
@@ -51,11 +61,15 @@ enum lang words_lang(void)
 
 const char *words_text(enum lang lang, const char *english)
 {
+	const struct table *t = &tables[lang];
 	size_t i;
 
-	for (i = 0; i < tables[lang].n; i++)
-		if (strcmp(tables[lang].rows[i].english, english) == 0)
-			return tables[lang].rows[i].text;
+	for (i = 0; i < t->n; i++)
+		if (strcmp(t->rows[i].english, english) == 0)
+			return t->rows[i].text;
+	for (i = 0; i < t->n_own; i++)
+		if (strcmp(t->own[i].english, english) == 0)
+			return t->own[i].text;
 	return english;
 }
 

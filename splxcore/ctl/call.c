@@ -10,6 +10,7 @@
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "output.h"
 #include "render.h"
 
 const char *ctl_arg(const struct ctl *ctl, const char *name)
@@ -27,15 +28,17 @@ void ctl_complain(const char *fmt, ...)
 	struct str raw = {0};
 	va_list ap;
 	size_t size;
-	char *safe;
+	char *safe, *said;
 
 	va_start(ap, fmt);
 	str_vaddf(&raw, fmt, ap);
 	va_end(ap);
-	size = raw.len * 4 + 1;
+	said = output_said(str_get(&raw));
+	size = strlen(said) * 4 + 1;
 	safe = xmalloc(size);
-	fprintf(stderr, "splxctl: %s\n", log_escape(safe, size, str_get(&raw)));
+	fprintf(stderr, "splxctl: %s\n", log_escape(safe, size, said));
 	free(safe);
+	free(said);
 	str_free(&raw);
 }
 

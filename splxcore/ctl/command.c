@@ -364,10 +364,14 @@ int ctl_main(int argc, char **argv)
 
 	/* A reader that goes away is seen by the failing write. */
 	signal(SIGPIPE, SIG_IGN);
+	output_speak(words_lang());
 	if (command_parse(&cmd, argc, argv, &err) < 0) {
 		ctl_complain("%s", err.text);
 		rc = CTL_ERROR;
 	} else {
+		/* What a program reads is English, complaints too. */
+		if (cmd.output == CTL_JSON)
+			output_speak(LANG_EN);
 		paths_init(cmd.root);
 		rc = run_command(&cmd);
 	}

@@ -10,6 +10,7 @@
 #include "common/conf.h"
 #include "common/paths.h"
 #include "lib/fdutil.h"
+#include "output.h"
 #include "render.h"
 
 /*
@@ -30,7 +31,7 @@ static int merge(struct conf *mine, const struct conf *former,
 
 		if (strcmp(is, was) == 0 && strcmp(is, shall) != 0 &&
 		    conf_set(mine, key, shall, &err) == 0) {
-			printf("%s: %s, before %s\n", key, shall, was);
+			printf(T("%s: %s, before %s\n"), key, shall, was);
 			changed++;
 		}
 		free(is);

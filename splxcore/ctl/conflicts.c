@@ -26,8 +26,8 @@ static void say(const char *before, const char *text)
 	struct str b = {0};
 	json_t *value = json_string(text);
 
-	output_value(&b, value, OUTPUT_TEXT);
-	printf("%s%s\n", before, str_get(&b));
+	output_value(&b, value, OUTPUT_SAID);
+	printf("%s%s\n", T(before), str_get(&b));
 	json_decref(value);
 	str_free(&b);
 }
@@ -73,7 +73,7 @@ static void say_remedies(json_t *c)
 	size_t i;
 
 	json_array_foreach (list, i, r) {
-		printf("  Remedy %lld: ",
+		printf(T("  Remedy %lld: "),
 		       (long long)json_integer_value(
 			       json_object_get(r, "number")));
 		say("", text_of(r, "text"));
@@ -122,19 +122,19 @@ static void show(json_t *data)
 	static const struct output_column cols[] = {
 		{"service", "SERVICE", OUTPUT_TEXT},
 		{"module", "MODULE", OUTPUT_TEXT},
-		{"kind", "KIND", OUTPUT_TEXT},
+		{"kind", "KIND", OUTPUT_WORD},
 		{"symbol", "SYMBOL", OUTPUT_TEXT},
-		{"effect", "EFFECT", OUTPUT_TEXT},
+		{"effect", "EFFECT", OUTPUT_WORD},
 		{"link", "STARTS", OUTPUT_TEXT},
 		{"runlevels", "RUNLEVELS", OUTPUT_TEXT},
-		{"place", "ORDER", OUTPUT_TEXT},
-		{"running", "RUNS", OUTPUT_TEXT},
+		{"place", "ORDER", OUTPUT_WORD},
+		{"running", "RUNS", OUTPUT_WORD},
 	};
 	json_t *rows = json_object_get(data, "conflicts");
 
 	if (json_is_false(json_object_get(data, "loaded")))
-		puts("The kernel module is not loaded, so the kernel shows "
-		     "nobody in its way.");
+		puts(T("The kernel module is not loaded, so the kernel shows "
+		       "nobody in its way."));
 	output_rows(stdout, rows, cols, N(cols),
 		    "no service is known to be in the way");
 	conflicts_explain(rows);

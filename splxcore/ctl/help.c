@@ -11,25 +11,60 @@
 #include "render.h"
 
 #define TEXT_WIDTH 78
+#define FULL_STOP "。"
+
+/* The mark that may not begin a line at text: its length, or 0. */
+static size_t mark(const char *text)
+{
+	static const char *const marks[] = {"、", FULL_STOP, "）"};
+	size_t i;
+
+	for (i = 0; i < sizeof(marks) / sizeof(*marks); i++)
+		if (str_starts(text, marks[i]))
+			return strlen(marks[i]);
+	return 0;
+}
+
+/* How much of the text stands together: a word, or one wide character. */
+static size_t piece(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] && text[len] != ' ' && !(text[len] & 0x80))
+		len++;
+	if (!len)
+		for (len = 1; (text[len] & 0xc0) == 0x80; len++)
+			;
+	while (mark(text + len))
+		len += mark(text + len);
+	return len;
+}
 
 /* Text in lines of at most TEXT_WIDTH columns, all but the first indented. */
 static void wrap(FILE *f, const char *text, size_t indent)
 {
-	size_t used = 0, w;
-	char *copy = xstrdup(text), *save, *word;
+	size_t used = 0, w, n;
+	bool blank = false;
+	char part[256];
 
-	for (word = strtok_r(copy, " ", &save); word;
-	     word = strtok_r(NULL, " ", &save)) {
-		w = output_width(word);
-		if (used && indent + used + 1 + w > TEXT_WIDTH) {
+	for (; *text; text += n) {
+		n = strspn(text, " ");
+		if (n) {
+			blank = true;
+			continue;
+		}
+		n = piece(text);
+		snprintf(part, sizeof(part), "%.*s", (int)n, text);
+		w = output_width(part);
+		if (used && indent + used + blank + w > TEXT_WIDTH) {
 			fprintf(f, "\n%*s", (int)indent, "");
 			used = 0;
 		}
-		fprintf(f, "%s%s", used ? " " : "", word);
-		used += w + (used > 0);
+		fprintf(f, "%s%s", used && blank ? " " : "", part);
+		used += w + (used && blank);
+		blank = false;
 	}
 	fputc('\n', f);
-	free(copy);
 }
 
 /* The first sentence of a row's text. */
@@ -41,6 +76,9 @@ static void first_sentence(char *out, size_t size, const char *text)
 	end = strstr(out, ". ");
 	if (end)
 		end[1] = '\0';
+	end = strstr(out, FULL_STOP);
+	if (end)
+		end[strlen(FULL_STOP)] = '\0';
 }
 
 static void summary_line(FILE *f, const struct verb *v)
@@ -48,19 +86,19 @@ static void summary_line(FILE *f, const struct verb *v)
 	char name[64], text[256];
 
 	snprintf(name, sizeof(name), "%s %s", v->noun, v->verb);
-	first_sentence(text, sizeof(text), v->text);
+	first_sentence(text, sizeof(text), T(v->text));
 	fprintf(f, "  %-20s ", name);
 	wrap(f, text, 23);
 }
 
 static void show_globals(FILE *f)
 {
-	fputs("Options of every command:\n"
-	      "  -o, --output FORMAT  table (default) or json\n"
-	      "      --timeout TIME   how long an answer may take, such as "
-	      "30s\n"
-	      "  -R, --root ROOT      the suite that lies below ROOT\n"
-	      "  -h, --help           help for the command\n",
+	fputs(T("Options of every command:\n"
+		"  -o, --output FORMAT  table (default) or json\n"
+		"      --timeout TIME   how long an answer may take, such as "
+		"30s\n"
+		"  -R, --root ROOT      the suite that lies below ROOT\n"
+		"  -h, --help           help for the command\n"),
 	      f);
 }
 
@@ -68,7 +106,8 @@ void help_summary(FILE *f)
 {
 	int i;
 
-	fprintf(f, "splxctl %s\nUsage: splxctl NOUN [VERB] [ARGUMENT...]\n\n",
+	fprintf(f,
+		T("splxctl %s\nUsage: splxctl NOUN [VERB] [ARGUMENT...]\n\n"),
 		SPLX_VERSION);
 	for (i = 0; i < VERB_COUNT; i++) {
 		if (verbs[i].where != VERB_HIDDEN)
@@ -76,7 +115,7 @@ void help_summary(FILE *f)
 	}
 	fputs("\n", f);
 	show_globals(f);
-	fputs("\nMore: splxctl help NOUN [VERB], man splxctl\n", f);
+	fputs(T("\nMore: splxctl help NOUN [VERB], man splxctl\n"), f);
 }
 
 static void show_verb(FILE *f, const struct verb *v)
@@ -85,9 +124,9 @@ static void show_verb(FILE *f, const struct verb *v)
 
 	fprintf(f, "splxctl %s\n", verbs_usage(v, usage, sizeof(usage)));
 	fputs("    ", f);
-	wrap(f, v->text, 4);
+	wrap(f, T(v->text), 4);
 	if (v->role > VERB_VIEWER)
-		fprintf(f, "    Needs the role %s.\n",
+		fprintf(f, T("    Needs the role %s.\n"),
 			verbs_role_name(v->role));
 }
 

@@ -37,7 +37,7 @@ static int ask(struct ctl *ctl, const char *verb, json_t *(*own)(void),
 static void show_lock(json_t *lock)
 {
 	static const struct output_column columns[] = {
-		{"kind", "LOAD LOCK", OUTPUT_TEXT},
+		{"kind", "LOAD LOCK", OUTPUT_WORD},
 		{"time", "TIME", OUTPUT_TIME},
 		{"age_s", "AGE", OUTPUT_S},
 		{"kernel", "KERNEL", OUTPUT_TEXT},
@@ -52,13 +52,13 @@ static void show_lock(json_t *lock)
 	}
 	if (json_is_true(json_object_get(lock, "locked"))) {
 		str_add(&b, "locked: ");
-		output_value(&b, json_object_get(lock, "text"), OUTPUT_TEXT);
+		output_value(&b, json_object_get(lock, "text"), OUTPUT_SAID);
 		str_add(&b, "; open again in ");
 		output_value(&b, json_object_get(lock, "free_in_s"), OUTPUT_S);
 		str_add(&b, ", or by splxctl module unlock");
 	} else if (json_is_false(json_object_get(lock, "known"))) {
 		str_add(&b, "the load lock cannot be read: ");
-		output_value(&b, json_object_get(lock, "text"), OUTPUT_TEXT);
+		output_value(&b, json_object_get(lock, "text"), OUTPUT_SAID);
 	}
 	if (b.len)
 		puts(str_get(&b));
@@ -68,9 +68,9 @@ static void show_lock(json_t *lock)
 static void show_status(json_t *data)
 {
 	static const struct output_column head[] = {
-		{"status.state", "State", OUTPUT_TEXT},
-		{"status.method", "Method", OUTPUT_TEXT},
-		{"status.blind", "Does not see", OUTPUT_TEXT},
+		{"status.state", "State", OUTPUT_WORD},
+		{"status.method", "Method", OUTPUT_WORD},
+		{"status.blind", "Does not see", OUTPUT_SAID},
 		{"status.version", "Version", OUTPUT_TEXT},
 		{"other", "Installed", OUTPUT_TEXT},
 		{"status.readers", "Readers", OUTPUT_NUMBER},
@@ -88,7 +88,7 @@ static void show_status(json_t *data)
 		struct str b = {0};
 
 		str_add(&b, "not loaded: ");
-		output_value(&b, json_object_get(data, "text"), OUTPUT_TEXT);
+		output_value(&b, json_object_get(data, "text"), OUTPUT_SAID);
 		puts(str_get(&b));
 		str_free(&b);
 		show_lock(json_object_get(data, "load_lock"));
@@ -151,9 +151,9 @@ static json_t *own_rivals(void)
 
 static const struct output_column rival_columns[] = {
 	{"module", "MODULE", OUTPUT_TEXT},
-	{"kind", "KIND", OUTPUT_TEXT},
+	{"kind", "KIND", OUTPUT_WORD},
 	{"symbol", "SYMBOL", OUTPUT_TEXT},
-	{"effect", "EFFECT", OUTPUT_TEXT},
+	{"effect", "EFFECT", OUTPUT_WORD},
 };
 
 int module_rivals_run(struct ctl *ctl)
@@ -403,10 +403,10 @@ int module_unlock_run(struct ctl *ctl)
 	if (rc != CTL_OK)
 		return rc;
 	if (ctl->output == CTL_TABLE && n)
-		printf("the load lock is open: %u crash%s cleared\n", n,
+		printf(T("the load lock is open: %u crash%s cleared\n"), n,
 		       n == 1 ? "" : "es");
 	else if (ctl->output == CTL_TABLE)
-		puts("the load lock is open: there was no crash to clear");
+		puts(T("the load lock is open: there was no crash to clear"));
 	rc = use_again(ctl, served, &text);
 	if (ctl->output == CTL_TABLE) {
 		puts(text);

@@ -27,8 +27,8 @@ static void say_all(json_t *list, const char *before)
 
 	json_array_foreach (list, i, text) {
 		str_clear(&b);
-		output_value(&b, text, OUTPUT_TEXT);
-		printf("%s%s\n", before, str_get(&b));
+		output_value(&b, text, OUTPUT_SAID);
+		printf("%s%s\n", T(before), str_get(&b));
 	}
 	str_free(&b);
 }
@@ -84,27 +84,27 @@ static void say_head(json_t *data)
 	bool current = strcmp(level, text_of(data, "current")) == 0;
 	bool initial = strcmp(level, text_of(data, "initial")) == 0;
 
-	printf("Runlevel %s%s. ", level,
-	       current && initial ? " (now, and after a boot)"
-	       : current	  ? " (now)"
-	       : initial	  ? " (after a boot)"
+	printf(T("Runlevel %s%s. "), level,
+	       current && initial ? T(" (now, and after a boot)")
+	       : current	  ? T(" (now)")
+	       : initial	  ? T(" (after a boot)")
 				  : "");
 	if (strcmp(by, "insserv") == 0)
-		fputs("insserv makes the order, by the scripts' headers",
+		fputs(T("insserv makes the order, by the scripts' headers"),
 		      stdout);
 	else if (strcmp(by, "chkconfig") == 0)
-		fputs("The links' numbers make the order, and chkconfig takes "
-		      "them from the scripts",
+		fputs(T("The links' numbers make the order, and chkconfig "
+			"takes "
+			"them from the scripts"),
 		      stdout);
 	else if (strcmp(by, "systemd") == 0)
-		fputs("systemd makes the order, by units", stdout);
+		fputs(T("systemd makes the order, by units"), stdout);
 	else
-		fputs("The links' numbers make the order", stdout);
+		fputs(T("The links' numbers make the order"), stdout);
 	puts(json_is_true(json_object_get(data, "concurrent"))
-		     ? ";\nstartpar starts side by side what does not need "
-		       "each "
-		       "other, whatever the number."
-		     : ".");
+		     ? T(";\nstartpar starts side by side what does not need "
+			 "each other, whatever the number.")
+		     : T("."));
 }
 
 static void say_cost(json_t *data)
@@ -117,29 +117,31 @@ static void say_cost(json_t *data)
 		before += strcmp(text_of(s, "place"), "before") == 0;
 		with += strcmp(text_of(s, "place"), "with") == 0;
 	}
-	printf("\n%d service%s before splx", before,
-	       before == 1 ? " starts" : "s start");
+	printf(before == 1 ? T("\n%d service starts before splx")
+			   : T("\n%d services start before splx"),
+	       before);
 	if (with)
-		printf(", and %d more may", with);
-	puts(". What comes in by them until splx runs is not\nexamined at that "
-	     "moment, but when it is next opened.");
+		printf(T(", and %d more may"), with);
+	puts(T(". What comes in by them until splx runs is not\nexamined at "
+	       "that "
+	       "moment, but when it is next opened."));
 }
 
 static void show(json_t *data)
 {
 	static const struct output_column cols[] = {
-		{"place", "ORDER", OUTPUT_TEXT},
+		{"place", "ORDER", OUTPUT_WORD},
 		{"link", "LINK", OUTPUT_TEXT},
 		{"service", "SERVICE", OUTPUT_TEXT},
 		{"mark", "CONFLICT", OUTPUT_TEXT},
-		{"why", "WHY", OUTPUT_TEXT},
+		{"why", "WHY", OUTPUT_SAID},
 	};
 	json_t *services = json_object_get(data, "services"), *s;
 	size_t i;
 
 	say_head(data);
 	if (!*text_of(data, "link"))
-		printf("splx is not started in this runlevel.\n");
+		printf(T("splx is not started in this runlevel.\n"));
 	puts("");
 	json_array_foreach (services, i, s)
 		if (json_is_true(json_object_get(s, "conflict")))
@@ -213,7 +215,8 @@ static void check(json_t *data)
 	json_array_foreach (late, i, service)
 		say_late(data, json_string_value(service));
 	if (!json_array_size(late))
-		printf("no known conflict starts after splx in runlevel %s\n",
+		printf(T("no known conflict starts after splx in runlevel "
+			 "%s\n"),
 		       text_of(data, "runlevel"));
 	say_all(json_object_get(data, "notes"), "");
 }
@@ -261,18 +264,18 @@ static void say_step(const struct order_step *s)
 
 	switch (s->what) {
 	case ORDER_WRITE:
-		printf("write %s:\n", s->path);
+		printf(T("write %s:\n"), s->path);
 		say_text(s->text);
 		break;
 	case ORDER_RUN:
-		printf("run %s splx, which does:\n", s->path);
+		printf(T("run %s splx, which does:\n"), s->path);
 		break;
 	default:
 		if (s->to)
-			printf("%srename %s to %s\n", by, s->path,
+			printf(T("%srename %s to %s\n"), by, s->path,
 			       strrchr(s->to, '/') + 1);
 		else
-			printf("%sremove %s, which points to nothing\n", by,
+			printf(T("%sremove %s, which points to nothing\n"), by,
 			       s->path);
 	}
 }
@@ -285,7 +288,7 @@ static void say_plan(const struct order_plan *plan)
 	vec_each (s, &plan->steps)
 		say_step(s);
 	vec_each (w, &plan->notes)
-		printf("note: %s\n", *w);
+		printf(T("note: %s\n"), *w);
 	fflush(stdout);
 	vec_each (w, &plan->left)
 		ctl_complain("%s", *w);
@@ -303,15 +306,15 @@ static void say_done(const struct order_plan *plan, bool dry)
 		return;
 	}
 	if (dry) {
-		puts("Dry run: nothing was changed.");
+		puts(T("Dry run: nothing was changed."));
 		return;
 	}
-	printf("Done. From the next boot on splx starts after");
+	printf(T("Done. From the next boot on splx starts after"));
 	vec_each (w, &plan->after)
 		printf("%s %s", w == plan->after.items ? "" : ",", *w);
-	puts(".\nThe price: what comes in by services that start before splx "
-	     "is not examined at that\nmoment, but when it is next opened. "
-	     "splxctl order show lists them.");
+	puts(T(".\nThe price: what comes in by services that start before splx "
+	       "is not examined at that\nmoment, but when it is next opened. "
+	       "splxctl order show lists them."));
 }
 
 static void print_json(const struct order_plan *plan, bool applied)

@@ -27,6 +27,35 @@ struct output_table {
 	} rows;
 };
 
+static enum lang spoken = LANG_EN;
+
+void output_speak(enum lang lang)
+{
+	spoken = lang;
+}
+
+const char *output_text(const char *english)
+{
+	return words_text(spoken, english);
+}
+
+char *output_said(const char *message)
+{
+	return words_said(spoken, message);
+}
+
+char *output_duration(char *out, size_t size, uint64_t ms)
+{
+	return words_duration(spoken, out, size, ms);
+}
+
+void output_title(FILE *f, const char *english, size_t width)
+{
+	size_t w = output_width(T(english));
+
+	fprintf(f, "%s%*s ", T(english), w < width ? (int)(width - w) : 0, "");
+}
+
 /*
  * wcwidth() knows the widths of the process's locale only, and a service tool
  * often runs in "C": the widths are asked for in C.UTF-8, which is built into
@@ -142,19 +171,39 @@ static void add_escaped(struct str *b, const char *text)
 	free(out);
 }
 
+static void add_string(struct str *b, const char *text,
+		       enum output_format format)
+{
+	char *said;
+
+	if (format == OUTPUT_WORD) {
+		add_escaped(b, T(text));
+	} else if (format == OUTPUT_SAID) {
+		said = output_said(text);
+		add_escaped(b, said);
+		free(said);
+	} else {
+		add_escaped(b, text);
+	}
+}
+
 /* Seconds, milliseconds and nanoseconds since 1970 are told apart by size. */
 static void add_time(struct str *b, json_int_t v)
 {
 	time_t s = v > 100000000000000000 ? v / 1000000000
 		   : v > 100000000000	  ? v / 1000
 					  : v;
+	static const char *const forms[LANGS] = {
+		[LANG_EN] = "%Y-%m-%d %H:%M:%S",
+		[LANG_JA] = "%Y/%m/%d %H:%M:%S",
+	};
 	struct tm tm;
 	char text[32];
 
 	if (v == 0)
 		return;
 	if (!localtime_r(&s, &tm) ||
-	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm) == 0)
+	    strftime(text, sizeof(text), forms[spoken], &tm) == 0)
 		str_addf(b, "%lld", (long long)v);
 	else
 		str_add(b, text);
@@ -170,8 +219,8 @@ static void add_ns(struct str *b, json_int_t ns)
 	else if (ns < 10000000000)
 		str_addf(b, "%.1f ms", (double)ns / 1e6);
 	else
-		str_add(b, str_duration(text, sizeof(text),
-					(uint64_t)ns / 1000000));
+		str_add(b, output_duration(text, sizeof(text),
+					   (uint64_t)ns / 1000000));
 }
 
 static void add_integer(struct str *b, json_int_t v, enum output_format format)
@@ -181,10 +230,10 @@ static void add_integer(struct str *b, json_int_t v, enum output_format format)
 	if (format == OUTPUT_SIZE && v >= 0)
 		str_add(b, str_size(text, sizeof(text), (uint64_t)v));
 	else if (format == OUTPUT_S && v >= 0)
-		str_add(b,
-			str_duration(text, sizeof(text), (uint64_t)v * 1000));
+		str_add(b, output_duration(text, sizeof(text),
+					   (uint64_t)v * 1000));
 	else if (format == OUTPUT_MS && v >= 0)
-		str_add(b, str_duration(text, sizeof(text), (uint64_t)v));
+		str_add(b, output_duration(text, sizeof(text), (uint64_t)v));
 	else if (format == OUTPUT_NS && v >= 0)
 		add_ns(b, v);
 	else if (format == OUTPUT_TIME)
@@ -218,9 +267,9 @@ void output_value(struct str *b, json_t *value, enum output_format format)
 	if (!value || json_is_null(value))
 		return;
 	if (json_is_string(value))
-		add_escaped(b, json_string_value(value));
+		add_string(b, json_string_value(value), format);
 	else if (json_is_boolean(value))
-		str_add(b, json_is_true(value) ? "yes" : "no");
+		str_add(b, json_is_true(value) ? T("yes") : T("no"));
 	else if (json_is_integer(value))
 		add_integer(b, json_integer_value(value), format);
 	else if (json_is_real(value))
@@ -270,7 +319,7 @@ static size_t *column_widths(const struct output_table *t)
 		}
 	}
 	for (i = 0; i < t->n; i++) {
-		w = output_width(t->cols[i].title);
+		w = output_width(T(t->cols[i].title));
 		if (width[i] && w > width[i])
 			width[i] = w;
 	}
@@ -285,7 +334,7 @@ static void print_line(FILE *f, const struct output_table *t,
 	size_t i, pad, gap = 0;
 
 	for (i = 0; i < t->n; i++) {
-		const char *cell = cells ? cells[i] : t->cols[i].title;
+		const char *cell = cells ? cells[i] : T(t->cols[i].title);
 
 		if (width[i] == 0)
 			continue;
@@ -342,7 +391,7 @@ void output_rows(FILE *f, json_t *rows, const struct output_column *cols,
 
 	if (json_array_size(rows) == 0) {
 		if (empty)
-			fprintf(f, "%s\n", empty);
+			fprintf(f, "%s\n", T(empty));
 		return;
 	}
 	t = output_table_new(cols, n);
@@ -397,7 +446,7 @@ void output_pairs(FILE *f, json_t *object, const struct output_column *cols,
 	json_t *value;
 
 	for (i = 0; i < n; i++) {
-		w = output_width(cols[i].title);
+		w = output_width(T(cols[i].title));
 		if (output_member(object, cols[i].key) && w > width)
 			width = w;
 	}
@@ -409,7 +458,7 @@ void output_pairs(FILE *f, json_t *object, const struct output_column *cols,
 	for (i = 0; i < n; i++) {
 		value = output_member(object, cols[i].key);
 		if (value && !json_is_null(value))
-			print_pair(f, width, cols[i].title, value,
+			print_pair(f, width, T(cols[i].title), value,
 				   cols[i].format);
 	}
 	json_object_foreach (object, name, value) {

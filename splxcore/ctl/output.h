@@ -5,14 +5,31 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
+#include "common/words.h"
 #include "lib/str.h"
 
 /*
  * What people and programs read: aligned tables and JSON. Text that came from
  * elsewhere (paths, names) is escaped, so it can drive no terminal.
  */
+
+/*
+ * The language of what a person reads here: titles, words, times, durations,
+ * complaints. English until something else is said; JSON is never translated.
+ */
+void output_speak(enum lang lang);
+/* A text or format of ours in that language. */
+const char *output_text(const char *english) __attribute__((format_arg(1)));
+#define T(english) output_text(english)
+/* A message that was made elsewhere, see words_said(). New string. */
+char *output_said(const char *message);
+/* str_duration() in that language. Returns out. */
+char *output_duration(char *out, size_t size, uint64_t ms);
+/* A title in a column of that width, with a blank behind it. */
+void output_title(FILE *f, const char *english, size_t width);
 
 enum output_colour {
 	OUTPUT_PLAIN,
@@ -25,6 +42,8 @@ enum output_colour {
 /* How a value is shown in a table. */
 enum output_format {
 	OUTPUT_TEXT,
+	OUTPUT_WORD,   /* a word of ours: a state, a kind */
+	OUTPUT_SAID,   /* what we say to people: a reason, an error */
 	OUTPUT_NUMBER, /* to the right */
 	OUTPUT_SIZE,   /* bytes */
 	OUTPUT_S,      /* a duration in seconds */

@@ -326,7 +326,7 @@ int pattern_bundle_run(struct ctl *ctl)
 		 write_signed(&m, dir, key, &err) == 0)
 		rc = CTL_OK;
 	if (rc == CTL_OK)
-		printf("%s %llu: %zu file%s in %s\n", m.name,
+		printf(T("%s %llu: %zu file%s in %s\n"), m.name,
 		       (unsigned long long)m.version, m.len,
 		       m.len == 1 ? "" : "s", dir);
 	else
@@ -347,9 +347,9 @@ int pattern_key_run(struct ctl *ctl)
 		ctl_complain("%s", err.text);
 		rc = CTL_ERROR;
 	} else {
-		printf("key %s\n%s signs: keep it where patterns are made\n"
-		       "%s is to lie in %s/keys of each machine that trusts "
-		       "it\n",
+		printf(T("key %s\n%s signs: keep it where patterns are made\n"
+			 "%s is to lie in %s/keys of each machine that trusts "
+			 "it\n"),
 		       id, private, public, paths()->conf_dir);
 	}
 	free(public);

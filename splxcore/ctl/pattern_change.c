@@ -18,6 +18,7 @@
 #include "lib/alloc.h"
 #include "lib/fdutil.h"
 #include "lib/str.h"
+#include "output.h"
 #include "pattern.h"
 #include "pattern_wait.h"
 #include "render.h"
@@ -143,11 +144,11 @@ static int try_set(const char *dir, struct err *err)
 
 	if (!said)
 		return err_add(err, "the trial failed");
-	printf("tried: %lld signatures, %lld files of the system pass\n",
+	printf(T("tried: %lld signatures, %lld files of the system pass\n"),
 	       (long long)number(said, "signatures"),
 	       (long long)number(said, "files"));
 	if (number(said, "lists"))
-		printf("tried: %lld networks in %lld lists\n",
+		printf(T("tried: %lld networks in %lld lists\n"),
 		       (long long)number(said, "networks"),
 		       (long long)number(said, "lists"));
 	json_decref(said);
@@ -213,8 +214,8 @@ static int try_stage(struct pattern_change *c, struct err *err)
 			"= unload: the one that serves is unloaded first)");
 		return -1;
 	}
-	puts("there is no memory for two engines: the one that serves is "
-	     "unloaded until there is another one (LowMemoryUpdate)");
+	puts(T("there is no memory for two engines: the one that serves is "
+	       "unloaded until there is another one (LowMemoryUpdate)"));
 	fflush(stdout);
 	return unload(c, err) < 0 ? -1 : try_set(c->stage.dir, err);
 }
@@ -263,8 +264,8 @@ int pattern_change_to(struct pattern_change *c, const struct patternset *from,
 		return -1;
 	rc = load(c, err);
 	if (rc >= 0) {
-		printf("set %llu %s\n", (unsigned long long)number,
-		       rc ? "serves" : "serves from the next start on");
+		printf(T("set %llu %s\n"), (unsigned long long)number,
+		       rc ? T("serves") : T("serves from the next start on"));
 		return 0;
 	}
 	if (patternset_switch(from->number, &why) < 0)

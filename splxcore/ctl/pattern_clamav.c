@@ -21,6 +21,7 @@
 #include "lib/fdutil.h"
 #include "lib/proc.h"
 #include "lib/str.h"
+#include "output.h"
 #include "pattern_clamav.h"
 
 #define DAY 86400
@@ -411,7 +412,7 @@ static int drop_others(struct clamav *a)
 		char *part = xstrdup(set->items[i].m.name);
 
 		if (pattern_part_is_clamav(part) && !is_listed(a, part)) {
-			printf("%s is not in ClamavDatabases, and goes\n",
+			printf(T("%s is not in ClamavDatabases, and goes\n"),
 			       part);
 			dropped += patternset_stage_drop(&a->c->stage, part);
 		}

@@ -17,6 +17,7 @@
 #include "lib/alloc.h"
 #include "lib/fdutil.h"
 #include "lib/str.h"
+#include "output.h"
 #include "pattern.h"
 #include "render.h"
 
@@ -142,7 +143,7 @@ int pattern_from_laid(struct pattern_change *c, struct err *err)
 	patternlaid_list(&laid);
 	begin(&c->stage.set, &m);
 	if (!laid.len)
-		puts("no pattern files lie there but those of the sets");
+		puts(T("no pattern files lie there but those of the sets"));
 	vec_each (name, &laid) {
 		rc = look(dir, *name, &f, err);
 		if (rc == 0)
@@ -173,7 +174,7 @@ void pattern_laid_done(struct pattern_change *c)
 		/* Another one by now: that one was not taken. */
 		if (look(dir, f->name, &now, &err) == 0 &&
 		    !strcmp(now.sha256, f->sha256) && unlink(path) == 0)
-			printf("%s is in the part %s now\n", f->name,
+			printf(T("%s is in the part %s now\n"), f->name,
 			       PATTERNSET_LOCAL);
 		else
 			ctl_complain("%s was taken, and still lies there",

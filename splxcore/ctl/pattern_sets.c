@@ -85,7 +85,7 @@ static int verify_bundle(const char *dir, struct err *err)
 	for (size_t i = 0; rc == 0 && i < b.m.len; i++)
 		rc = manifest_check_file(&b.m.items[i], fd, err);
 	if (rc == 0)
-		printf("%s %llu: %zu files, signed by %s\n", b.m.name,
+		printf(T("%s %llu: %zu files, signed by %s\n"), b.m.name,
 		       (unsigned long long)b.m.version, b.m.len, b.signed_by);
 	fd_close(&fd);
 	pattern_bundle_free(&b);
@@ -139,7 +139,7 @@ static int verify_current(struct err *err)
 	int rc = patternset_current(&set, err);
 
 	if (rc == 0)
-		puts("no set of patterns was installed yet");
+		puts(T("no set of patterns was installed yet"));
 	if (rc <= 0)
 		return rc;
 	rc = patternset_verify(&set, err);
@@ -147,11 +147,13 @@ static int verify_current(struct err *err)
 		if (rc == 0)
 			rc = verify_signer(&set, p, err);
 		if (rc == 0)
-			printf("%s %llu: %zu files are what they were%s%s%s\n",
+			printf(T("%s %llu: %zu files are what they "
+				 "were%s%s%s\n"),
 			       p->m.name, (unsigned long long)p->m.version,
-			       p->m.len, p->signed_by[0] ? ", signed by " : "",
+			       p->m.len,
+			       p->signed_by[0] ? T(", signed by ") : "",
 			       p->signed_by,
-			       is_checked_by_clamav(p) ? ", signed by ClamAV"
+			       is_checked_by_clamav(p) ? T(", signed by ClamAV")
 						       : "");
 	}
 	patternset_free(&set);

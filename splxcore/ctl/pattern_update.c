@@ -12,6 +12,7 @@
 #include "common/patternlaid.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
+#include "output.h"
 #include "pattern.h"
 #include "render.h"
 
@@ -121,7 +122,7 @@ int pattern_update_run(struct ctl *ctl)
 	if (rc == 0 && changed)
 		rc = pattern_change_commit(&c, &err);
 	else if (rc == 0)
-		puts("the patterns are up to date");
+		puts(T("the patterns are up to date"));
 	if (rc == 0)
 		pattern_laid_done(&c);
 	if (rc < 0 && !is_quiet(ctl, &err))

@@ -60,9 +60,9 @@ void config_change_render(json_t *data)
 
 	output_value(&b, changed, OUTPUT_TEXT);
 	if (json_array_size(changed) == 0)
-		puts("nothing changed");
+		puts(T("nothing changed"));
 	else
-		printf("changed: %s\n", str_get(&b));
+		printf(T("changed: %s\n"), str_get(&b));
 	complain_void(json_object_get(data, "void"));
 	str_clear(&b);
 	output_value(&b, json_object_get(data, "note"), OUTPUT_TEXT);
@@ -84,7 +84,7 @@ void exclusion_list_render(json_t *data)
 	static const struct output_column cols[] = {
 		{"type", "TYPE", OUTPUT_TEXT},
 		{"value", "VALUE", OUTPUT_TEXT},
-		{"reason", "VOID BECAUSE", OUTPUT_TEXT},
+		{"reason", "VOID BECAUSE", OUTPUT_SAID},
 	};
 
 	output_rows(stdout, data, cols, N(cols), "nothing is excluded");
@@ -114,8 +114,9 @@ int config_check_run(struct ctl *ctl)
 	} else {
 		complain_void(list);
 		printf("%s: %s\n", file,
-		       json_array_size(list) ? "right, but for the void entries"
-					     : "right");
+		       json_array_size(list)
+			       ? T("right, but for the void entries")
+			       : T("right"));
 	}
 	json_decref(list);
 	if (!conf)

@@ -26,10 +26,11 @@ static const char *text_of(json_t *data, const char *key)
 
 void secret_render(json_t *data)
 {
-	printf("user      %s (%s)\npassword  %s\n", text_of(data, "user"),
+	printf(T("user      %s (%s)\npassword  %s\n"), text_of(data, "user"),
 	       text_of(data, "role"), text_of(data, "secret"));
-	printf("It is good for one login within %lld minutes; then an own one "
-	       "has to be set.\n",
+	printf(T("It is good for one login within %lld minutes; then an own "
+		 "one "
+		 "has to be set.\n"),
 	       (long long)json_integer_value(json_object_get(data, "valid_s")) /
 		       60);
 }
@@ -38,7 +39,7 @@ void user_list_render(json_t *data)
 {
 	static const struct output_column cols[] = {
 		{"user", "USER", OUTPUT_TEXT},
-		{"role", "ROLE", OUTPUT_TEXT},
+		{"role", "ROLE", OUTPUT_WORD},
 		{"disabled", "DISABLED", OUTPUT_TEXT},
 		{"password", "PASSWORD", OUTPUT_TEXT},
 		{"last_login", "LAST LOGIN", OUTPUT_TIME},
@@ -54,7 +55,7 @@ void user_set_render(json_t *data)
 {
 	static const struct output_column cols[] = {
 		{"user", "User", OUTPUT_TEXT},
-		{"role", "Role", OUTPUT_TEXT},
+		{"role", "Role", OUTPUT_WORD},
 		{"disabled", "Disabled", OUTPUT_TEXT},
 	};
 
@@ -66,7 +67,7 @@ void session_list_render(json_t *data)
 	static const struct output_column cols[] = {
 		{"id", "ID", OUTPUT_NUMBER},
 		{"user", "USER", OUTPUT_TEXT},
-		{"role", "ROLE", OUTPUT_TEXT},
+		{"role", "ROLE", OUTPUT_WORD},
 		{"created", "SINCE", OUTPUT_TIME},
 		{"seen", "USED", OUTPUT_TIME},
 		{"expires", "UNTIL", OUTPUT_TIME},
@@ -82,7 +83,7 @@ void token_list_render(json_t *data)
 	static const struct output_column cols[] = {
 		{"id", "ID", OUTPUT_NUMBER},
 		{"name", "NAME", OUTPUT_TEXT},
-		{"role", "ROLE", OUTPUT_TEXT},
+		{"role", "ROLE", OUTPUT_WORD},
 		{"expires", "UNTIL", OUTPUT_TIME},
 		{"used", "USED", OUTPUT_TIME},
 		{"used_from", "FROM", OUTPUT_TEXT},
@@ -94,13 +95,13 @@ void token_list_render(json_t *data)
 
 void token_add_render(json_t *data)
 {
-	printf("token  %s\nIt is told this once. Role %s.\n",
+	printf(T("token  %s\nIt is told this once. Role %s.\n"),
 	       text_of(data, "token"), text_of(data, "role"));
 }
 
 void done_render(json_t *data)
 {
-	puts("done");
+	puts(T("done"));
 }
 
 /* ---- what comes from files ---- */
@@ -219,7 +220,7 @@ int config_import_run(struct ctl *ctl)
 
 static const struct output_column task_cols[] = {
 	{"id", "ID", OUTPUT_NUMBER},	   {"verb", "VERB", OUTPUT_TEXT},
-	{"state", "STATE", OUTPUT_TEXT},   {"code", "CODE", OUTPUT_NUMBER},
+	{"state", "STATE", OUTPUT_WORD},   {"code", "CODE", OUTPUT_NUMBER},
 	{"started", "BEGUN", OUTPUT_TIME}, {"ended", "ENDED", OUTPUT_TIME},
 	{"by", "BY", OUTPUT_TEXT},	   {"progress", "SAID", OUTPUT_TEXT},
 };
@@ -239,7 +240,7 @@ void task_show_render(json_t *data)
 
 void task_start_render(json_t *data)
 {
-	printf("task %lld\n",
+	printf(T("task %lld\n"),
 	       (long long)json_integer_value(json_object_get(data, "task")));
 }
 

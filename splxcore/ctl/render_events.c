@@ -76,9 +76,9 @@ static void list_render(struct ctl *ctl, json_t *data)
 	static const struct output_column any[] = {
 		{"id", "ID", OUTPUT_NUMBER},
 		{"time", "TIME", OUTPUT_TIME},
-		{"kind", "KIND", OUTPUT_TEXT},
-		{"severity", "SEVERITY", OUTPUT_TEXT},
-		{"message", "MESSAGE", OUTPUT_TEXT},
+		{"kind", "KIND", OUTPUT_WORD},
+		{"severity", "SEVERITY", OUTPUT_WORD},
+		{"message", "MESSAGE", OUTPUT_SAID},
 	};
 	const char *name = ctl_arg(ctl, "kind");
 	const struct event_kind *kind = name ? events_kind_find(name) : NULL;
@@ -95,7 +95,7 @@ static void list_render(struct ctl *ctl, json_t *data)
 		output_rows(stdout, events, any, N(any), "no events");
 	}
 	if (json_is_integer(next))
-		printf("\nolder ones: --before=%lld\n",
+		printf(T("\nolder ones: --before=%lld\n"),
 		       (long long)json_integer_value(next));
 }
 
@@ -125,7 +125,8 @@ static void follow_line(json_t *event)
 	output_value(&b, json_object_get(event, "time"), OUTPUT_TIME);
 	for (i = 0; i < N(parts); i++) {
 		str_add(&b, " ");
-		output_value(&b, json_object_get(event, parts[i]), OUTPUT_TEXT);
+		output_value(&b, json_object_get(event, parts[i]),
+			     i < 2 ? OUTPUT_WORD : OUTPUT_SAID);
 	}
 	puts(str_get(&b));
 	str_free(&b);

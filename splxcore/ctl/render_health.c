@@ -15,7 +15,7 @@ static void section(json_t *data, const char *name, const char *title,
 	if (json_array_size(list) == 0)
 		return;
 	puts("");
-	output_colour(stdout, OUTPUT_BOLD, title);
+	output_colour(stdout, OUTPUT_BOLD, T(title));
 	puts("");
 	output_rows(stdout, list, cols, n, NULL);
 }
@@ -27,7 +27,7 @@ static void show_processes(json_t *data)
 	if (json_array_size(list) == 0)
 		return;
 	puts("");
-	output_colour(stdout, OUTPUT_BOLD, "Processes");
+	output_colour(stdout, OUTPUT_BOLD, T("Processes"));
 	puts("");
 	service_show(list);
 }
@@ -35,8 +35,8 @@ static void show_processes(json_t *data)
 void health_render(json_t *data)
 {
 	static const struct output_column state[] = {
-		{"overall", "Overall", OUTPUT_TEXT},
-		{"operational", "Operational", OUTPUT_TEXT},
+		{"overall", "Overall", OUTPUT_WORD},
+		{"operational", "Operational", OUTPUT_WORD},
 		{"healthy", "Healthy", OUTPUT_TEXT},
 		{"generalStatus", "generalStatus", OUTPUT_NUMBER},
 		{"antimalwareStatus", "antimalwareStatus", OUTPUT_NUMBER},
@@ -44,43 +44,43 @@ void health_render(json_t *data)
 		{"patternStatus", "patternStatus", OUTPUT_NUMBER},
 		{"networkStatus", "networkStatus", OUTPUT_NUMBER},
 		{"consoleStatus", "consoleStatus", OUTPUT_NUMBER},
-		{"interceptor", "Interceptor", OUTPUT_TEXT},
+		{"interceptor", "Interceptor", OUTPUT_WORD},
 		{"hook.method", "Hook method", OUTPUT_TEXT},
-		{"hook.unseen", "Does not see", OUTPUT_TEXT},
+		{"hook.unseen", "Does not see", OUTPUT_SAID},
 		{"patterns.engine", "Engine", OUTPUT_TEXT},
 		{"patterns.signatures", "Signatures", OUTPUT_NUMBER},
-		{"settings.origin", "Settings from", OUTPUT_TEXT},
-		{"settings.broken", "Settings broken", OUTPUT_TEXT},
+		{"settings.origin", "Settings from", OUTPUT_WORD},
+		{"settings.broken", "Settings broken", OUTPUT_SAID},
 		{"version", "Version", OUTPUT_TEXT},
 	};
 	static const struct output_column issues[] = {
-		{"severity", "SEVERITY", OUTPUT_TEXT},
+		{"severity", "SEVERITY", OUTPUT_WORD},
 		{"code", "CODE", OUTPUT_NUMBER},
 		{"part", "PART", OUTPUT_TEXT},
-		{"text", "TEXT", OUTPUT_TEXT},
-		{"action", "WHAT TO DO", OUTPUT_TEXT},
+		{"text", "TEXT", OUTPUT_SAID},
+		{"action", "WHAT TO DO", OUTPUT_SAID},
 	};
 	static const struct output_column reasons[] = {
 		{"code", "CODE", OUTPUT_NUMBER},
-		{"text", "TEXT", OUTPUT_TEXT},
+		{"text", "TEXT", OUTPUT_SAID},
 	};
 	static const struct output_column conflicts[] = {
 		{"name", "NAME", OUTPUT_TEXT},
-		{"effect", "EFFECT", OUTPUT_TEXT},
-		{"text", "TEXT", OUTPUT_TEXT},
-		{"action", "WHAT TO DO", OUTPUT_TEXT},
+		{"effect", "EFFECT", OUTPUT_WORD},
+		{"text", "TEXT", OUTPUT_SAID},
+		{"action", "WHAT TO DO", OUTPUT_SAID},
 	};
 	static const struct output_column coverage[] = {
 		{"covered", "COVERED", OUTPUT_TEXT},
 		{"point", "MOUNT POINT", OUTPUT_TEXT},
 		{"fstype", "TYPE", OUTPUT_TEXT},
-		{"scope", "SCOPE", OUTPUT_TEXT},
+		{"scope", "SCOPE", OUTPUT_WORD},
 		{"namespace", "NAMESPACE OF", OUTPUT_NUMBER},
-		{"reason", "REASON", OUTPUT_TEXT},
+		{"reason", "REASON", OUTPUT_SAID},
 	};
 
 	static const struct output_column lock[] = {
-		{"kind", "KIND", OUTPUT_TEXT},
+		{"kind", "KIND", OUTPUT_WORD},
 		{"time", "TIME", OUTPUT_TIME},
 		{"age_s", "AGE", OUTPUT_S},
 		{"kernel", "KERNEL", OUTPUT_TEXT},

@@ -12,13 +12,13 @@ void notify_list_render(json_t *data)
 	static const struct output_column cols[] = {
 		{"name", "NAME", OUTPUT_TEXT},
 		{"type", "TYPE", OUTPUT_TEXT},
-		{"state", "STATE", OUTPUT_TEXT},
+		{"state", "STATE", OUTPUT_WORD},
 		{"waiting", "WAITING", OUTPUT_NUMBER},
 		{"sent", "SENT", OUTPUT_NUMBER},
 		{"dropped", "DROPPED", OUTPUT_NUMBER},
 		{"ok_at", "LAST", OUTPUT_TIME},
 		{"target", "TO", OUTPUT_TEXT},
-		{"error", "ERROR", OUTPUT_TEXT},
+		{"error", "ERROR", OUTPUT_SAID},
 	};
 	json_t *problem;
 	size_t i;
@@ -33,13 +33,13 @@ void notify_show_render(json_t *data)
 {
 	static const struct output_column cols[] = {
 		{"name", "Name", OUTPUT_TEXT},
-		{"status.state", "State", OUTPUT_TEXT},
+		{"status.state", "State", OUTPUT_WORD},
 		{"status.waiting", "Waiting", OUTPUT_NUMBER},
 		{"status.sent", "Sent", OUTPUT_NUMBER},
 		{"status.dropped", "Dropped", OUTPUT_NUMBER},
 		{"status.ok_at", "Last", OUTPUT_TIME},
 		{"status.failing_since", "Fails since", OUTPUT_TIME},
-		{"status.error", "Error", OUTPUT_TEXT},
+		{"status.error", "Error", OUTPUT_SAID},
 	};
 
 	output_pairs(stdout, data, cols, N(cols), false);
@@ -52,9 +52,9 @@ void notify_queue_render(json_t *data)
 	static const struct output_column cols[] = {
 		{"id", "ID", OUTPUT_NUMBER},
 		{"time", "TIME", OUTPUT_TIME},
-		{"kind", "KIND", OUTPUT_TEXT},
-		{"severity", "SEVERITY", OUTPUT_TEXT},
-		{"message", "MESSAGE", OUTPUT_TEXT},
+		{"kind", "KIND", OUTPUT_WORD},
+		{"severity", "SEVERITY", OUTPUT_WORD},
+		{"message", "MESSAGE", OUTPUT_SAID},
 	};
 	json_t *events = json_object_get(data, "events");
 	json_int_t waiting =
@@ -62,19 +62,19 @@ void notify_queue_render(json_t *data)
 
 	output_rows(stdout, events, cols, N(cols), "nothing waits");
 	if (waiting > (json_int_t)json_array_size(events))
-		printf("... %lld in all\n", (long long)waiting);
+		printf(T("... %lld in all\n"), (long long)waiting);
 }
 
 void notify_test_render(json_t *data)
 {
 	const char *answer = json_string_value(json_object_get(data, "answer"));
 
-	printf("sent; the answer: %s\n", answer ? answer : "");
+	printf(T("sent; the answer: %s\n"), answer ? answer : "");
 }
 
 void notify_drop_render(json_t *data)
 {
-	printf("%lld events dropped\n",
+	printf(T("%lld events dropped\n"),
 	       (long long)json_integer_value(json_object_get(data, "dropped")));
 }
 

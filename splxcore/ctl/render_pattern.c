@@ -18,7 +18,7 @@ void pattern_show_render(json_t *data)
 	};
 	static const struct output_column files[] = {
 		{"file", "FILE", OUTPUT_TEXT},
-		{"kind", "KIND", OUTPUT_TEXT},
+		{"kind", "KIND", OUTPUT_WORD},
 		{"version", "VERSION", OUTPUT_TEXT},
 		{"signatures", "SIGNATURES", OUTPUT_NUMBER},
 		{"time", "TIME", OUTPUT_TIME},
@@ -49,7 +49,7 @@ void pattern_reload_render(json_t *data)
 	if (json_is_false(json_object_get(data, "applied"))) {
 		ctl_complain("the old patterns serve on: %s", str_get(&b));
 	} else {
-		printf("generation %lld serves\n",
+		printf(T("generation %lld serves\n"),
 		       (long long)json_integer_value(
 			       json_object_get(data, "generation")));
 		if (b.len)

@@ -13,7 +13,7 @@ void quarantine_list_render(json_t *data)
 		{"time", "TIME", OUTPUT_TIME},
 		{"size", "SIZE", OUTPUT_SIZE},
 		{"virus", "VIRUS", OUTPUT_TEXT},
-		{"source", "SOURCE", OUTPUT_TEXT},
+		{"source", "SOURCE", OUTPUT_WORD},
 		{"path", "PATH", OUTPUT_TEXT},
 	};
 	json_t *items = json_object_get(data, "items");
@@ -25,7 +25,7 @@ void quarantine_list_render(json_t *data)
 	if (total == 0)
 		return;
 	output_value(&size, json_object_get(data, "bytes"), OUTPUT_SIZE);
-	printf("\n%zu of %lld items, %s in all\n", json_array_size(items),
+	printf(T("\n%zu of %lld items, %s in all\n"), json_array_size(items),
 	       (long long)total, str_get(&size));
 	str_free(&size);
 }
@@ -37,7 +37,7 @@ void quarantine_show_render(json_t *data)
 		{"path", "Path", OUTPUT_TEXT},
 		{"virus", "Virus", OUTPUT_TEXT},
 		{"time", "Taken", OUTPUT_TIME},
-		{"source", "Found by", OUTPUT_TEXT},
+		{"source", "Found by", OUTPUT_WORD},
 		{"size", "Size", OUTPUT_SIZE},
 		{"sealed", "Sealed size", OUTPUT_SIZE},
 		{"sha256", "SHA-256", OUTPUT_TEXT},
@@ -90,7 +90,7 @@ void quarantine_delete_render(json_t *data)
 
 	output_value(&ids, deleted, OUTPUT_TEXT);
 	if (json_array_size(deleted) > 0)
-		printf("deleted %s\n", str_get(&ids));
+		printf(T("deleted %s\n"), str_get(&ids));
 	str_free(&ids);
 	show_failed(data);
 }

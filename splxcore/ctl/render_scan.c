@@ -50,9 +50,9 @@ void scan_list_render(json_t *data)
 	static const struct output_column cols[] = {
 		{"id", "ID", OUTPUT_NUMBER},
 		{"begun", "BEGUN", OUTPUT_TIME},
-		{"source", "SOURCE", OUTPUT_TEXT},
+		{"source", "SOURCE", OUTPUT_WORD},
 		{"name", "NAME", OUTPUT_TEXT},
-		{"is", "STATE", OUTPUT_TEXT},
+		{"is", "STATE", OUTPUT_WORD},
 		{"progress", "FILES", OUTPUT_NUMBER},
 		{"infected", "INFECTED", OUTPUT_NUMBER},
 		{"errors", "ERRORS", OUTPUT_NUMBER},
@@ -67,7 +67,7 @@ void scan_list_render(json_t *data)
 		add_shown(job);
 	output_rows(stdout, jobs, cols, N(cols), "no scans");
 	if (json_is_integer(next))
-		printf("\nolder ones: --before=%lld\n",
+		printf(T("\nolder ones: --before=%lld\n"),
 		       (long long)json_integer_value(next));
 }
 
@@ -76,9 +76,9 @@ static void job_pairs(FILE *f, json_t *job)
 	static const struct output_column cols[] = {
 		{"id", "ID", OUTPUT_NUMBER},
 		{"name", "Schedule", OUTPUT_TEXT},
-		{"source", "Source", OUTPUT_TEXT},
-		{"is", "State", OUTPUT_TEXT},
-		{"reason", "Because", OUTPUT_TEXT},
+		{"source", "Source", OUTPUT_WORD},
+		{"is", "State", OUTPUT_WORD},
+		{"reason", "Because", OUTPUT_SAID},
 		{"uid", "Begun by user", OUTPUT_NUMBER},
 		{"begun", "Begun", OUTPUT_TIME},
 		{"ended", "Ended", OUTPUT_TIME},
@@ -118,7 +118,8 @@ void scan_print(FILE *f, json_t *data)
 	fputc('\n', f);
 	output_rows(f, findings, cols, N(cols), NULL);
 	if (json_is_true(json_object_get(data, "more")))
-		fputs("\nthere are more: splxctl scan show ID --limit=N\n", f);
+		fputs(T("\nthere are more: splxctl scan show ID --limit=N\n"),
+		      f);
 }
 
 void scan_show_render(json_t *data)
@@ -162,9 +163,13 @@ void scan_job_render(json_t *data)
 	const char *order =
 		json_string_value(json_object_get(data, "order")) ?: "";
 
-	printf("scan %lld: %s%s%s\n",
-	       (long long)json_integer_value(json_object_get(data, "id")),
-	       json_string_value(json_object_get(data, "state")) ?: "",
-	       strcmp(order, "go") == 0 ? "" : ", told to ",
-	       strcmp(order, "go") == 0 ? "" : order);
+	const char *state =
+		json_string_value(json_object_get(data, "state")) ?: "";
+	long long id = json_integer_value(json_object_get(data, "id"));
+
+	if (strcmp(order, "go") == 0)
+		printf(T("scan %lld: %s\n"), id, T(state));
+	else
+		printf(T("scan %lld: %s, told to %s\n"), id, T(state),
+		       T(order));
 }

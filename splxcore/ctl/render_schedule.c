@@ -13,7 +13,7 @@ void schedule_list_render(json_t *data)
 		{"when", "WHEN", OUTPUT_TEXT},
 		{"next", "NEXT", OUTPUT_TIME},
 		{"last.begun", "LAST", OUTPUT_TIME},
-		{"last.state", "STATE", OUTPUT_TEXT},
+		{"last.state", "STATE", OUTPUT_WORD},
 		{"last.infected", "INFECTED", OUTPUT_NUMBER},
 		{"last.id", "JOB", OUTPUT_NUMBER},
 		{"paths", "PATHS", OUTPUT_TEXT},
@@ -50,7 +50,7 @@ void schedule_show_render(json_t *data)
 		{"name", "Name", OUTPUT_TEXT},
 		{"next", "Next", OUTPUT_TIME},
 		{"last.begun", "Last", OUTPUT_TIME},
-		{"last.state", "State", OUTPUT_TEXT},
+		{"last.state", "State", OUTPUT_WORD},
 		{"last.id", "Job", OUTPUT_NUMBER},
 	};
 
@@ -61,5 +61,5 @@ void schedule_show_render(json_t *data)
 
 void schedule_remove_render(json_t *data)
 {
-	puts("removed");
+	puts(T("removed"));
 }

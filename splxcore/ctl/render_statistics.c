@@ -25,7 +25,7 @@ static void show_counters(json_t *counters)
 	static const struct output_column cols[] = {
 		{"name", "COUNTER", OUTPUT_TEXT},
 		{"value", "VALUE", OUTPUT_NUMBER},
-		{"text", "MEANING", OUTPUT_TEXT},
+		{"text", "MEANING", OUTPUT_SAID},
 	};
 	json_t *rows = json_array(), *value;
 	const char *name;
@@ -89,7 +89,7 @@ void statistics_render(json_t *data)
 
 	output_value(&since, json_object_get(data, "since"), OUTPUT_TIME);
 	if (since.len)
-		printf("since %s\n\n", str_get(&since));
+		printf(T("since %s\n\n"), str_get(&since));
 	str_free(&since);
 	show_counters(json_object_get(data, "counters"));
 	show_times(data);

@@ -202,7 +202,7 @@ void status_complain(const struct err *why)
 
 static void line(const char *title, enum output_colour colour, const char *text)
 {
-	printf("%-13s", title);
+	output_title(stdout, title, 12);
 	output_colour(stdout, colour, text);
 	fputc('\n', stdout);
 }
@@ -230,12 +230,12 @@ static void show_interceptor(json_t *data)
 
 	add_value(&b, data, "interceptor", OUTPUT_TEXT);
 	if (*text_of(data, "hook.method"))
-		str_addf(&b, " by %s", text_of(data, "hook.method"));
+		str_addf(&b, T(" by %s"), text_of(data, "hook.method"));
 	for (i = 0; i < 3; i++) {
 		snprintf(path, sizeof(path), "classes.%s", names[i]);
 		if (!json_is_true(output_member(data, path)))
 			continue;
-		str_addf(&b, "%s%s", between, names[i]);
+		str_addf(&b, "%s%s", between, T(names[i]));
 		between = ", ";
 	}
 	if (strcmp(between, ", ") == 0)
@@ -247,23 +247,29 @@ static void show_interceptor(json_t *data)
 
 static void show_patterns(json_t *data)
 {
-	struct str b = {0};
+	long long n = number_of(data, "patterns.signatures");
+	struct str b = {0}, time = {0}, engine = {0};
 
 	/* Before vsapiapp has loaded any there is no engine to name. */
 	if (!*text_of(data, "patterns.engine"))
 		return;
-	add_value(&b, data, "patterns.signatures", OUTPUT_NUMBER);
-	str_add(&b, " signatures");
-	if (json_is_true(output_member(data, "patterns.builtin_only"))) {
-		str_add(&b, ", built-in test signatures only");
-	} else if (number_of(data, "patterns.time")) {
-		str_add(&b, " of ");
-		add_value(&b, data, "patterns.time", OUTPUT_TIME);
-	}
-	str_add(&b, ", engine ");
-	add_value(&b, data, "patterns.engine", OUTPUT_TEXT);
+	add_value(&time, data, "patterns.time", OUTPUT_TIME);
+	add_value(&engine, data, "patterns.engine", OUTPUT_TEXT);
+	if (json_is_true(output_member(data, "patterns.builtin_only")))
+		str_addf(&b,
+			 T("%lld signatures, built-in test signatures only, "
+			   "engine %s"),
+			 n, str_get(&engine));
+	else if (time.len)
+		str_addf(&b, T("%lld signatures of %s, engine %s"), n,
+			 str_get(&time), str_get(&engine));
+	else
+		str_addf(&b, T("%lld signatures, engine %s"), n,
+			 str_get(&engine));
 	line("Patterns:", OUTPUT_PLAIN, str_get(&b));
 	str_free(&b);
+	str_free(&time);
+	str_free(&engine);
 }
 
 static void show_workers(json_t *data)
@@ -272,7 +278,7 @@ static void show_workers(json_t *data)
 
 	if (!json_object_get(data, "workers"))
 		return;
-	str_addf(&b, "%lld of %lld, %lld busy",
+	str_addf(&b, T("%lld of %lld, %lld busy"),
 		 (long long)(number_of(data, "workers.front") +
 			     number_of(data, "workers.back")),
 		 (long long)number_of(data, "workers.wanted"),
@@ -291,9 +297,10 @@ static void show_coverage(json_t *data)
 		return;
 	json_array_foreach (list, i, o)
 		covered += json_is_true(json_object_get(o, "covered"));
-	str_addf(&b, "%zu file systems", covered);
+	str_addf(&b, T("%zu file systems"), covered);
 	if (n > covered)
-		str_addf(&b, ", %zu not covered (splxctl health)", n - covered);
+		str_addf(&b, T(", %zu not covered (splxctl health)"),
+			 n - covered);
 	line("Coverage:", OUTPUT_PLAIN, str_get(&b));
 	str_free(&b);
 }
@@ -304,7 +311,7 @@ static void show_settings(json_t *data)
 
 	if (strcmp(text_of(data, "settings.origin"), "last-good") == 0)
 		line("Settings:", OUTPUT_YELLOW,
-		     "the last good ones, the file is broken");
+		     T("the last good ones, the file is broken"));
 	add_value(&b, data, "uptime_s", OUTPUT_S);
 	if (b.len)
 		line("Up for:", OUTPUT_PLAIN, str_get(&b));
@@ -326,15 +333,15 @@ static void show_issues(json_t *data)
 			      strcmp(severity, "critical") == 0	 ? OUTPUT_RED
 			      : strcmp(severity, "warning") == 0 ? OUTPUT_YELLOW
 								 : OUTPUT_PLAIN,
-			      *severity ? severity : "issue");
+			      T(*severity ? severity : "issue"));
 		str_clear(&b);
 		str_add(&b, ": ");
 		output_value(&b,
 			     json_is_object(o) ? output_member(o, "text") : o,
-			     OUTPUT_TEXT);
+			     OUTPUT_SAID);
 		if (*text_of(o, "action")) {
 			str_add(&b, "\n    ");
-			add_value(&b, o, "action", OUTPUT_TEXT);
+			add_value(&b, o, "action", OUTPUT_SAID);
 		}
 		puts(str_get(&b));
 	}
@@ -345,10 +352,11 @@ static void status_render(json_t *data)
 {
 	struct str b = {0};
 
-	add_value(&b, data, "overall", OUTPUT_TEXT);
-	line("Protection:", overall_colour(str_get(&b)), str_get(&b));
+	add_value(&b, data, "overall", OUTPUT_WORD);
+	line("Protection:", overall_colour(text_of(data, "overall")),
+	     str_get(&b));
 	str_clear(&b);
-	add_value(&b, data, "operational", OUTPUT_TEXT);
+	add_value(&b, data, "operational", OUTPUT_WORD);
 	line("Operation:", OUTPUT_PLAIN, str_get(&b));
 	str_free(&b);
 	show_interceptor(data);

@@ -86,12 +86,14 @@ void scan_show_finding(struct scan_show *show,
 void scan_show_error(struct scan_show *show, const char *path,
 		     const char *reason)
 {
-	char *p, *r;
+	char *p, *r, *said;
 
 	if (show->no_errors)
 		return;
 	p = escaped(path);
-	r = escaped(reason);
+	said = output_said(reason);
+	r = escaped(said);
+	free(said);
 	wipe(show);
 	fprintf(stderr, "%s: %s\n", p, r);
 	free(p);
@@ -121,11 +123,11 @@ static void add_rest(struct scan_show *show, const struct scan_tally *t,
 	if (!scan_count_done(show->count, &files, &bytes))
 		return;
 	eta = scan_show_eta(t, files, bytes, elapsed);
-	str_addf(line, " of %" PRIu64, files);
+	str_addf(line, T(" of %llu"), (unsigned long long)files);
 	if (eta >= 0)
-		str_addf(
-			line, ", %s left",
-			str_duration(text, sizeof(text), (uint64_t)eta * 1000));
+		str_addf(line, T(", %s left"),
+			 output_duration(text, sizeof(text),
+					 (uint64_t)eta * 1000));
 }
 
 void scan_show_progress(struct scan_show *show, const struct scan_tally *t)
@@ -140,12 +142,13 @@ void scan_show_progress(struct scan_show *show, const struct scan_tally *t)
 		return;
 	show->drawn_ns = now;
 	elapsed = now - show->began_ns;
-	str_addf(&line, "%" PRIu64 " files", t->files);
+	str_addf(&line, T("%llu files"), (unsigned long long)t->files);
 	add_rest(show, t, elapsed, &line);
 	str_addf(&line, ", %.1f MB/s",
 		 (double)t->bytes / 1e6 / ((double)elapsed / 1e9 + 0.001));
 	if (t->infected)
-		str_addf(&line, ", %" PRIu64 " infected", t->infected);
+		str_addf(&line, T(", %llu infected"),
+			 (unsigned long long)t->infected);
 	fprintf(stderr, "\r\033[K%s", str_get(&line));
 	fflush(stderr);
 	show->drawn = true;
@@ -186,7 +189,8 @@ static void count_line(const char *title, uint64_t n, const char *what,
 
 	if (n == 0)
 		return;
-	str_addf(&line, "%-13s%" PRIu64 "%s", title, n, what);
+	output_title(stdout, title, 12);
+	str_addf(&line, T(what), (unsigned long long)n);
 	output_colour(stdout, colour, str_get(&line));
 	fputc('\n', stdout);
 	str_free(&line);
@@ -203,19 +207,23 @@ void scan_show_summary(struct scan_show *show, const struct scan_tally *t)
 	if (show->json || (show->quiet && !t->interrupted))
 		return;
 	if (t->interrupted)
-		puts("Interrupted: this is what has been done.");
-	printf("Scanned:     %" PRIu64 " files, %s in %s\n", t->files,
+		puts(T("Interrupted: this is what has been done."));
+	output_title(stdout, "Scanned:", 12);
+	printf(T("%llu files, %s in %s\n"), (unsigned long long)t->files,
 	       str_size(size, sizeof(size), t->bytes),
-	       str_duration(time, sizeof(time), elapsed / CLOCK_NS_PER_MS));
-	count_line("Known clean:", t->known, " of them, not scanned again",
+	       output_duration(time, sizeof(time), elapsed / CLOCK_NS_PER_MS));
+	count_line("Known clean:", t->known, "%llu of them, not scanned again",
 		   OUTPUT_PLAIN);
-	printf("Infected:    %" PRIu64 "\n", t->infected);
+	output_title(stdout, "Infected:", 12);
+	printf("%" PRIu64 "\n", t->infected);
 	count_line("Partly:", t->partly,
-		   " too large or encrypted, not seen in full", OUTPUT_YELLOW);
-	count_line("Errors:", t->errors, " could not be examined",
+		   "%llu too large or encrypted, not seen in full",
 		   OUTPUT_YELLOW);
-	count_line("Excluded:", t->excluded, " files and directories",
+	count_line("Errors:", t->errors, "%llu could not be examined",
+		   OUTPUT_YELLOW);
+	count_line("Excluded:", t->excluded, "%llu files and directories",
 		   OUTPUT_PLAIN);
-	count_line("Left out:", t->skipped, " file systems", OUTPUT_PLAIN);
-	count_line("Unfinished:", t->sent - t->files, " files", OUTPUT_YELLOW);
+	count_line("Left out:", t->skipped, "%llu file systems", OUTPUT_PLAIN);
+	count_line("Unfinished:", t->sent - t->files, "%llu files",
+		   OUTPUT_YELLOW);
 }

@@ -88,7 +88,7 @@ void service_show(json_t *processes)
 	static const struct output_column cols[] = {
 		{"part", "PART", OUTPUT_TEXT},
 		{"pid", "PID", OUTPUT_NUMBER},
-		{"state", "STATE", OUTPUT_TEXT},
+		{"state", "STATE", OUTPUT_WORD},
 		{"since_s", "FOR", OUTPUT_S},
 		{"restarts", "RESTARTS", OUTPUT_NUMBER},
 	};
@@ -140,8 +140,11 @@ static int command(struct ctl *ctl, const char *what)
 
 	if (strcmp(part, "vsapiapp") != 0 &&
 	    (strcmp(part, "all") != 0 || strcmp(what, "stop") != 0)) {
-		ctl_complain("service %s %s: the part is vsapiapp%s", what,
-			     part, strcmp(what, "stop") == 0 ? " or all" : "");
+		ctl_complain(strcmp(what, "stop") == 0
+				     ? "service %s %s: the part is vsapiapp or "
+				       "all"
+				     : "service %s %s: the part is vsapiapp",
+			     what, part);
 		return CTL_ERROR;
 	}
 	if (again)

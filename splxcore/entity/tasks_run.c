@@ -93,6 +93,8 @@ run(const char *program, int out, char *const *argv)
 	    dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(127);
 	close_range(3, ~0U, 0);
+	/* what is kept of it is English, whatever entity was started with */
+	setenv("LC_ALL", "C", 1);
 	execv(program, argv);
 	_exit(127);
 }

@@ -25,12 +25,16 @@ CONVERSION = re.compile(
     r"(hh|h|ll|l|j|z|t)?([diouxXscfgm%])")
 
 # Tables: which arguments of a row people read, from its end.
-TABLES = {"codes.def": ("CODE", (-2, -1)), "options.def": ("OPTION", (-1,))}
+TABLES = {"codes.def": ("CODE", (-2, -1)), "options.def": ("OPTION", (-1,)),
+          "verbs.def": ("VERB", (-1,)), "counters.def": ("COUNTER", (-1,))}
 # Calls that make what people read, and where.
 CALLS = re.compile(
     r"\b(?:err_set|err_add|dispatch_fail|dispatch_fail_data|ipc_fail|"
     r"ipc_fail_data|health_issue|health_issue_at|degraded|core_fault|"
     r"ctl_complain|not_right|usage_err|broken)\s*\(")
+# What splxctl shows: T("…"), and titles.
+SHOWN = re.compile(r"\b(?:T|output_title|section|line|count_line)\s*\(")
+TITLE = re.compile(rf'\{{"[\w.]+",\s*({LITERALS}),\s*OUTPUT_')
 FOLDERS = ("splxcore/lib/", "splxcore/common/", "splxcore/entity/",
            "splxcore/ctl/", "splxcore/notify/")
 
@@ -156,11 +160,19 @@ def read_by_people(files):
                 for literal in whole_literals(argument):
                     if is_prose(literal):
                         yield literal, path
+        if path.startswith("splxcore/ctl/"):
+            for m in TITLE.finditer(text):
+                yield joined(m[1]), path
+            for m in SHOWN.finditer(text):
+                for argument in arguments(text, m.end()):
+                    for literal in whole_literals(argument):
+                        if re.search(r"[A-Z ]|[^a-z_]{2}", literal):
+                            yield literal, path
         macro, which = TABLES.get(os.path.basename(path), (None, ()))
         if macro:
             for m in re.finditer(rf"^{macro}\(", text, re.M):
                 args = arguments(text, m.end())
-                for i in which:
+                for i in which if "HIDDEN" not in map(str.strip, args) else ():
                     yield joined(args[i]), path
 
 
