@@ -5,7 +5,8 @@ install::
 	install -d $(DESTDIR)$(sysconfdir)/init.d $(DESTDIR)$(libexecdir)
 	install -m 755 init.d/splx init.d/splxcore init.d/splxhttpd \
 		$(DESTDIR)$(sysconfdir)/init.d
-	install -m 644 init.d/functions $(DESTDIR)$(libexecdir)
+	install -m 644 init.d/functions init.d/messages_ja \
+		$(DESTDIR)$(libexecdir)
 	install -m 755 init.d/register $(DESTDIR)$(libexecdir)
 
 # Into a DESTDIR only files go: users, links and services are the system's.

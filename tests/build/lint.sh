@@ -33,7 +33,7 @@ matching() {
 shell_scripts() {
 	while read -r f; do
 		case $f in
-		*.sh | init.d/functions)
+		*.sh | init.d/functions | init.d/messages_*)
 			echo "$f"
 			;;
 		*.[ch] | *.def | *.py | *.mk) ;;

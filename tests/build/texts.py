@@ -7,7 +7,7 @@ puts in other things than the English one, or that no page shows. Of what all
 parts say (splxcore/common/words_*.def): every English text of a code, a
 setting and whatever else people read that a language lacks, every row whose
 English stands nowhere in the source, and every translation that puts in other
-things.
+things. Of what the init scripts say (init.d/messages_*) the same.
 
 texts.py [ROOT]; exit status 1 when something was printed."""
 
@@ -217,9 +217,31 @@ def words(root):
     return wrong
 
 
+# ---- what the init scripts say ----
+
+def scripts(root):
+    folder = os.path.join(root, "init.d")
+    said = {}
+    for name in ("functions", "splx", "splxcore", "splxhttpd"):
+        for text in re.findall(
+                r'\b(?:say|tell|complain|aside|step) "((?:[^"\\]|\\.)*)"',
+                read(os.path.join(folder, name))):
+            if not text.startswith("$"):
+                said.setdefault(text, name)
+    wrong = []
+    for path in sorted(glob.glob(os.path.join(folder, "messages_*"))):
+        told = dict(re.findall(r'"([^"]*)"\)\s*told="([^"]*)"', read(path)))
+        wrong += [f"{path}: {t!r} is missing, {w} says it"
+                  for t, w in said.items() if t not in told]
+        wrong += [f"{path}: nobody says {t!r}" for t in told if t not in said]
+        wrong += [f"{path}: {e!r} puts in other things than {t!r}"
+                  for e, t in told.items() if e.count("%s") != t.count("%s")]
+    return wrong
+
+
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else "."
-    wrong = console(root) + words(root)
+    wrong = console(root) + words(root) + scripts(root)
     print("\n".join(wrong), end="\n" if wrong else "")
     return 1 if wrong else 0
 

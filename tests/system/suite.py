@@ -309,10 +309,11 @@ class Suite:
         return [p for p, t in self.titles().items()
                 if f"vsapiapp: {kind} worker" in t]
 
-    def ctl(self, *args, check=True, seconds=60, text=None):
+    def ctl(self, *args, check=True, seconds=60, env=None):
         r = subprocess.run([str(self.root / "bin/splxctl"), *map(str, args)],
                            stdin=subprocess.DEVNULL, capture_output=True,
-                           timeout=seconds)
+                           timeout=seconds,
+                           env={**os.environ, **env} if env else None)
         r.stdout = r.stdout.decode(errors="replace")
         r.stderr = r.stderr.decode(errors="replace")
         if check and r.returncode:
