@@ -20,8 +20,9 @@ static void print_text(const char *title, json_t *value)
 {
 	struct str text = {0};
 
-	output_value(&text, value, OUTPUT_TEXT);
-	printf("%s%s\n", title, str_get(&text));
+	output_value(&text, value, OUTPUT_SAID);
+	output_title(stdout, title, 12);
+	puts(str_get(&text));
 	str_free(&text);
 }
 
@@ -32,15 +33,15 @@ static void print_model(json_t *data)
 	const char *state = text_of(data, "model.state");
 	char left[48];
 
-	str_duration(left, sizeof(left),
-		     (uint64_t)json_integer_value(
-			     output_member(data, "model.left_ms")));
+	output_duration(left, sizeof(left),
+			(uint64_t)json_integer_value(
+				output_member(data, "model.left_ms")));
+	output_title(stdout, "Model", 12);
 	if (strcmp(state, "learning") == 0)
-		printf("Model        is learnt, for %s more\n", left);
+		printf(T("is learnt, for %s more\n"), left);
 	else
-		printf("Model        %s\n",
-		       strcmp(state, "off") == 0 ? "off (NetworkLearning = 0)"
-						 : "watches what is new");
+		puts(strcmp(state, "off") == 0 ? T("off (NetworkLearning = 0)")
+					       : T("watches what is new"));
 }
 
 static void print_state(json_t *data)
@@ -48,22 +49,22 @@ static void print_state(json_t *data)
 	bool enabled = json_is_true(json_object_get(data, "enabled"));
 	json_t *reason = json_object_get(data, "reason");
 
-	fputs("Monitor      ", stdout);
+	output_title(stdout, "Monitor", 12);
 	if (json_is_true(json_object_get(data, "active")))
-		output_colour(stdout, OUTPUT_GREEN, "active");
+		output_colour(stdout, OUTPUT_GREEN, T("active"));
 	else if (!enabled)
-		fputs("off (splxctl config set NetworkMonitor yes switches it "
-		      "on)",
+		fputs(T("off (splxctl config set NetworkMonitor yes switches "
+			"it "
+			"on)"),
 		      stdout);
 	else
 		output_colour(stdout, OUTPUT_YELLOW,
-			      "not active: connections pass");
+			      T("not active: connections pass"));
 	putchar('\n');
 	if (enabled && json_is_string(reason))
-		print_text("             ", reason);
+		print_text("", reason);
 	if (json_is_string(json_object_get(data, "broken")))
-		print_text("Broken       the former rules stay in force: ",
-			   json_object_get(data, "broken"));
+		print_text("Broken", json_object_get(data, "broken"));
 }
 
 void network_status_render(json_t *data)
@@ -101,7 +102,7 @@ void network_connections_render(json_t *data)
 {
 	static const struct output_column cols[] = {
 		{"time", "TIME", OUTPUT_TIME},
-		{"verdict", "VERDICT", OUTPUT_TEXT},
+		{"verdict", "VERDICT", OUTPUT_WORD},
 		{"direction", "DIR", OUTPUT_TEXT},
 		{"address", "ADDRESS", OUTPUT_TEXT},
 		{"port", "PORT", OUTPUT_NUMBER},
@@ -168,11 +169,12 @@ void network_test_render(json_t *data)
 {
 	const char *rule = text_of(data, "rule"), *list = text_of(data, "list");
 
-	printf("%s", text_of(data, "verdict"));
+	printf("%s", T(text_of(data, "verdict")));
 	if (*rule)
-		printf(" (rule %s%s%s)", rule, *list ? ", list " : "", list);
+		printf(*list ? T(" (rule %s, list %s)") : T(" (rule %s)"), rule,
+		       list);
 	else
-		fputs(" (no rule fits)", stdout);
+		fputs(T(" (no rule fits)"), stdout);
 	putchar('\n');
 }
 
@@ -228,8 +230,8 @@ void network_lists_render(json_t *data)
 	if (json_array_size(lists))
 		output_table_print(table, stdout);
 	else
-		puts("there are no lists: they come with the patterns, as "
-		     "NAME.netlist (splxctl pattern update)");
+		puts(T("there are no lists: they come with the patterns, as "
+		       "NAME.netlist (splxctl pattern update)"));
 	output_table_free(&table);
 	if (json_is_string(json_object_get(data, "fault")))
 		ctl_complain("%s", text_of(data, "fault"));
@@ -254,26 +256,26 @@ void network_model_render(json_t *data)
 
 	output_rows(stdout, json_object_get(data, "entries"), cols, N(cols),
 		    "nothing was learnt yet");
-	str_duration(
+	output_duration(
 		left, sizeof(left),
 		(uint64_t)json_integer_value(json_object_get(data, "left_ms")));
 	if (strcmp(state, "learning") == 0)
-		printf("It is being learnt, for %s more: nothing is an alert "
-		       "by it yet.\n",
+		printf(T("It is being learnt, for %s more: nothing is an alert "
+			 "by it yet.\n"),
 		       left);
 	else if (strcmp(state, "off") == 0)
-		puts("Nothing is learnt (NetworkLearning = 0).");
+		puts(T("Nothing is learnt (NetworkLearning = 0)."));
 }
 
 void network_learn_render(json_t *data)
 {
 	(void)data;
-	puts("it is learnt anew");
+	puts(T("it is learnt anew"));
 }
 
 void network_forget_render(json_t *data)
 {
-	printf("forgotten: %lld\n",
+	printf(T("forgotten: %lld\n"),
 	       (long long)json_integer_value(
 		       json_object_get(data, "forgotten")));
 }
