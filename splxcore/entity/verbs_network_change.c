@@ -27,6 +27,15 @@ static json_t *settings_now(const char *name)
 	return out;
 }
 
+/* Writes the rules, and has the monitor take them over. */
+static int put(struct core *core, const char *text, struct err *err)
+{
+	if (entries_write(paths()->network, text, MODE, err) < 0)
+		return -1;
+	atomic_fetch_add(&core->sb->net_changes, 1);
+	return 0;
+}
+
 /* The text must read as what was meant. */
 static int check(const char *old, const char *text, const char *name,
 		 struct err *err)
@@ -120,7 +129,7 @@ void verb_network_set(struct core *core, struct ipc_call *call, json_t *args)
 	char *text = old ? xstrdup(old) : NULL;
 
 	if (!old || set(&text, old, args, &err) < 0 ||
-	    entries_write(paths()->network, text, MODE, &err) < 0) {
+	    put(core, text, &err) < 0) {
 		dispatch_fail(core, call, entries_code(&err), "%s", err.text);
 	} else {
 		dispatch_audit_change(core, call, json_incref(was),
@@ -137,7 +146,7 @@ static void rewrite(struct core *core, struct ipc_call *call, char *old,
 		    char *text, struct err *err)
 {
 	if (!text || check(old, text, NULL, err) < 0 ||
-	    entries_write(paths()->network, text, MODE, err) < 0)
+	    put(core, text, err) < 0)
 		dispatch_fail(core, call, entries_code(err), "%s", err->text);
 	else
 		dispatch_reply(core, call, NULL);

@@ -93,8 +93,11 @@ static void release(struct monitor *m)
 
 static void shut(struct monitor *m, const char *why)
 {
+	const struct seat *seat = m->crew.judges[CREW_JUDGE].seat;
 	struct err err;
 
+	/* A turn after this one tells that it lives again. */
+	m->last_turns = seat ? atomic_load(&seat->turns) : 0;
 	release(m);
 	if (table_pause(m->filter, &err))
 		log_warn("network: %s", err.text);
@@ -539,10 +542,16 @@ static void look_around(struct monitor *m, uint64_t now)
 		m->orphan_ns = now;
 	else if (now - m->orphan_ns > ORPHAN_NS)
 		m->ending = true;
-	if (atomic_load(&sb->net_changes) != m->changes) {
-		m->changes = atomic_load(&sb->net_changes);
-		reload(m, now);
-	}
+}
+
+static void look_at_changes(struct monitor *m, uint64_t now)
+{
+	uint32_t changes = m->sb ? atomic_load(&m->sb->net_changes) : 0;
+
+	if (changes == m->changes)
+		return;
+	m->changes = changes;
+	reload(m, now);
 }
 
 /* ---- the loop ---- */
@@ -569,6 +578,7 @@ static void tick(struct monitor *m)
 		}
 		crew_need_looker(&m->crew, now);
 	}
+	look_at_changes(m, now);
 	if (now >= m->look_ns)
 		look_around(m, now);
 	m->last_tick_ns = clock_mono_ns();

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 from suite import PATIENCE, wait_for
 
@@ -22,6 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SERVER4, CLIENT4 = "10.77.0.1", "10.77.0.2"
 SERVER6, CLIENT6 = "fd77::1", "fd77::2"
 FRONT, BACK = 8080, 9090
+PLAIN = 8081  # answered by HAProxy itself
 
 HAPROXY = """
 global
@@ -36,6 +36,9 @@ frontend front
     bind {server4}:{front}
     bind [{server6}]:{front}
     default_backend back
+frontend plain
+    bind {server4}:{plain}
+    http-request return status 200
 backend back
     option httpchk GET /health
     http-reuse never
@@ -54,8 +57,8 @@ class Bed:
 
     def __init__(self, haproxy=True):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="splx-net-"))
-        self.server = f"splx{os.getpid()}s"
-        self.client = f"splx{os.getpid()}c"
+        self.server = f"{self.dir.name}-s"
+        self.client = f"{self.dir.name}-c"
         self.processes = []
         self.want_haproxy = haproxy
 
@@ -90,7 +93,7 @@ class Bed:
         conf = self.dir / "haproxy.cfg"
         conf.write_text(HAPROXY.format(
             dir=self.dir, server4=SERVER4, server6=SERVER6, front=FRONT,
-            back=BACK))
+            back=BACK, plain=PLAIN))
         self.start("server", "haproxy", "-db", "-f", conf)
         wait_for(lambda: self.check()["status"] == "UP")
 
@@ -111,20 +114,16 @@ class Bed:
             [*self.inside(ns), *map(str, args)], stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=seconds * PATIENCE)
 
-    def load(self, count, rate, url=None, limit=8, seconds=60):
+    def load(self, count, rate, port=FRONT):
         """Clients of ours: how many of each outcome, and how long each
-        waited: {"200": n, "failed": n, "waits": [s, …]}"""
-        url = url or f"{SERVER4} {FRONT}"
-        r = self.run("client", sys.executable, HERE / "netload.py",
-                     *url.split(), count, rate, limit, seconds=seconds)
-        assert r.returncode == 0, r.stderr
-        return json.loads(r.stdout)
+        waited: {"200": n, "timeout": n, "waits": [s, …]}"""
+        return self.begin_load(count, rate, port).result()
 
-    def begin_load(self, count, rate, limit=8):
+    def begin_load(self, count, rate, port=FRONT):
         """The same beside what else is done; .result() waits for it."""
         p = subprocess.Popen(
             [*self.inside("client"), sys.executable, str(HERE / "netload.py"),
-             SERVER4, str(FRONT), str(count), str(rate), str(limit)],
+             SERVER4, str(port), str(count), str(rate), "8"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self.processes.append(p)
 
@@ -180,7 +179,3 @@ class Bed:
 
 def sum_of(data):
     return hashlib.sha256(data).hexdigest()
-
-
-def now():
-    return time.monotonic()
