@@ -18,6 +18,7 @@ static const struct {
 	{"/patterns", "patterns", TEXT_patterns, VERB_VIEWER},
 	{"/logs", "logs", TEXT_logs, VERB_VIEWER},
 	{"/statistics", "statistics", TEXT_statistics, VERB_VIEWER},
+	{"/network", "network", TEXT_net_title, VERB_VIEWER},
 	{"/module", "module", TEXT_module, VERB_VIEWER},
 	{"/notifications", "notify", TEXT_notifications, VERB_VIEWER},
 	{"/settings", "settings", TEXT_settings, VERB_VIEWER},
