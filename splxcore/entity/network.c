@@ -6,14 +6,17 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/control.h"
 #include "common/jsontext.h"
 #include "common/netconf.h"
+#include "common/paths.h"
 #include "common/scoreboard.h"
 #include "lib/addrset.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
+#include "lib/filemark.h"
 #include "lib/log.h"
 #include "lib/str.h"
 #include "network_impl.h"
@@ -46,6 +49,10 @@ struct network {
 	int64_t learnt_ms;
 	uint64_t ticked_ns;
 	unsigned int ticks;
+	/* What rules and lists were when they were looked at. */
+	bool looked;
+	struct filemark rules_mark;
+	uint64_t rules_hash, set_hash;
 };
 
 char *network_address(const uint8_t address[16], char out[NETWORK_ADDRESS_MAX])
@@ -193,6 +200,53 @@ bool network_model_forget(struct core *core, int64_t id)
 	return true;
 }
 
+/* ---- rules and lists ---- */
+
+static uint64_t hash_text(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
+	return h;
+}
+
+/* What the rules' file holds; 0: there is none, or it cannot be read. */
+static uint64_t rules_hash(void)
+{
+	char *text = entryfile_read(paths()->network, NETCONF_FILE_MAX, NULL);
+	uint64_t h = text ? hash_text(text) : 0;
+
+	free(text);
+	return h;
+}
+
+/* Which set of patterns is current. */
+static uint64_t set_hash(void)
+{
+	char *path = xasprintf("%s/current", paths()->pattern_dir);
+	char target[64];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	free(path);
+	target[n > 0 ? n : 0] = '\0';
+	return hash_text(target);
+}
+
+void network_look(struct core *core)
+{
+	struct network *n = core->network;
+	uint64_t rules = n->rules_hash, set = set_hash();
+
+	if (filemark_changed(&n->rules_mark, paths()->network))
+		rules = rules_hash();
+	if (n->looked && (rules != n->rules_hash || set != n->set_hash))
+		atomic_fetch_add(&core->sb->net_changes, 1);
+	n->looked = true;
+	n->rules_hash = rules;
+	n->set_hash = set;
+}
+
 /* ---- receiving ---- */
 
 static void take(struct network *n, const struct net_report *r)
@@ -233,6 +287,7 @@ static void on_tick(void *arg)
 	struct network *n = arg;
 	uint64_t now = clock_mono_ns();
 
+	network_look(n->core);
 	netevents_tick(n->events, now);
 	if (atomic_load(&n->core->sb->net.active) && model_ready(n) &&
 	    n->learnt_ms < learning_ms(n))
@@ -257,6 +312,7 @@ int network_init(struct core *core, struct err *err)
 	n->events = netevents_new(core->store);
 	n->ticked_ns = clock_mono_ns();
 	model_ready(n);
+	network_look(core);
 	n->sock_event =
 		loop_fd(core->loop, INHERIT_NET_RX, LOOP_READ, on_sock, n);
 	n->tick = loop_timer(core->loop, TICK_MS, true, on_tick, n);

@@ -45,6 +45,10 @@ void network_deinit(struct core *core);
  * network.learn null; network.forget {"forgotten": n}
  */
 
+/* Looks whether rules or lists are others now, and has them loaded (also done
+ * by itself, each second). */
+void network_look(struct core *core);
+
 /* The last connections, newest first, at most `limit`, whose texts hold `text`
  * (NULL: any); and who talks to whom, at most `peers`. New references. */
 json_t *network_recent(const struct core *core, const char *text, size_t limit);

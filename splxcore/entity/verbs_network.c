@@ -47,17 +47,6 @@ static json_t *board_text(const struct net_board *b, const char *text)
 	return *copy ? jsontext_new(copy) : json_null();
 }
 
-static bool is_enabled(const struct core *core)
-{
-	char *word = conf_option_find("NetworkMonitor")
-			     ? conf_get(core_conf(core), "NetworkMonitor")
-			     : NULL;
-	bool yes = word && strcmp(word, "yes") == 0;
-
-	free(word);
-	return yes;
-}
-
 static void add_counts(json_t *data, const struct net_board *b)
 {
 	static const struct {
@@ -96,9 +85,9 @@ void verb_network_status(struct core *core, struct ipc_call *call, json_t *args)
 	(void)args;
 	data = json_pack(
 		"{s:b, s:b, s:i, s:s, s:o, s:o, s:i, s:i, s:o, s:o, s:o}",
-		"enabled", is_enabled(core), "active", active, "code", code,
-		"name", status_name((enum status_code)code), "reason",
-		board_text(b, b->reason), "since",
+		"enabled", core_conf(core)->network_monitor, "active", active,
+		"code", code, "name", status_name((enum status_code)code),
+		"reason", board_text(b, b->reason), "since",
 		time_or_null(atomic_load(&b->since_ns)), "rules",
 		(int)atomic_load(&b->rules), "lists",
 		(int)atomic_load(&b->lists), "loaded",

@@ -32,7 +32,7 @@ static int put(struct core *core, const char *text, struct err *err)
 {
 	if (entries_write(paths()->network, text, MODE, err) < 0)
 		return -1;
-	atomic_fetch_add(&core->sb->net_changes, 1);
+	network_look(core);
 	return 0;
 }
 

@@ -387,6 +387,45 @@ static void nothing_is_learnt_where_that_is_off(void **state)
 	json_decref(s);
 }
 
+static void write_text(const char *path, const char *content)
+{
+	assert_int_equal(
+		fd_replace_file(path, content, strlen(content), 0644, &err), 0);
+}
+
+static uint32_t changes(void)
+{
+	network_look(&core);
+	return atomic_load(&core.sb->net_changes);
+}
+
+static void other_rules_and_lists_are_loaded_by_themselves(void **state)
+{
+	uint32_t before = changes();
+	char *link;
+
+	(void)state;
+	assert_int_equal(changes(), before);
+	write_text(paths()->network, "[a]\nAction = allow\n");
+	assert_int_equal(changes(), before + 1);
+	assert_int_equal(changes(), before + 1);
+	/* The same again is no change; another text of that length is. */
+	write_text(paths()->network, "[a]\nAction = allow\n");
+	assert_int_equal(changes(), before + 1);
+	write_text(paths()->network, "[a]\nAction = alert\n");
+	assert_int_equal(changes(), before + 2);
+	assert_int_equal(fd_mkdirs(paths()->pattern_dir, 0755, &err), 0);
+	assert_true(asprintf(&link, "%s/current", paths()->pattern_dir) > 0);
+	assert_int_equal(symlink("sets/1", link), 0);
+	assert_int_equal(changes(), before + 3);
+	unlink(link);
+	assert_int_equal(symlink("sets/2", link), 0);
+	assert_int_equal(changes(), before + 4);
+	unlink(paths()->network);
+	assert_int_equal(changes(), before + 5);
+	free(link);
+}
+
 static void what_makes_no_sense_is_passed_over(void **state)
 {
 	struct net_report r = report(true, CONN_ALLOW, "198.51.100.7", 443);
@@ -429,6 +468,7 @@ int main(void)
 		TEST(after_learning_what_is_new_is_an_alert_once),
 		TEST(the_model_outlives_core),
 		TEST(nothing_is_learnt_where_that_is_off),
+		TEST(other_rules_and_lists_are_loaded_by_themselves),
 		TEST(what_makes_no_sense_is_passed_over),
 	};
 
