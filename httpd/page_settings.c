@@ -68,6 +68,21 @@ static void option(struct visit *v, json_t *o)
 	html_raw(h, "</div></div>");
 }
 
+static const struct part_word groups[] = {
+	{"general", TEXT_group_general, NULL},
+	{"scan", TEXT_scan, NULL},
+	{"policy", TEXT_group_policy, NULL},
+	{"action", TEXT_group_action, NULL},
+	{"exclusion", TEXT_exclusions, NULL},
+	{"cache", TEXT_group_cache, NULL},
+	{"quarantine", TEXT_quarantine, NULL},
+	{"events", TEXT_group_events, NULL},
+	{"pattern", TEXT_patterns, NULL},
+	{"network", TEXT_group_network, NULL},
+	{"console", TEXT_group_console, NULL},
+	PART_WORDS_END,
+};
+
 static void show(struct visit *v)
 {
 	json_t *all = visit_data(v, "config.show"), *o;
@@ -83,7 +98,7 @@ static void show(struct visit *v)
 				html_raw(h, "</section>");
 			group = json_text(o, "group");
 			html_addf(h, "<section class=\"card\"><h2>%s</h2>",
-				  group);
+				  part_word_text(v->lang, groups, group));
 		}
 		option(v, o);
 	}
