@@ -4,7 +4,7 @@
 #   make manuals         fills them anew, after a table has changed
 #   make check-manuals   fails when one does not fit the tables, or is not
 #                        right as mdoc
-MAN5 = docs/splx.conf.5 docs/splx-quarantine.5
+MAN5 = docs/splx.conf.5 docs/splx-quarantine.5 docs/splx-network.5
 MAN8 = docs/splx.8 docs/splxctl.8 docs/entity.8 docs/vsapiapp.8 \
        docs/splxhttpd.8
 MANUALS = $(MAN5) $(MAN8)

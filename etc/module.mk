@@ -15,6 +15,8 @@ install::
 		install -m 644 etc/scans.conf $(DESTDIR)$(sysconfdir)/splx
 	[ -e $(DESTDIR)$(sysconfdir)/splx/notify.conf ] || \
 		install -m 600 etc/notify.conf $(DESTDIR)$(sysconfdir)/splx
+	[ -e $(DESTDIR)$(sysconfdir)/splx/network.conf ] || \
+		install -m 640 etc/network.conf $(DESTDIR)$(sysconfdir)/splx
 	$(if $(DESTDIR),,[ ! -e $(datadir)/splx.conf.sample ] || \
 		$(B)/splxctl config merge $(datadir)/splx.conf.sample || :)
 	install -m 644 etc/logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/splx
@@ -25,6 +27,7 @@ install::
 		$(DESTDIR)$(datadir)/conflicts.conf.sample
 	install -m 644 etc/scans.conf $(DESTDIR)$(datadir)/scans.conf.sample
 	install -m 644 etc/notify.conf $(DESTDIR)$(datadir)/notify.conf.sample
+	install -m 644 etc/network.conf $(DESTDIR)$(datadir)/network.conf.sample
 	install -d $(DESTDIR)$(datadir)/mibs
 	install -m 644 etc/SPLX-MIB.txt $(DESTDIR)$(datadir)/mibs
 	install -d -m 755 $(DESTDIR)$(localstatedir)/lib/splx/patterns
