@@ -63,8 +63,11 @@ static void print_state(json_t *data)
 	putchar('\n');
 	if (enabled && json_is_string(reason))
 		print_text("", reason);
-	if (json_is_string(json_object_get(data, "broken")))
+	if (json_is_string(json_object_get(data, "broken"))) {
 		print_text("Broken", json_object_get(data, "broken"));
+		output_title(stdout, "", 12);
+		puts(T("the former rules stay in force"));
+	}
 }
 
 void network_status_render(json_t *data)
