@@ -9,7 +9,8 @@ import khm
 
 # What has nothing to do with the interceptor runs on the machine itself.
 FILES = ["test_khm", "test_blocking", "test_policy", "test_faults",
-         "test_mounts", "test_mapped", "test_quarantine", "test_attack"]
+         "test_mounts", "test_mapped", "test_quarantine", "test_attack",
+         "test_refresh"]
 
 # The sources are unpacked there: file by file from the host they are slow.
 RUN = f"""
