@@ -21,9 +21,8 @@ struct net_board {
 
 	_Atomic uint64_t first_packets; /* all that came by */
 	_Atomic uint64_t counted;	/* of the kernel's counter, in these */
-	_Atomic uint64_t judged;
-	_Atomic uint64_t late; /* of these, when they had been let go of */
-	_Atomic uint64_t uninspected; /* came by and nobody judged them */
+	_Atomic uint64_t judged;	/* before they had to be let go of */
+	_Atomic uint64_t uninspected;	/* came by and nobody judged them */
 	_Atomic uint64_t alerted, dropped, reset;
 	_Atomic uint64_t stalls;     /* the judge stood still */
 	_Atomic uint64_t released;   /* packets let go of then */

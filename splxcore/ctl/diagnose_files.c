@@ -168,6 +168,8 @@ void diagnose_files(struct diagnose *d)
 		"/proc/version",
 		"/proc/mounts",
 		"/proc/self/mountinfo",
+		"/proc/self/net/netfilter/nfnetlink_queue",
+		"/proc/sys/net/core/rmem_max",
 		"/proc/meminfo",
 		"/proc/loadavg",
 		"/proc/uptime",

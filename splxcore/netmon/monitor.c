@@ -26,7 +26,7 @@
 /* A tick that comes so late tells that we stood still ourselves. */
 #define ASLEEP_NS (150 * CLOCK_NS_PER_MS)
 #define RENEW_NS (TABLE_ALIVE_MS / 3 * CLOCK_NS_PER_MS)
-#define COUNT_NS (1 * CLOCK_NS_PER_S)
+#define COUNT_NS (250 * CLOCK_NS_PER_MS)
 #define LOOK_NS (500 * CLOCK_NS_PER_MS)
 /* A judge that stands still for so long is replaced. */
 #define STUCK_NS (10 * CLOCK_NS_PER_S)

@@ -54,8 +54,11 @@ static void fold_seat(struct net_board *b, struct crew_member *member)
 {
 	struct seat *now = member->seat, *seen = &member->seen;
 
+	_Atomic uint64_t late = 0;
+
 	fold(&b->judged, &now->judged, &seen->judged);
-	fold(&b->late, &now->late, &seen->late);
+	fold(&late, &now->late, &seen->late);
+	atomic_fetch_sub(&b->judged, atomic_load(&late));
 	fold(&b->alerted, &now->alerted, &seen->alerted);
 	fold(&b->dropped, &now->dropped, &seen->dropped);
 	fold(&b->reset, &now->reset, &seen->reset);
@@ -93,7 +96,7 @@ void monitor_first(struct monitor *m)
 {
 	struct net_board *b = m->board;
 	struct table_counts counts = {0};
-	uint64_t known, judged;
+	uint64_t known;
 	struct held held = {0};
 	struct err err;
 
@@ -105,8 +108,7 @@ void monitor_first(struct monitor *m)
 		atomic_fetch_add(&b->first_packets, counts.first - m->counted);
 	m->counted = counts.first;
 	atomic_store(&b->counted, m->counted);
-	judged = atomic_load(&b->judged) - atomic_load(&b->late);
-	known = judged + held.waiting;
+	known = atomic_load(&b->judged) + held.waiting;
 	if (atomic_load(&b->first_packets) >= known)
 		settle(m, atomic_load(&b->first_packets) - known);
 	else

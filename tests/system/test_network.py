@@ -15,7 +15,7 @@ import pytest
 from netns import (BACK, CLIENT4, CLIENT6, FRONT, SERVER4, SERVER6, Bed, HERE,
                    PLAIN, sum_of)
 from netweb import pattern
-from suite import Suite, wait_for
+from suite import Suite, kill_all, wait_for
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("haproxy"),
@@ -49,7 +49,7 @@ class Net:
 
     def settle(self):
         """Until the counts have taken in what was."""
-        time.sleep(3.5)
+        time.sleep(1.5)
         return self.status()
 
     def take_over(self, change):
@@ -192,8 +192,11 @@ def test_a_judge_that_is(net, state):
 def test_a_monitor_that_is(net, state):
     sig = signal.SIGSTOP if state == "paused" else signal.SIGKILL
     monitor = net.pid("monitor")
+    queue = [q[0] for q in net.bed.queue()]
     disturb(net, lambda: os.kill(monitor, sig), few=1)
     assert net.pid("monitor") != monitor  # one that stands still is ended
+    # the next one does not wait for the number that the old judge still has
+    assert [q[0] for q in net.bed.queue()] != queue
     judges_again(net)
 
 
@@ -438,11 +441,7 @@ def test_nothing_stays_when_all_are_killed(quiet):
         net = Net(quiet, s)
         s.start()
         net.wait_active()
-        pids = s.processes()
-        for sig in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in pids:
-                os.kill(pid, sig)
-        wait_for(lambda: not s.processes(), 5)
+        kill_all(s.processes)
         assert "table inet splx" in quiet.tables()
         unharmed(quiet.load(25, RATE, port=BACK), count=25)
         r = quiet.run("server", s.root / "usr/lib/splx/splxnetmon", "-R",
