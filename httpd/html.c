@@ -152,18 +152,7 @@ char *html_say_text(enum lang lang, enum text id, const char *arg)
 
 char *html_number_text(char *out, size_t size, int64_t n)
 {
-	char digits[32];
-	size_t len, i, k = 0;
-
-	snprintf(digits, sizeof(digits), "%lld", (long long)n);
-	len = strlen(digits);
-	for (i = 0; i < len && k + 2 < size; i++) {
-		out[k++] = digits[i];
-		if (digits[i] != '-' && i + 1 < len && (len - i - 1) % 3 == 0)
-			out[k++] = ',';
-	}
-	out[k] = '\0';
-	return out;
+	return str_grouped(out, size, n);
 }
 
 void html_number(struct html *h, int64_t n)

@@ -77,7 +77,7 @@ static void show_status(json_t *data)
 		{"status.pending", "Pending", OUTPUT_NUMBER},
 		{"status.closes_waiting", "Closes waiting", OUTPUT_NUMBER},
 		{"status.breaker_open", "Breaker open", OUTPUT_NUMBER},
-		{"status.cached", "Known files", OUTPUT_NUMBER},
+		{"status.cached", "Known files", OUTPUT_COUNT},
 		{"status.rules", "Rules", OUTPUT_NUMBER},
 	};
 	json_t *status = json_object_get(data, "status"), *value;

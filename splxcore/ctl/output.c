@@ -238,6 +238,8 @@ static void add_integer(struct str *b, json_int_t v, enum output_format format)
 		add_ns(b, v);
 	else if (format == OUTPUT_TIME)
 		add_time(b, v);
+	else if (format == OUTPUT_COUNT && spoken != LANG_EN)
+		str_add(b, str_grouped(text, sizeof(text), v));
 	else
 		str_addf(b, "%lld", (long long)v);
 }
@@ -280,8 +282,9 @@ void output_value(struct str *b, json_t *value, enum output_format format)
 
 static bool to_the_right(enum output_format format)
 {
-	return format == OUTPUT_NUMBER || format == OUTPUT_SIZE ||
-	       format == OUTPUT_S || format == OUTPUT_MS || format == OUTPUT_NS;
+	return format == OUTPUT_NUMBER || format == OUTPUT_COUNT ||
+	       format == OUTPUT_SIZE || format == OUTPUT_S ||
+	       format == OUTPUT_MS || format == OUTPUT_NS;
 }
 
 struct output_table *output_table_new(const struct output_column *cols,

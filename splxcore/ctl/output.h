@@ -45,6 +45,7 @@ enum output_format {
 	OUTPUT_WORD,   /* a word of ours: a state, a kind */
 	OUTPUT_SAID,   /* what we say to people: a reason, an error */
 	OUTPUT_NUMBER, /* to the right */
+	OUTPUT_COUNT,  /* … of things, as the language writes it */
 	OUTPUT_SIZE,   /* bytes */
 	OUTPUT_S,      /* a duration in seconds */
 	OUTPUT_MS,     /* a duration in milliseconds */

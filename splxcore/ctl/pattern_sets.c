@@ -44,7 +44,7 @@ int pattern_list_run(struct ctl *ctl)
 		{"version", "VERSION", OUTPUT_TEXT},
 		{"time", "MADE", OUTPUT_TIME},
 		{"valid_until", "GOOD UNTIL", OUTPUT_TIME},
-		{"files", "FILES", OUTPUT_NUMBER},
+		{"files", "FILES", OUTPUT_COUNT},
 		{"bytes", "SIZE", OUTPUT_SIZE},
 		{"signed_by", "SIGNED BY", OUTPUT_TEXT},
 		{"origin", "FROM", OUTPUT_TEXT},

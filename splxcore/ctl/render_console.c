@@ -302,12 +302,12 @@ void history_render(json_t *data)
 					    "p50_ns", "p99_ns"};
 	static const struct output_column cols[] = {
 		{"time", "TIME", OUTPUT_TIME},
-		{"opens", "OPENS", OUTPUT_NUMBER},
-		{"asked", "ASKED", OUTPUT_NUMBER},
-		{"scans", "SCANS", OUTPUT_NUMBER},
-		{"hits", "KNOWN", OUTPUT_NUMBER},
-		{"findings", "FOUND", OUTPUT_NUMBER},
-		{"timeouts", "TIMEOUTS", OUTPUT_NUMBER},
+		{"opens", "OPENS", OUTPUT_COUNT},
+		{"asked", "ASKED", OUTPUT_COUNT},
+		{"scans", "SCANS", OUTPUT_COUNT},
+		{"hits", "KNOWN", OUTPUT_COUNT},
+		{"findings", "FOUND", OUTPUT_COUNT},
+		{"timeouts", "TIMEOUTS", OUTPUT_COUNT},
 		{"p50_ns", "P50", OUTPUT_NS},
 		{"p99_ns", "P99", OUTPUT_NS},
 	};

@@ -48,7 +48,7 @@ void health_render(json_t *data)
 		{"hook.method", "Hook method", OUTPUT_TEXT},
 		{"hook.unseen", "Does not see", OUTPUT_SAID},
 		{"patterns.engine", "Engine", OUTPUT_TEXT},
-		{"patterns.signatures", "Signatures", OUTPUT_NUMBER},
+		{"patterns.signatures", "Signatures", OUTPUT_COUNT},
 		{"settings.origin", "Settings from", OUTPUT_WORD},
 		{"settings.broken", "Settings broken", OUTPUT_SAID},
 		{"version", "Version", OUTPUT_TEXT},

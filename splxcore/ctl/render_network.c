@@ -76,14 +76,14 @@ void network_status_render(json_t *data)
 		{"since", "Since", OUTPUT_TIME},
 		{"rules", "Rules", OUTPUT_NUMBER},
 		{"lists", "Lists", OUTPUT_NUMBER},
-		{"networks", "Networks", OUTPUT_NUMBER},
-		{"seen", "Seen", OUTPUT_NUMBER},
-		{"judged", "Judged", OUTPUT_NUMBER},
-		{"uninspected", "Uninspected", OUTPUT_NUMBER},
-		{"alerted", "Alerted", OUTPUT_NUMBER},
-		{"dropped", "Dropped", OUTPUT_NUMBER},
-		{"reset", "Reset", OUTPUT_NUMBER},
-		{"unreported", "Unreported", OUTPUT_NUMBER},
+		{"networks", "Networks", OUTPUT_COUNT},
+		{"seen", "Seen", OUTPUT_COUNT},
+		{"judged", "Judged", OUTPUT_COUNT},
+		{"uninspected", "Uninspected", OUTPUT_COUNT},
+		{"alerted", "Alerted", OUTPUT_COUNT},
+		{"dropped", "Dropped", OUTPUT_COUNT},
+		{"reset", "Reset", OUTPUT_COUNT},
+		{"unreported", "Unreported", OUTPUT_COUNT},
 		{"stalls", "Stalls", OUTPUT_NUMBER},
 		{"released", "Released", OUTPUT_NUMBER},
 		{"restarts", "Restarts", OUTPUT_NUMBER},
@@ -109,7 +109,7 @@ void network_connections_render(json_t *data)
 		{"direction", "DIR", OUTPUT_TEXT},
 		{"address", "ADDRESS", OUTPUT_TEXT},
 		{"port", "PORT", OUTPUT_NUMBER},
-		{"times", "TIMES", OUTPUT_NUMBER},
+		{"times", "TIMES", OUTPUT_COUNT},
 		{"program", "PROGRAM", OUTPUT_TEXT},
 		{"pid", "PID", OUTPUT_NUMBER},
 		{"uid", "UID", OUTPUT_NUMBER},
@@ -199,7 +199,7 @@ static void add_names(struct str *out, json_t *array, const char *member)
 void network_lists_render(json_t *data)
 {
 	static const struct output_column cols[] = {
-		{"", "NAME", OUTPUT_TEXT},   {"", "NETWORKS", OUTPUT_NUMBER},
+		{"", "NAME", OUTPUT_TEXT},   {"", "NETWORKS", OUTPUT_COUNT},
 		{"", "MEMORY", OUTPUT_SIZE}, {"", "VERSION", OUTPUT_NUMBER},
 		{"", "PARTS", OUTPUT_TEXT},  {"", "RULES", OUTPUT_TEXT},
 	};
@@ -215,7 +215,7 @@ void network_lists_render(json_t *data)
 		output_value(&cell[0], json_object_get(row, "name"),
 			     OUTPUT_TEXT);
 		output_value(&cell[1], json_object_get(row, "networks"),
-			     OUTPUT_NUMBER);
+			     OUTPUT_COUNT);
 		output_value(&cell[2], json_object_get(row, "bytes"),
 			     OUTPUT_SIZE);
 		output_value(
@@ -249,7 +249,7 @@ void network_model_render(json_t *data)
 		{"program", "PROGRAM", OUTPUT_TEXT},
 		{"network", "NETWORK", OUTPUT_TEXT},
 		{"port", "PORT", OUTPUT_NUMBER},
-		{"times", "TIMES", OUTPUT_NUMBER},
+		{"times", "TIMES", OUTPUT_COUNT},
 		{"first", "FIRST", OUTPUT_TIME},
 		{"last", "LAST", OUTPUT_TIME},
 		{"alerted", "ALERTED", OUTPUT_TEXT},

@@ -11,7 +11,7 @@ void pattern_show_render(json_t *data)
 	static const struct output_column pairs[] = {
 		{"generation", "Generation", OUTPUT_NUMBER},
 		{"engine", "Engine", OUTPUT_TEXT},
-		{"signatures", "Signatures", OUTPUT_NUMBER},
+		{"signatures", "Signatures", OUTPUT_COUNT},
 		{"pattern_time", "Newest of", OUTPUT_TIME},
 		{"pattern_id", "Content", OUTPUT_TEXT},
 		{"builtin_only", "Test set only", OUTPUT_TEXT},
@@ -20,15 +20,15 @@ void pattern_show_render(json_t *data)
 		{"file", "FILE", OUTPUT_TEXT},
 		{"kind", "KIND", OUTPUT_WORD},
 		{"version", "VERSION", OUTPUT_TEXT},
-		{"signatures", "SIGNATURES", OUTPUT_NUMBER},
+		{"signatures", "SIGNATURES", OUTPUT_COUNT},
 		{"time", "TIME", OUTPUT_TIME},
 	};
 
 	static const struct output_column known[] = {
-		{"total", "Known before", OUTPUT_NUMBER},
-		{"left", "… not looked at yet", OUTPUT_NUMBER},
-		{"clean", "… clean", OUTPUT_NUMBER},
-		{"found", "… infected", OUTPUT_NUMBER},
+		{"total", "Known before", OUTPUT_COUNT},
+		{"left", "… not looked at yet", OUTPUT_COUNT},
+		{"clean", "… clean", OUTPUT_COUNT},
+		{"found", "… infected", OUTPUT_COUNT},
 	};
 	json_t *refresh = json_object_get(data, "refresh");
 

@@ -99,7 +99,7 @@ void quarantine_purge_render(json_t *data)
 {
 	static const struct output_column cols[] = {
 		{"deleted", "Deleted", OUTPUT_NUMBER},
-		{"total", "Items left", OUTPUT_NUMBER},
+		{"total", "Items left", OUTPUT_COUNT},
 		{"bytes", "Bytes left", OUTPUT_SIZE},
 	};
 

@@ -36,10 +36,10 @@ static void add_shown(json_t *job)
 	json_object_set_new(job, "is", json_string(str_get(&text)));
 	all = json_object_get(job, "all_files");
 	str_clear(&text);
-	output_value(&text, json_object_get(job, "files"), OUTPUT_NUMBER);
+	output_value(&text, json_object_get(job, "files"), OUTPUT_COUNT);
 	if (json_is_integer(all)) {
 		str_add(&text, " of ");
-		output_value(&text, all, OUTPUT_NUMBER);
+		output_value(&text, all, OUTPUT_COUNT);
 	}
 	json_object_set_new(job, "progress", json_string(str_get(&text)));
 	str_free(&text);
@@ -53,9 +53,9 @@ void scan_list_render(json_t *data)
 		{"source", "SOURCE", OUTPUT_WORD},
 		{"name", "NAME", OUTPUT_TEXT},
 		{"is", "STATE", OUTPUT_WORD},
-		{"progress", "FILES", OUTPUT_NUMBER},
-		{"infected", "INFECTED", OUTPUT_NUMBER},
-		{"errors", "ERRORS", OUTPUT_NUMBER},
+		{"progress", "FILES", OUTPUT_COUNT},
+		{"infected", "INFECTED", OUTPUT_COUNT},
+		{"errors", "ERRORS", OUTPUT_COUNT},
 		{"duration_ms", "TOOK", OUTPUT_MS},
 		{"where", "PATHS", OUTPUT_TEXT},
 	};
@@ -89,11 +89,11 @@ static void job_pairs(FILE *f, json_t *job)
 		{"second_action", "Second action", OUTPUT_TEXT},
 		{"progress", "Files", OUTPUT_TEXT},
 		{"bytes", "Size", OUTPUT_SIZE},
-		{"known", "Known clean", OUTPUT_NUMBER},
-		{"infected", "Infected", OUTPUT_NUMBER},
-		{"partly", "Partly", OUTPUT_NUMBER},
-		{"errors", "Errors", OUTPUT_NUMBER},
-		{"excluded", "Excluded", OUTPUT_NUMBER},
+		{"known", "Known clean", OUTPUT_COUNT},
+		{"infected", "Infected", OUTPUT_COUNT},
+		{"partly", "Partly", OUTPUT_COUNT},
+		{"errors", "Errors", OUTPUT_COUNT},
+		{"excluded", "Excluded", OUTPUT_COUNT},
 		{"skipped", "Left out", OUTPUT_NUMBER},
 		{"current", "At", OUTPUT_TEXT},
 	};

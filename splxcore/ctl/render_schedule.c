@@ -14,7 +14,7 @@ void schedule_list_render(json_t *data)
 		{"next", "NEXT", OUTPUT_TIME},
 		{"last.begun", "LAST", OUTPUT_TIME},
 		{"last.state", "STATE", OUTPUT_WORD},
-		{"last.infected", "INFECTED", OUTPUT_NUMBER},
+		{"last.infected", "INFECTED", OUTPUT_COUNT},
 		{"last.id", "JOB", OUTPUT_NUMBER},
 		{"paths", "PATHS", OUTPUT_TEXT},
 	};

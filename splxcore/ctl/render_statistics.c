@@ -24,7 +24,7 @@ static void show_counters(json_t *counters)
 {
 	static const struct output_column cols[] = {
 		{"name", "COUNTER", OUTPUT_TEXT},
-		{"value", "VALUE", OUTPUT_NUMBER},
+		{"value", "VALUE", OUTPUT_COUNT},
 		{"text", "MEANING", OUTPUT_SAID},
 	};
 	json_t *rows = json_array(), *value;
@@ -44,7 +44,7 @@ static void show_times(json_t *data)
 	static const char *const names[] = {"wait", "scan"};
 	static const struct output_column cols[] = {
 		{"name", "TIME", OUTPUT_TEXT},
-		{"count", "COUNT", OUTPUT_NUMBER},
+		{"count", "COUNT", OUTPUT_COUNT},
 		{"p50_ns", "HALF BELOW", OUTPUT_NS},
 		{"p99_ns", "99 % BELOW", OUTPUT_NS},
 		{"max_ns", "LONGEST", OUTPUT_NS},
@@ -69,7 +69,7 @@ static void show_top(json_t *data, const char *list, const char *key,
 		     const char *title)
 {
 	const struct output_column cols[] = {
-		{"scans", "SCANS", OUTPUT_NUMBER},
+		{"scans", "SCANS", OUTPUT_COUNT},
 		{"scan_ns", "SCAN TIME", OUTPUT_NS},
 		{"wait_ns", "WAIT", OUTPUT_NS},
 		{"bytes", "BYTES", OUTPUT_SIZE},

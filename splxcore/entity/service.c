@@ -254,9 +254,8 @@ static void look_counters(struct core *core)
 	n = growth(core, COUNTER_WORKER_KILLED, &sv->killed);
 	if (n)
 		core_event(core, "medium", "worker", STATUS_WORKERS_FEW,
-			   "%llu scan%s went on beyond ScanTimeout and %s "
-			   "ended",
-			   n, n > 1 ? "s" : "", n > 1 ? "were" : "was");
+			   "%llu scan%s ended, gone on beyond ScanTimeout", n,
+			   n > 1 ? "s" : "");
 	n = growth(core, COUNTER_FINDINGS_LOST, &sv->lost);
 	if (n)
 		core_fault(core, STATUS_FINDINGS_WAIT,

@@ -251,6 +251,22 @@ char *str_size(char *out, size_t size, uint64_t bytes)
 	return out;
 }
 
+char *str_grouped(char *out, size_t size, int64_t n)
+{
+	char digits[32];
+	size_t len, i, k = 0;
+
+	snprintf(digits, sizeof(digits), "%lld", (long long)n);
+	len = strlen(digits);
+	for (i = 0; i < len && k + 2 < size; i++) {
+		out[k++] = digits[i];
+		if (digits[i] != '-' && i + 1 < len && (len - i - 1) % 3 == 0)
+			out[k++] = ',';
+	}
+	out[k] = '\0';
+	return out;
+}
+
 char *str_duration(char *out, size_t size, uint64_t ms)
 {
 	static const struct str_unit units[] = {

@@ -47,6 +47,8 @@ int str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out_r,
 int str_to_size(const char *s, uint64_t *bytes_r, struct err *err);
 int str_to_duration(const char *s, uint64_t bare_unit_ms, uint64_t *ms_r,
 		    struct err *err);
+/* "1,234,567". Returns out. */
+char *str_grouped(char *out, size_t size, int64_t n);
 /* For people: "1.4 GiB", "5s", "2d 3h". Return out. */
 char *str_size(char *out, size_t size, uint64_t bytes);
 char *str_duration(char *out, size_t size, uint64_t ms);

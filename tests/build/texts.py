@@ -31,7 +31,7 @@ TABLES = {"codes.def": ("CODE", (-2, -1)), "options.def": ("OPTION", (-1,)),
 CALLS = re.compile(
     r"\b(?:err_set|err_add|dispatch_fail|dispatch_fail_data|ipc_fail|"
     r"ipc_fail_data|health_issue|health_issue_at|degraded|core_fault|"
-    r"ctl_complain|not_right|usage_err|broken)\s*\(")
+    r"ctl_complain|core_event|store_event|not_right|usage_err|broken)\s*\(")
 # What splxctl shows: T("…"), and titles.
 SHOWN = re.compile(r"\b(?:T|output_title|section|line|count_line)\s*\(")
 TITLE = re.compile(rf'\{{"[\w.]+",\s*({LITERALS}),\s*OUTPUT_')

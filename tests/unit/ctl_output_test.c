@@ -189,6 +189,43 @@ static void json_is_printed_whole_whatever_the_bytes(void **state)
 	json_decref(o);
 }
 
+static void shown(enum lang lang, json_t *value, enum output_format format,
+		  const char *expected)
+{
+	struct str b = {0};
+
+	output_speak(lang);
+	output_value(&b, value, format);
+	output_speak(LANG_EN);
+	assert_string_equal(str_get(&b), expected);
+	str_free(&b);
+	json_decref(value);
+}
+
+static void test_values_are_written_as_the_language_does(void **state)
+{
+	json_int_t when = 1795402890;
+
+	(void)state;
+	setenv("TZ", "UTC", 1);
+	shown(LANG_EN, json_integer(when), OUTPUT_TIME, "2026-11-23 03:01:30");
+	shown(LANG_JA, json_integer(when), OUTPUT_TIME, "2026/11/23 03:01:30");
+	shown(LANG_EN, json_integer(1234567), OUTPUT_COUNT, "1234567");
+	shown(LANG_JA, json_integer(1234567), OUTPUT_COUNT, "1,234,567");
+	/* a pid, a code */
+	shown(LANG_JA, json_integer(20043), OUTPUT_NUMBER, "20043");
+	shown(LANG_EN, json_integer(93600), OUTPUT_S, "1d 2h");
+	shown(LANG_JA, json_integer(93600), OUTPUT_S, "1 日 2 時間");
+	shown(LANG_JA, json_true(), OUTPUT_TEXT, "はい");
+	shown(LANG_JA, json_string("running"), OUTPUT_WORD, "動作中");
+	shown(LANG_JA, json_string("running"), OUTPUT_TEXT, "running");
+	shown(LANG_JA, json_string("RealtimeScan is 0"), OUTPUT_SAID,
+	      "RealtimeScan が 0 です");
+	/* nothing that a terminal obeys comes out of it */
+	shown(LANG_JA, json_string("x: RealtimeScan is 0\x1b[2J"), OUTPUT_SAID,
+	      "x: RealtimeScan is 0\\x1b[2J");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +242,7 @@ int main(void)
 		cmocka_unit_test(values_are_shown_by_their_format),
 		cmocka_unit_test(members_are_found_by_dotted_paths),
 		cmocka_unit_test(json_is_printed_whole_whatever_the_bytes),
+		cmocka_unit_test(test_values_are_written_as_the_language_does),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -242,6 +242,20 @@ static void duration_reads_well(void **state)
 	assert_string_equal(str_duration(out, 3, 90000), "1m");
 }
 
+static void test_a_great_number_is_written_in_groups(void **state)
+{
+	char text[32];
+
+	(void)state;
+	assert_string_equal(str_grouped(text, sizeof(text), 0), "0");
+	assert_string_equal(str_grouped(text, sizeof(text), 999), "999");
+	assert_string_equal(str_grouped(text, sizeof(text), 1000), "1,000");
+	assert_string_equal(str_grouped(text, sizeof(text), -100000),
+			    "-100,000");
+	assert_string_equal(str_grouped(text, sizeof(text), INT64_MIN),
+			    "-9,223,372,036,854,775,808");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +274,7 @@ int main(void)
 		cmocka_unit_test(duration_knows_its_units_and_a_bare_one),
 		cmocka_unit_test(size_reads_well),
 		cmocka_unit_test(duration_reads_well),
+		cmocka_unit_test(test_a_great_number_is_written_in_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
