@@ -128,10 +128,14 @@ static void program_box(struct html *h, const char *path, double y)
 {
 	const char *name = strrchr(path, '/');
 	char text[NAME_MAX_SHOWN + sizeof("…")];
+	int n;
 
 	name = name ? name + 1 : *path ? path : "?";
-	snprintf(text, sizeof(text), "%.*s%s", NAME_MAX_SHOWN, name,
-		 strlen(name) > NAME_MAX_SHOWN ? "…" : "");
+	n = (int)strnlen(name, NAME_MAX_SHOWN);
+	/* Not in the middle of a character. */
+	while (n && name[n] && ((unsigned char)name[n] & 0xc0) == 0x80)
+		n--;
+	snprintf(text, sizeof(text), "%.*s%s", n, name, name[n] ? "…" : "");
 	str_addf(&h->out,
 		 "<rect class=\"talker\" x=\"%d\" y=\"%.1f\" width=\"%d\" "
 		 "height=\"20\" rx=\"4\"/>",
