@@ -134,17 +134,19 @@ count_report() {
 	cat $out/said
 }
 
-# run_files NAME SUFFIX FILE...: two files at a time (each.py), each in a pytest
-# of its own; their cases are counted from its report. The reports of NAME lie
-# in a folder; SUFFIX is told with each file.
+# run_files NAME SUFFIX JOBS FILE...: so many files at a time (each.py), each in a
+# pytest of its own; their cases are counted from its report. The reports of
+# NAME lie in a folder; SUFFIX is told with each file.
 run_files() {
 	folder=$out/$1
 	suffix=$2
-	shift 2
+	jobs=$3
+	shift 3
+	[ $# -gt 0 ] || return 0
 	rm -rf "$folder"
 	mkdir -p "$folder"
 	# shellcheck disable=SC2086 # lists of words
-	/usr/bin/python3 tests/build/each.py 2 "$folder" "$@" -- $PYTEST \
+	/usr/bin/python3 tests/build/each.py "$jobs" "$folder" "$@" -- $PYTEST \
 		${PYTEST_ARGS:-} || :
 	for f in "$folder"/*.status; do
 		name=$(basename "$f" .status)
@@ -154,6 +156,9 @@ run_files() {
 	done
 }
 
+# What says how long somebody may wait has the machine for itself.
+ALONE='tests/system/test_network.py'
+
 # run_system BUILD FILE...
 run_system() {
 	SPLX_BUILD=$1
@@ -161,7 +166,12 @@ run_system() {
 	shift
 	is_root tests/system || return 0
 	[ "$SPLX_BUILD" = build ] && suffix='' || suffix=" ($SPLX_BUILD)"
-	run_files system "$suffix" "$@"
+	# shellcheck disable=SC2046 # lists of files
+	run_files system "$suffix" 1 \
+		$(printf '%s\n' "$@" | grep -xF "$ALONE")
+	# shellcheck disable=SC2046 # lists of files
+	run_files system "$suffix" 2 \
+		$(printf '%s\n' "$@" | grep -vxF "$ALONE")
 }
 
 # run_browser FILE...: where there is none each file says why it is skipped.
@@ -187,22 +197,22 @@ run_machines() {
 	fi
 	if [ -n "${KERNELS:-}${SMOKE:-}" ]; then
 		# shellcheck disable=SC2086 # lists of files
-		run_files vm "" ${CHECK_VM:-$VM_FILES $VM_LAST}
+		run_files vm "" 2 ${CHECK_VM:-$VM_FILES $VM_LAST}
 		return
 	fi
 	files=${CHECK_VM:-$VM_FILES}
 	export KERNELS=6.1
 	# shellcheck disable=SC2086 # a list of files
-	run_files vm " (6.1)" $files
+	run_files vm " (6.1)" 2 $files
 	# shellcheck disable=SC2086 # a list of files
 	smoke=$(grep -l pytest.mark.smoke $files) && (
 		export KERNELS='' SMOKE='5.10 6.12 new'
 		PYTEST_ARGS="${PYTEST_ARGS:-} -m smoke"
 		# shellcheck disable=SC2086 # a list of files
-		run_files vm " (smoke)" $smoke
+		run_files vm " (smoke)" 2 $smoke
 	)
 	# shellcheck disable=SC2086 # a list of files
-	[ -n "${CHECK_VM:-}" ] || run_files vm " (6.1)" $VM_LAST
+	[ -n "${CHECK_VM:-}" ] || run_files vm " (6.1)" 2 $VM_LAST
 }
 
 # What is run again with the sanitizers in every process of the suite.

@@ -172,7 +172,7 @@ def test_a_judge_that_is(net, state):
     disturb(net, lambda: os.kill(judge, sig))
     if state == "paused":
         after = net.status()
-        assert after["stalls"] == before["stalls"] + 1
+        assert after["stalls"] > before["stalls"]
         assert after["released"] > before["released"]
         assert not after["active"]
         assert net.suite.health()["networkStatus"] == 20093
