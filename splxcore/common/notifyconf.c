@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "address.h"
 #include "jsontext.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
@@ -429,6 +430,14 @@ static void add_kinds(json_t *list, unsigned int kinds)
 	str_free(&text);
 }
 
+static void add_address(json_t *list, int key, const char *value)
+{
+	char *masked = value ? address_mask(value) : NULL;
+
+	add_word(list, key, masked);
+	free(masked);
+}
+
 json_t *notify_json(const struct notify_channel *c)
 {
 	json_t *list = json_array();
@@ -441,7 +450,7 @@ json_t *notify_json(const struct notify_channel *c)
 			 (unsigned long long)(c->collect_ms / 1000));
 	add(list, KEY_Type, notify_type_name(c->type));
 	add(list, KEY_Enabled, c->enabled ? "yes" : "no");
-	add_word(list, KEY_Server, c->server);
+	add_address(list, KEY_Server, c->server);
 	add_word(list, KEY_Protocol, c->protocol);
 	add_word(list, KEY_CA, c->ca);
 	add_word(list, KEY_User, c->user);
@@ -451,7 +460,7 @@ json_t *notify_json(const struct notify_channel *c)
 	add_words(list, KEY_To, &c->to);
 	add(list, KEY_Format, c->format);
 	add(list, KEY_Facility, c->facility);
-	add_word(list, KEY_Proxy, c->proxy);
+	add_address(list, KEY_Proxy, c->proxy);
 	add_kinds(list, c->kinds);
 	add(list, KEY_Severity,
 	    events_severity_name((enum event_severity)c->severity));

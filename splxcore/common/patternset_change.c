@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "lib/alloc.h"
 #include "lib/fdutil.h"
 #include "lib/str.h"
@@ -263,6 +264,15 @@ static int fill_part(const struct patternset_stage *stage,
 	return rc;
 }
 
+/* It is shown by pattern list. */
+static void take_origin(struct patternset_part *part, const char *origin)
+{
+	char *shown = address_mask(origin);
+
+	str_copy(part->origin, sizeof(part->origin), shown);
+	free(shown);
+}
+
 int patternset_stage_part(struct patternset_stage *stage, struct manifest *m,
 			  const char *from, const char *origin,
 			  const char *signed_by, struct err *err)
@@ -284,7 +294,7 @@ int patternset_stage_part(struct patternset_stage *stage, struct manifest *m,
 	} else {
 		part.m = *m;
 		memset(m, 0, sizeof(*m));
-		str_copy(part.origin, sizeof(part.origin), origin);
+		take_origin(&part, origin);
 		str_copy(part.signed_by, sizeof(part.signed_by), signed_by);
 		vec_push(&stage->set, part);
 	}

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "jsontext.h"
+#include "address.h"
 #include "lib/fdutil.h"
 #include "patternset_impl.h"
 
@@ -171,16 +172,17 @@ char *patternset_told_path(void)
 
 void patternset_tell(const char *source, const struct err *err)
 {
-	char *path = patternset_told_path();
+	char *path = patternset_told_path(), *from = address_mask(source);
 	struct err ignored;
 	json_t *o = json_pack("{s:I, s:b, s:o, s:o}", "time",
 			      (json_int_t)time(NULL), "ok", err == NULL,
-			      "source", jsontext_new(source), "text",
+			      "source", jsontext_new(from), "text",
 			      jsontext_new(err ? err->text : ""));
 
 	/* Where even that cannot be written, whoever updates complains. */
 	(void)write_down(path, o, &ignored);
 	json_decref(o);
+	free(from);
 	free(path);
 }
 

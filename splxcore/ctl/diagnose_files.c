@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/conf.h"
 #include "common/paths.h"
 #include "common/version.h"
@@ -34,7 +35,7 @@ static void add_file(struct diagnose *d, const char *name, const char *path)
 		diagnose_problem(d, path, err.text);
 		return;
 	}
-	masked = mask_addresses(text);
+	masked = address_mask(text);
 	tar_add(d->tar, name, masked, strlen(masked));
 	free(masked);
 	free(text);
@@ -75,7 +76,7 @@ static void add_log(struct diagnose *d)
 	if (n < 0)
 		diagnose_problem(d, paths()->log_file, strerror(errno));
 	buf[n < 0 ? 0 : n] = '\0';
-	masked = mask_addresses(buf);
+	masked = address_mask(buf);
 	tar_add(d->tar, "log.txt", masked, strlen(masked));
 	free(masked);
 	free(buf);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/khm.h"
 #include "common/order.h"
 #include "common/paths.h"
@@ -32,7 +33,7 @@
 
 static void add_text(struct diagnose *d, const char *name, const char *text)
 {
-	char *masked = mask_addresses(text);
+	char *masked = address_mask(text);
 
 	tar_add(d->tar, name, masked, strlen(masked));
 	free(masked);

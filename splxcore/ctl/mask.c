@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "lib/alloc.h"
+#include "common/address.h"
 #include "lib/str.h"
 
 bool mask_is_secret(const char *key)
@@ -56,30 +56,9 @@ char *mask_conf(const char *text)
 		if (!secret)
 			str_addn(&out, text, len);
 	}
-	masked = mask_addresses(str_get(&out));
+	masked = address_mask(str_get(&out));
 	str_free(&out);
 	return masked;
-}
-
-char *mask_addresses(const char *text)
-{
-	struct str out = {0};
-	const char *p = text, *hit, *at;
-	char *s;
-
-	while ((hit = strstr(p, "://"))) {
-		hit += 3;
-		str_addn(&out, p, (size_t)(hit - p));
-		p = hit;
-		at = p + strcspn(p, "@/ \t\n\"'<>");
-		if (*at != '@' || !memchr(p, ':', (size_t)(at - p)))
-			continue;
-		str_add(&out, MASK_TEXT);
-		p = at;
-	}
-	str_add(&out, p);
-	s = str_take(&out);
-	return s ? s : xstrdup("");
 }
 
 void mask_config_json(json_t *rows)

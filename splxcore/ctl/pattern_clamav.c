@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/cvd.h"
 #include "common/paths.h"
 #include "lib/alloc.h"
@@ -443,6 +444,7 @@ int pattern_from_clamav(struct pattern_change *c, const char *source,
 			struct err *err)
 {
 	struct clamav a = {.c = c, .source = source, .dirfd = -1};
+	char *shown;
 	int rc = -1;
 
 	if (read_source(&a, err) == 0 && list_databases(&a, err) == 0 &&
@@ -459,7 +461,9 @@ int pattern_from_clamav(struct pattern_change *c, const char *source,
 		rc = -1;
 	} else if (a.missed.text[0] && !c->missed.text[0]) {
 		c->missed = a.missed;
-		err_add(&c->missed, "%s", source);
+		shown = address_mask(source);
+		err_add(&c->missed, "%s", shown);
+		free(shown);
 	}
 	fd_close(&a.dirfd);
 	free(a.server);

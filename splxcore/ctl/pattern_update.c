@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/patternlaid.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
@@ -47,6 +48,16 @@ static int from_source(struct pattern_change *c, const char *source,
 	return rc;
 }
 
+/* The source stands before what went wrong with it. */
+static int fail_source(struct err *err, const char *source)
+{
+	char *shown = address_mask(source);
+
+	err_add(err, "%s", shown);
+	free(shown);
+	return -1;
+}
+
 /* The sources of one run: what is said, or what is set. */
 static int take_all(struct pattern_change *c, struct err *err)
 {
@@ -55,7 +66,7 @@ static int take_all(struct pattern_change *c, struct err *err)
 
 	if (from) {
 		rc = from_source(c, from, err);
-		return rc < 0 ? err_add(err, "%s", from) : rc;
+		return rc < 0 ? fail_source(err, from) : rc;
 	}
 	if (!c->conf->pattern_source.len)
 		return err_set(err, 0,
@@ -66,7 +77,7 @@ static int take_all(struct pattern_change *c, struct err *err)
 
 		rc = from_source(c, source, err);
 		if (rc < 0)
-			return err_add(err, "%s", source);
+			return fail_source(err, source);
 		changed |= rc;
 	}
 	return changed;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/jsontext.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
@@ -87,7 +88,10 @@ static char *audit_text(json_t *value)
 	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS |
 						       JSON_ENCODE_ANY)
 			   : NULL;
+	char *masked = text ? address_mask(text) : NULL;
 
+	free(text);
+	text = masked;
 	if (text && strlen(text) > AUDIT_TEXT_MAX)
 		memcpy(text + AUDIT_TEXT_MAX - 3, "...", 4);
 	return text;
@@ -140,9 +144,13 @@ static void audit_end(struct core *core, struct ipc_call *call,
 {
 	struct audit *a = audit_find(core, call);
 
+	char *told = address_mask(result);
+
+	if (a)
+		audit_event(core, a, told);
+	free(told);
 	if (!a)
 		return;
-	audit_event(core, a, result);
 	audit_free(core->dispatch, a);
 }
 

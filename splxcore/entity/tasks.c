@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/jsontext.h"
 #include "common/paths.h"
 #include "dispatch.h"
@@ -87,6 +88,16 @@ static void task_free(struct task *t)
 	free(t->args);
 	free(t->by);
 	free(t);
+}
+
+/* As they are listed; the command gets them as they are. */
+static char *shown_args(json_t *list)
+{
+	char *text = list ? json_dumps(list, JSON_COMPACT) : NULL;
+	char *shown = address_mask(text ? text : "[]");
+
+	free(text);
+	return shown;
 }
 
 /* ---- from its start to its end ---- */
@@ -372,10 +383,7 @@ static void start(struct core *core, struct ipc_call *call,
 	t->verb = verb;
 	t->pidfd = t->pipe = -1;
 	t->by = xstrdup(who.name);
-	t->args =
-		json_object_get(args, "arg")
-			? json_dumps(json_object_get(args, "arg"), JSON_COMPACT)
-			: xstrdup("[]");
+	t->args = shown_args(json_object_get(args, "arg"));
 	if (begin(t, parsed, &err) < 0) {
 		dispatch_fail(core, call, "failed", "%s", err.text);
 		task_free(t);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/exclude.h"
 #include "common/jsontext.h"
 #include "common/scoreboard.h"
@@ -42,10 +43,19 @@ static const char *type_name(enum conf_type type)
 	return names[type];
 }
 
+/* A value as it may be shown; the caller frees it. */
+static char *shown(const struct conf *conf, const char *key)
+{
+	char *value = conf_get(conf, key), *masked = address_mask(value);
+
+	free(value);
+	return masked;
+}
+
 static json_t *describe(const struct core *core, const struct conf *defaults,
 			const struct conf_option *opt)
 {
-	char *value = conf_get(core_conf(core), opt->key);
+	char *value = shown(core_conf(core), opt->key);
 	char *def = conf_get(defaults, opt->key);
 	bool changed = strcmp(value, def) != 0;
 	json_t *row;
@@ -178,8 +188,12 @@ static size_t differences(const struct conf *now, const struct conf *then,
 		char *a = conf_get(now, key), *b = conf_get(then, key);
 
 		if (strcmp(a, b) != 0) {
-			json_object_set_new(*before_r, key, jsontext_new(a));
-			json_object_set_new(*after_r, key, jsontext_new(b));
+			char *was = address_mask(a), *is = address_mask(b);
+
+			json_object_set_new(*before_r, key, jsontext_new(was));
+			json_object_set_new(*after_r, key, jsontext_new(is));
+			free(was);
+			free(is);
 		}
 		free(a);
 		free(b);
@@ -246,13 +260,18 @@ static void set_one(struct core *core, struct ipc_call *call, const char *key,
 		    const char *value)
 {
 	struct conf *conf = settings_edit(core->settings);
+	char *now = conf_get(conf, key), *full;
 	struct err err;
 
-	if (conf_set(conf, key, value, &err))
+	/* What was shown may come back. */
+	full = address_fill(value, now, &err);
+	if (!full || conf_set(conf, key, full, &err))
 		dispatch_fail(core, call, "invalid", "%s", err.text);
 	else
 		save(core, call, conf);
 	conf_free(&conf);
+	free(full);
+	free(now);
 }
 
 static void set_turn(struct core *core, struct ipc_call *call, json_t *args)
@@ -315,8 +334,9 @@ void verb_config_reload(struct core *core, struct ipc_call *call, json_t *args)
 
 void verb_config_export(struct core *core, struct ipc_call *call, json_t *args)
 {
-	char *text = conf_dump(core_conf(core));
+	char *all = conf_dump(core_conf(core)), *text = address_mask(all);
 
+	free(all);
 	dispatch_audit_now(core, call, VERB_ID_config_export, args);
 	dispatch_reply(core, call,
 		       json_pack("{s:o}", "text", jsontext_new(text)));
@@ -362,20 +382,23 @@ static void import_conf(struct core *core, struct ipc_call *call,
 static void import_turn(struct core *core, struct ipc_call *call, json_t *args)
 {
 	const char *text = dispatch_arg(args, "text");
+	char *now = conf_dump(core_conf(core)), *full = NULL;
 	struct conf *conf = NULL;
 	struct err err;
 
 	if (!text || strlen(text) > CONF_FILE_MAX)
 		err_set(&err, 0, "--text: settings of up to %d bytes",
 			(int)CONF_FILE_MAX);
-	else
-		conf = conf_parse(text, "text", &err);
+	else if ((full = address_fill(text, now, &err)))
+		conf = conf_parse(full, "text", &err);
 	if (!conf || settings_check(conf, &err) < 0)
 		dispatch_fail(core, call, "invalid", "%s", err.text);
 	else
 		import_conf(core, call, conf,
 			    json_is_true(json_object_get(args, "dry-run")));
 	conf_free(&conf);
+	free(full);
+	free(now);
 }
 
 void verb_config_import(struct core *core, struct ipc_call *call, json_t *args)

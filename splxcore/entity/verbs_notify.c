@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/jsontext.h"
 #include "common/paths.h"
 #include "dispatch.h"
@@ -80,11 +81,29 @@ void verb_notify_queue(struct core *core, struct ipc_call *call, json_t *args)
 
 /* ---- changes ---- */
 
+/* An address that was shown may come back. */
+static char *edit_plain(const char *old_text, const char *name, const char *key,
+			const char *value, struct err *err)
+{
+	struct notify_conf *conf = notify_conf_parse(old_text, "");
+	const struct notify_channel *c = notify_conf_find(conf, name);
+	char *old = xasprintf("%s %s", c && c->server ? c->server : "",
+			      c && c->proxy ? c->proxy : "");
+	char *full = address_fill(value, old, err), *text = NULL;
+
+	if (full)
+		text = notify_conf_edit(old_text, name, key, full, false, err);
+	notify_conf_free(&conf);
+	free(full);
+	free(old);
+	return text;
+}
+
 static char *edit(const char *old_text, const char *name, const char *key,
 		  const char *value, struct err *err)
 {
 	if (!notify_key_secret(key))
-		return notify_conf_edit(old_text, name, key, value, false, err);
+		return edit_plain(old_text, name, key, value, err);
 	/* An empty one takes it out. */
 	if (!*value)
 		return notify_conf_edit(old_text, name, key, "", false, err);
