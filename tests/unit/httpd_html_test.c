@@ -86,7 +86,8 @@ static void test_the_browser_chooses_the_language(void **state)
 static bool is_name(int id)
 {
 	return id == TEXT_by_fanotify || id == TEXT_type_syslog ||
-	       id == TEXT_type_webhook || id == TEXT_url || id == TEXT_url_hint;
+	       id == TEXT_type_webhook || id == TEXT_url ||
+	       id == TEXT_url_hint || id == TEXT_sha256 || id == TEXT_uid;
 }
 
 static void test_no_language_lacks_a_text(void **state)
