@@ -4,9 +4,9 @@
 
 /*
  * What pattern files there are, by extension, and when libclamav loads them.
- * What excludes signatures comes first, since it has no effect on what is loaded
- * already; certificates come before the catalogues that need them. Lists of
- * networks are not for libclamav (netlist.h).
+ * What excludes signatures comes first, since it has no effect on what is
+ * loaded already; certificates come before the catalogues that need them. Lists
+ * of networks are not for libclamav (netlist.h).
  */
 enum patternkind_order {
 	PATTERNKIND_IGNORE,
