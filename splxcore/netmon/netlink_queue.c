@@ -204,7 +204,7 @@ bool queue_next(const void **at, int *left, enum queue_event *event_r,
 		   mnl_nlmsg_get_payload_len(h) >= sizeof(struct nfgenmsg)) {
 		memset(packet_r, 0, sizeof(*packet_r));
 		packet_r->uid = -1;
-		mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+		mnl_attr_for_each (a, h, sizeof(struct nfgenmsg))
 			take_attr(a, packet_r);
 		*event_r = QUEUE_PACKET;
 	}

@@ -449,8 +449,7 @@ static uint64_t packets_of(const struct nlattr *data)
 	const struct nlattr *a;
 	uint64_t n = 0;
 
-	mnl_attr_for_each_nested(a, data)
-	{
+	mnl_attr_for_each_nested (a, data) {
 		if (mnl_attr_get_type(a) == NFTA_COUNTER_PACKETS &&
 		    mnl_attr_get_payload_len(a) == sizeof(n))
 			n = be64toh(mnl_attr_get_u64(a));
@@ -463,8 +462,7 @@ static void count_expr(const struct nlattr *elem, struct counting *c)
 	const struct nlattr *a, *data = NULL;
 	bool counter = false;
 
-	mnl_attr_for_each_nested(a, elem)
-	{
+	mnl_attr_for_each_nested (a, elem) {
 		if (mnl_attr_get_type(a) == NFTA_EXPR_NAME)
 			counter = strcmp(mnl_attr_get_str(a), "counter") == 0;
 		else if (mnl_attr_get_type(a) == NFTA_EXPR_DATA)
@@ -482,11 +480,11 @@ static int count_rule(const struct nlmsghdr *h, void *arg)
 {
 	const struct nlattr *a, *elem;
 
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
-	{
+	mnl_attr_for_each (a, h, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(a) != NFTA_RULE_EXPRESSIONS)
 			continue;
-		mnl_attr_for_each_nested(elem, a) count_expr(elem, arg);
+		mnl_attr_for_each_nested (elem, a)
+			count_expr(elem, arg);
 	}
 	return MNL_CB_OK;
 }
