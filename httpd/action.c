@@ -43,10 +43,21 @@ static void add_lines(json_t *list, const char *text)
 	free(copy);
 }
 
+/* A field and a file may have one name: what is there counts. */
+static const char *said(const struct visit *v, const char *name)
+{
+	const struct param *p;
+
+	vec_each (p, &v->form)
+		if (!strcmp(p->name, name) && *p->value)
+			return p->value;
+	return "";
+}
+
 static void add_argument(struct visit *v, const struct verb_arg *a,
 			 json_t *args)
 {
-	const char *value = visit_form(v, a->name);
+	const char *value = said(v, a->name);
 	json_t *list;
 	struct param *p;
 

@@ -69,6 +69,9 @@ static void id_button(struct visit *v, json_t *row, const char *action,
 
 static void session_actions(struct visit *v, json_t *row)
 {
+	if (json_is_true(json_object_get(row, "own")))
+		html_addf(&v->html, "<strong>%s</strong> ",
+			  lang_text(v->lang, TEXT_session_own));
 	id_button(v, row, "/admin/session-end", TEXT_end);
 }
 
@@ -149,8 +152,10 @@ static void certificate(struct visit *v)
 	part_failed(v, "certificate.show");
 	html_addf(h, "<details><summary>%s</summary>",
 		  lang_text(v->lang, TEXT_certificate_other));
-	part_form(v, "/admin/certificate", "");
+	part_form_files(v, "/admin/certificate", "");
+	part_file(v, TEXT_certificate_file, "certificate");
 	part_area(v, TEXT_certificate_pem, "certificate", "", 6, TEXTS);
+	part_file(v, TEXT_key_file, "key");
 	part_area(v, TEXT_key_pem, "key", "", 6, TEXTS);
 	part_button(&v->html, "primary", TEXT_save);
 	part_form_end(&v->html);

@@ -16,19 +16,14 @@ static void settings_card(struct visit *v)
 {
 	struct html *h = &v->html;
 
-	v->other_form = false;
 	part_card(h, TEXT_settings_file);
 	html_addf(h, "<p>%s</p><div class=\"actions\">",
 		  lang_text(h->lang, TEXT_export_what));
 	part_link(h, HOME "/export", TEXT_export_settings);
 	html_raw(h, "</div>");
-	html_addf(h, "<form method=\"post\" action=\"" HOME
-		     "/import\" enctype=\"multipart/form-data\">");
-	page_csrf(v);
-	html_addf(h,
-		  "<label><span>%s</span><input type=\"file\" name=\"file\">"
-		  "</label>",
-		  lang_text(h->lang, TEXT_import_file));
+	part_form_files(v, HOME "/import", "");
+	v->other_form = false;
+	part_file(v, TEXT_import_file, "file");
 	part_area(v, TEXT_import_text, "text", "", 6, TEXT_import_hint);
 	part_button(h, "", TEXT_import_look);
 	part_form_end(h);

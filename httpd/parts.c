@@ -218,12 +218,24 @@ void part_fact_time(struct html *h, enum text name, int64_t ns)
 
 /* ---- forms ---- */
 
-void part_form(struct visit *v, const char *action, const char *class)
+static void form(struct visit *v, const char *action, const char *class,
+		 const char *more)
 {
 	v->other_form = strcmp(action, v->route->path) != 0;
-	html_addf(&v->html, "<form class=\"%s\" method=\"post\" action=\"%s\">",
+	html_addf(&v->html, "<form class=\"%s\" method=\"post\" action=\"%s\"",
 		  class, action);
+	html_raw(&v->html, more);
 	page_csrf(v);
+}
+
+void part_form(struct visit *v, const char *action, const char *class)
+{
+	form(v, action, class, ">");
+}
+
+void part_form_files(struct visit *v, const char *action, const char *class)
+{
+	form(v, action, class, " enctype=\"multipart/form-data\">");
 }
 
 void part_form_end(struct html *h)
@@ -329,6 +341,14 @@ void part_select(struct visit *v, enum text label, const char *name,
 		html_addf(h, ">%s</option>", told(h->lang, words, words->word));
 	}
 	html_raw(h, "</select></label>");
+}
+
+void part_file(struct visit *v, enum text label, const char *name)
+{
+	html_addf(&v->html,
+		  "<label><span>%s</span><input type=\"file\" name=\"%s\">"
+		  "</label>",
+		  lang_text(v->lang, label), name);
 }
 
 void part_check(struct visit *v, enum text label, const char *name, bool on)

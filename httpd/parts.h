@@ -82,6 +82,8 @@ void part_fact_time(struct html *h, enum text name, int64_t ns);
 
 /* A form that is posted there, with its CSRF token; class may be "". */
 void part_form(struct visit *v, const char *action, const char *class);
+/* The same of one that may send files. */
+void part_form_files(struct visit *v, const char *action, const char *class);
 void part_form_end(struct html *h);
 void part_hidden(struct visit *v, const char *name, const char *value);
 /* A field with its label; hint, below it, may be TEXTS. After a refused form
@@ -94,6 +96,8 @@ void part_field_needed(struct visit *v, enum text label, const char *type,
 /* A private key (name "key") goes in and never comes out. */
 void part_area(struct visit *v, enum text label, const char *name,
 	       const char *value, int rows, enum text hint);
+/* A file to be sent: its content is the value. */
+void part_file(struct visit *v, enum text label, const char *name);
 /* The first is chosen where the value is none of the words. */
 void part_select(struct visit *v, enum text label, const char *name,
 		 const struct part_word *words, const char *value);

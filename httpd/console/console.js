@@ -45,7 +45,8 @@ if (again) {
 // The summary's numbers as they are now; another state shows the page anew.
 const state = document.querySelector("[data-overall]");
 if (state) {
-	const numbers = new Intl.NumberFormat("en-US");
+	const numbers = new Intl.NumberFormat(
+		document.documentElement.lang);
 	let findings = Number(document.querySelector("[data-live=findings]")
 		.textContent.replace(/\D/g, ""));
 	let left = 400; // asking for them keeps the session alive: not for ever

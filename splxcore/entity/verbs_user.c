@@ -6,7 +6,7 @@
  * user.add, user.reset, console.setup {"user", "role", "secret", "valid_s"}
  * user.set {"user", "role", "disabled"}; user.remove null
  * session.list [{"id", "user", "role", "created", "seen", "expires", "from",
- *   "agent", "must_change"}]; session.end null
+ *   "agent", "must_change", "own": by which it is asked}]; session.end null
  * token.list [{"id", "name", "role", "created", "expires", "used" or null,
  *   "used_from", "by"}]; token.add {"id", "name", "role", "token", "expires"};
  *   token.revoke null
@@ -105,20 +105,20 @@ static const struct account *find(const struct accounts_list *list, int64_t id)
 }
 
 static json_t *row_json(struct core *core, const struct session *s,
-			const struct account *a)
+			const struct account *a, bool own)
 {
 	int64_t idle = s->seen_ns + accounts_idle_ns(core);
 	int64_t end =
 		s->created_ns + accounts_absolute_ns(core, s->must_change);
 
-	return json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:s, s:o, s:b}", "id",
-			 (json_int_t)s->id, "user", a->name, "role",
+	return json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:s, s:o, s:b, s:b}",
+			 "id", (json_int_t)s->id, "user", a->name, "role",
 			 verbs_role_name((enum verb_role)a->role), "created",
 			 (json_int_t)s->created_ns, "seen",
 			 (json_int_t)s->seen_ns, "expires",
 			 (json_int_t)(idle < end ? idle : end), "from", s->from,
 			 "agent", jsontext_new(s->agent), "must_change",
-			 s->must_change);
+			 s->must_change, "own", own);
 }
 
 /* Users, or with `sessions` what they have open. */
@@ -130,8 +130,12 @@ static void answer_list(struct core *core, struct ipc_call *call,
 	json_t *out = json_array();
 	const struct account *a;
 	const struct session *s;
+	const char *code;
+	struct caller who = {0};
 	struct err err;
 
+	/* Not by a session: none is the caller's own. */
+	(void)accounts_caller(core, call, &who, &code, &err);
 	if (store_accounts(core->store, on_account, &accounts, &err) < 0 ||
 	    store_sessions(core->store, on_session, &sessions, &err) < 0) {
 		fail(core, call, &err);
@@ -142,7 +146,9 @@ static void answer_list(struct core *core, struct ipc_call *call,
 				a = find(&accounts, s->account);
 				if (a)
 					json_array_append_new(
-						out, row_json(core, s, a));
+						out,
+						row_json(core, s, a,
+							 who.session == s->id));
 			}
 		else
 			vec_each (a, &accounts)

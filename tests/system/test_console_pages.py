@@ -6,6 +6,7 @@ import html
 import io
 import os
 import re
+import subprocess
 import tarfile
 
 import pytest
@@ -552,3 +553,33 @@ def test_administration_leads_to_all_that_belongs_to_it(console, admin):
                  "/maintenance"):
         assert f'href="{path}"' in text
         assert admin.get(path).status == 200
+
+
+def test_the_own_session_is_marked(console, admin):
+    other = console.visitor("admin")
+    assert admin.get("/admin").words.count("this session") == 1
+    sessions = console.suite.json("session", "list")
+    assert len(sessions) > 1 and not any(s["own"] for s in sessions)
+    other.close()
+
+
+def test_a_certificate_comes_as_two_files(console, admin):
+    d = console.suite.root / "tls"
+    d.mkdir()
+    subprocess.run(["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048",
+                    "-keyout", d / "k", "-out", d / "c", "-days", "90",
+                    "-subj", "/CN=upload.example"], check=True,
+                   capture_output=True)
+    body = "".join(
+        f'--B\r\nContent-Disposition: form-data; name="{name}"'
+        f'{more}\r\n\r\n{value}\r\n' for name, more, value in (
+            ("csrf", "", admin.get("/admin").csrf()),
+            ("certificate", '; filename="c.pem"', (d / "c").read_text()),
+            ("certificate", "", ""),
+            ("key", '; filename="k.pem"', (d / "k").read_text()),
+            ("key", "", ""))) + "--B--\r\n"
+    got = admin.ask("POST", "/admin/certificate", body, {
+        "Content-Type": "multipart/form-data; boundary=B"})
+    assert got.location == "/admin?note=done", got.words
+    wait_for(lambda: "upload.example" in admin.get("/admin").words, 20)
+    assert "PRIVATE" not in admin.get("/logs?kind=audit").text
