@@ -168,14 +168,15 @@ static void show(struct visit *v)
 		html_addf(h, "<p class=\"empty\">%s</p>",
 			  lang_text(v->lang, TEXT_no_events));
 	} else {
-		html_addf(h,
-			  "<div class=\"scroll\"><table><thead><tr>"
-			  "<th>%s</th><th>%s</th><th>%s</th><th>%s</th></tr>"
-			  "</thead><tbody>",
-			  lang_text(v->lang, TEXT_time),
-			  lang_text(v->lang, TEXT_severity),
-			  lang_text(v->lang, TEXT_kind),
-			  lang_text(v->lang, TEXT_message));
+		html_addf(
+			h,
+			"<div class=\"scroll\"><table class=\"log\"><thead><tr>"
+			"<th>%s</th><th>%s</th><th>%s</th><th>%s</th></tr>"
+			"</thead><tbody>",
+			lang_text(v->lang, TEXT_time),
+			lang_text(v->lang, TEXT_severity),
+			lang_text(v->lang, TEXT_kind),
+			lang_text(v->lang, TEXT_message));
 		json_array_foreach (list, i, e)
 			event(v, e);
 		html_raw(h, "</tbody></table></div>");

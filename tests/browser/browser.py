@@ -84,6 +84,14 @@ class Browser:
 
     # -- how it looks at pages
 
+    def is_dark(self, dark):
+        """Whether the page is as light or dark as it should be."""
+        rgb = self.run(
+            "return getComputedStyle(document.body).backgroundColor"
+            ".match(/[\\d.]+/g).slice(0, 3).map(Number)")
+        return (sum(rgb) < 3 * 100) == dark and \
+            (sum(rgb) < 3 * 100 or sum(rgb) > 3 * 200)
+
     def look(self, width=None, dark=None, height=900):
         """So wide a window; the look that its user prefers."""
         if width and (width, height) != self.size:

@@ -102,8 +102,8 @@ function jumps() {
 	seen.observe({ type: "layout-shift", buffered: true });
 	const shifts = seen.takeRecords();
 	const sum = shifts.reduce((s, e) => s + (e.hadRecentInput ? 0 : e.value), 0);
-	// what a browser calls good; a long table may be drawn while it comes
-	if (sum > 0.1)
+	// a fifth of what a browser calls good
+	if (sum > 0.02)
 		wrong.push(`the page jumped by ${sum.toFixed(3)} while it came: ` +
 			shifts.flatMap((e) => e.sources).map((s) => s.node && name(s.node.parentElement ?? s.node)).slice(0, 3).join("; "));
 }

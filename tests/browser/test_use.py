@@ -51,7 +51,8 @@ def test_the_look_is_chosen_by_hand(place, browser):
         assert html.get_attribute("data-theme") == want
         assert html.value_of_css_property("color-scheme") == want
     browser.press(".look button[name=theme][value='']")
-    assert browser.one("html").value_of_css_property("color-scheme") == "dark"
+    assert not browser.one("html").get_attribute("data-theme")
+    assert browser.is_dark(True)
 
 
 def test_logging_in_and_out_by_the_keyboard_alone(place, browser):

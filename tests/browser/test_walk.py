@@ -20,15 +20,6 @@ def speak(browser, language):
     assert browser.one("html").get_attribute("lang") == language
 
 
-def back_is(browser, dark):
-    """Whether the page is as light or dark as it should be."""
-    rgb = browser.run(
-        "return getComputedStyle(document.body).backgroundColor"
-        ".match(/[\\d.]+/g).slice(0, 3).map(Number)")
-    return (sum(rgb) < 3 * 100) == dark and \
-        (sum(rgb) < 3 * 100 or sum(rgb) > 3 * 200)
-
-
 def judge(browser, role, language, path, width):
     """What is wrong with one page at this width, in both looks."""
     browser.look(width)
@@ -40,7 +31,7 @@ def judge(browser, role, language, path, width):
         wrong += texts.wrong(language, browser.run_file("texts.js"))
     for dark in (True, False):
         browser.look(dark=dark)
-        if not back_is(browser, dark):
+        if not browser.is_dark(dark):
             wrong.append(f"not {'dark' if dark else 'light'}")
         if role == "admin":
             browser.picture(PICTURES / f"{slug(path)}-{language}-{width}"
