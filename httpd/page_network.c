@@ -267,10 +267,12 @@ static void model(struct visit *v)
 	const struct table t = {columns, N(columns), TEXT_net_nothing_learnt,
 				NULL,	 NULL,	     model_actions};
 	json_t *data = visit_data(v, "network.model");
+	json_t *status = visit_data(v, "network.status");
 
 	part_card(&v->html, TEXT_net_model);
 	part_failed(v, "network.model");
-	if (data)
+	/* Nothing is learnt while nothing is seen. */
+	if (data && json_is_true(json_object_get(status, "active")))
 		model_state(v, data);
 	table_draw(v, json_object_get(data, "entries"), &t);
 	if (v->role >= VERB_ADMIN)
