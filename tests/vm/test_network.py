@@ -5,8 +5,20 @@ expression for queues: what hangs on the kernel, by the system's test of it."""
 import pytest
 
 import installed
+from test_service import SETTINGS
 
 pytestmark = pytest.mark.seconds(1200)
+
+
+@pytest.mark.fresh
+def test_off_it_has_the_kernel_load_nothing(system):
+    """A machine without a packet filter is not given one for nothing."""
+    installed.put(system)
+    system.check(SETTINGS + """
+        modprobe -n nf_tables || { echo 'it has none to load'; exit 9; }
+        service splx start && service splx stop || exit 8
+        ! grep -E '^(nf_tables|nfnetlink)' /proc/modules
+    """, seconds=300)
 
 
 def test_the_network_monitor(system):
