@@ -495,3 +495,25 @@ def test_nothing_stays_when_all_are_killed(quiet):
         net.wait_active()
         s.stop()
         assert "splx" not in quiet.tables() and quiet.queue() == []
+
+
+def test_the_service_removes_what_is_left(quiet):
+    """By its scripts: a stop takes all out, also where there is nothing to
+    stop any more; so does a start that follows a crash."""
+    with Suite(NetworkMonitor="yes", NetworkLoopback="yes") as s:
+        net = Net(quiet, s)
+        script = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                  f"SPLX_ROOT={s.root}", "sh", s.root / "etc/init.d/splxcore"]
+        for last in ("stop", "crash and stop", "crash and start"):
+            r = quiet.run("server", *script, "start")
+            assert r.returncode == 0, r.stdout + r.stderr
+            net.wait_active()
+            if last != "stop":
+                kill_all(s.processes)
+                assert "table inet splx" in quiet.tables()
+            if last == "crash and start":
+                s.write_conf(NetworkMonitor="no")
+                assert quiet.run("server", *script, "start").returncode == 0
+                assert "splx" not in quiet.tables()
+            assert quiet.run("server", *script, "stop").returncode == 0
+            assert "splx" not in quiet.tables() and quiet.queue() == []
