@@ -108,7 +108,7 @@ static void exported(struct visit *v)
 		return;
 	}
 	http_add_header(v->http, "Content-Disposition",
-			"attachment; filename=\"splx.conf\"");
+			"attachment; filename=\"splx-settings.txt\"");
 	visit_text(v, 200, "text/plain; charset=utf-8",
 		   json_text(data, "text"));
 }

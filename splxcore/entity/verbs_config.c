@@ -8,10 +8,14 @@
 #include "common/jsontext.h"
 #include "common/scoreboard.h"
 #include "common/state.h"
+#include "cronfile.h"
 #include "dispatch.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/proc.h"
+#include "network.h"
+#include "notify.h"
+#include "portable.h"
 #include "settings.h"
 
 /* A pattern set of 8 million signatures takes 15 s on a fast machine. */
@@ -334,9 +338,8 @@ void verb_config_reload(struct core *core, struct ipc_call *call, json_t *args)
 
 void verb_config_export(struct core *core, struct ipc_call *call, json_t *args)
 {
-	char *all = conf_dump(core_conf(core)), *text = address_mask(all);
+	char *text = portable_export(core_conf(core));
 
-	free(all);
 	dispatch_audit_now(core, call, VERB_ID_config_export, args);
 	dispatch_reply(core, call,
 		       json_pack("{s:o}", "text", jsontext_new(text)));
@@ -357,48 +360,98 @@ static json_t *changes_json(json_t *before, json_t *after)
 	return list;
 }
 
-/* Shows what would change, or has it done. */
-static void import_conf(struct core *core, struct ipc_call *call,
-			const struct conf *conf, bool dry_run)
+/* Whoever goes by the files of entries looks at them again. */
+static void take_over_files(struct core *core)
 {
-	json_t *before, *after, *data, *changes;
-	size_t n = differences(core_conf(core), conf, &before, &after);
+	cronfile_write(core, core_conf(core));
+	notify_reload(core);
+	network_look(core);
+}
 
+static void import_files(struct core *core, struct ipc_call *call,
+			 json_t *changes)
+{
+	take_over_files(core);
+	dispatch_reply(core, call,
+		       json_pack("{s:b, s:s, s:O}", "applied", 1, "note", "",
+				 "changes", changes));
+}
+
+/* The files first: they can be put back when the settings are not taken. */
+static void import_all(struct core *core, struct ipc_call *call,
+		       struct portable *p, bool settings, json_t *changes)
+{
+	struct change *c;
+	struct err err;
+
+	if (portable_write(p, &err) < 0) {
+		dispatch_fail(core, call, "failed", "%s", err.text);
+		return;
+	}
+	if (!settings) {
+		import_files(core, call, changes);
+		return;
+	}
+	c = change_new(core, call);
+	if (settings_save(core, portable_conf(p), changed, c, &err) == 0) {
+		take_over_files(core);
+		return;
+	}
+	free(c);
+	portable_undo(p);
+	dispatch_fail(core, call, "invalid", "%s", err.text);
+}
+
+/* Shows what would change, or has it done. */
+static void import_some(struct core *core, struct ipc_call *call,
+			struct portable *p, bool dry_run)
+{
+	const struct conf *conf = portable_conf(p);
+	json_t *before = json_object(), *after = json_object(), *changes;
+	size_t settings = 0, n;
+
+	if (conf) {
+		json_decref(before);
+		json_decref(after);
+		settings = differences(core_conf(core), conf, &before, &after);
+	}
+	n = settings + portable_differences(p, before, after);
 	changes = changes_json(before, after);
-	json_decref(before);
-	json_decref(after);
 	if (dry_run || n == 0) {
 		dispatch_audit_skip(core, call);
-		data = json_pack("{s:b, s:s, s:O}", "applied", n == 0, "note",
-				 n ? "this would change" : "nothing to change",
-				 "changes", changes);
-		dispatch_reply(core, call, data);
+		dispatch_reply(
+			core, call,
+			json_pack("{s:b, s:s, s:O}", "applied", n == 0, "note",
+				  n ? "this would change" : "nothing to change",
+				  "changes", changes));
 	} else {
-		save(core, call, conf);
+		dispatch_audit_change(core, call, json_incref(before),
+				      json_incref(after));
+		import_all(core, call, p, settings > 0, changes);
 	}
+	json_decref(before);
+	json_decref(after);
 	json_decref(changes);
 }
 
 static void import_turn(struct core *core, struct ipc_call *call, json_t *args)
 {
 	const char *text = dispatch_arg(args, "text");
-	char *now = conf_dump(core_conf(core)), *full = NULL;
-	struct conf *conf = NULL;
+	struct portable *p = NULL;
 	struct err err;
 
 	if (!text || strlen(text) > CONF_FILE_MAX)
 		err_set(&err, 0, "--text: settings of up to %d bytes",
 			(int)CONF_FILE_MAX);
-	else if ((full = address_fill(text, now, &err)))
-		conf = conf_parse(full, "text", &err);
-	if (!conf || settings_check(conf, &err) < 0)
+	else
+		p = portable_parse(text, core_conf(core), &err);
+	if (!p ||
+	    (portable_conf(p) && settings_check(portable_conf(p), &err) < 0))
 		dispatch_fail(core, call, "invalid", "%s", err.text);
 	else
-		import_conf(core, call, conf,
+		import_some(core, call, p,
 			    json_is_true(json_object_get(args, "dry-run")));
-	conf_free(&conf);
-	free(full);
-	free(now);
+	portable_free(&p);
 }
 
 void verb_config_import(struct core *core, struct ipc_call *call, json_t *args)

@@ -354,6 +354,98 @@ def test_settings_are_exported_and_imported_as_a_whole(suite, admin):
     assert suite.ctl("config", "export").stdout == text
 
 
+PART = "# === %s ===\n"
+
+
+def test_files_of_entries_go_with_the_settings(suite, admin):
+    c, session = admin
+    etc = suite.root / "etc/splx"
+
+    def export():
+        return c.call("config.export", as_=session)["text"]
+
+    def take(text, **more):
+        return c.call("config.import", {"text": text, **more}, as_=session)
+
+    suite.ctl("schedule", "set", "night", "When=daily", "Paths=/srv")
+    secret = suite.root / "secret"
+    secret.write_text("cat nine tails")
+    suite.ctl("notify", "set", "hook", "Type=webhook", "Enabled=no",
+              "Server=https://192.0.2.1/x", f"--key={secret}")
+    suite.ctl("network", "set", "ssh", "Action=drop", "Direction=in",
+              "Port=22", "Address=198.51.100.0/24")
+    suite.ctl("network", "set", "web", "Action=allow", "Port=443")
+    text = export()
+    parts = ["splx.conf", "scans.conf", "notify.conf", "network.conf",
+             "conflicts.conf"]
+    assert [text.count(PART % p) for p in parts] == [1] * 5
+    assert "[night]" in text and "[ssh]" in text
+    assert "cat nine tails" not in text and "Key = ***" in text
+    assert take(text)["changes"] == []
+
+    # All that is gone comes back by it, the secret that is here with it.
+    kept = {p: (etc / p).read_text() for p in parts[1:]}
+    suite.ctl("schedule", "remove", "night")
+    suite.ctl("network", "move", "web", "--before=ssh")
+    want = {"scans.conf [night]", "network.conf"}
+    assert {x["key"] for x in
+            take(text, **{"dry-run": True})["changes"]} == want
+    assert "[night]" not in (etc / "scans.conf").read_text()
+    assert {x["key"] for x in take(text)["changes"]} == want
+    assert {p: (etc / p).read_text() for p in parts[1:]} == kept
+    assert "night" in suite.ctl("schedule", "list").stdout
+    audit = suite.events("audit")[0]
+    assert audit["verb"] == "config.import" and "[night]" in audit["after"]
+    assert export() == text
+
+    # A part alone changes that part, and settings go with the rest.
+    take(PART % "network.conf")
+    assert "[ssh]" not in (etc / "network.conf").read_text()
+    assert (etc / "scans.conf").read_text() == kept["scans.conf"]
+    got = take(text.replace("ScanTimeout = 1m", "ScanTimeout = 40s"))
+    assert "ScanTimeout" in got["changed"]
+    assert "40s" in suite.ctl("config", "get", "ScanTimeout").stdout
+    assert (etc / "network.conf").read_text() == kept["network.conf"]
+    take(text)
+
+    # Nothing changes unless all of it is right.
+    for bad, why in (
+            (text.replace("Port = 22", "Port = 2200000"), "network.conf"),
+            (text.replace("When = daily", "When = noon"), "scans.conf"),
+            (text.replace("[hook]", "[other]"), "no secret here"),
+            (text + PART % "passwd", "no such part"),
+            (text + PART % "scans.conf", "stands twice"),
+            ("ScanTimeout = 50s\n" + text, "before the first line"),
+            (text.replace("ScanTimeout = 1m", "ScanTimeout = soon")
+             .replace("[night]", "[day]"), "ScanTimeout")):
+        assert why in str(refused("invalid", c.call, "config.import",
+                                  {"text": bad}, as_=session))
+        assert {p: (etc / p).read_text() for p in parts[1:]} == kept
+        assert export() == text
+
+
+def test_settings_that_cannot_be_written_leave_all_as_it_was(suite, admin):
+    c, session = admin
+    etc = suite.root / "etc/splx"
+    suite.ctl("schedule", "set", "night", "When=daily", "Paths=/srv")
+    text = c.call("config.export", as_=session)["text"]
+    before = (etc / "scans.conf").read_text()
+    other = text.replace("[night]", "[day]").replace(
+        "ScanTimeout = 1m", "ScanTimeout = 45s")
+    # The settings come last: what they lie on takes nothing more.
+    name = etc / "splx.conf"
+    own = name.read_text()
+    name.unlink()
+    name.mkdir()
+    try:
+        with pytest.raises(Exception):
+            c.call("config.import", {"text": other}, as_=session)
+    finally:
+        name.rmdir()
+        name.write_text(own)
+    assert (etc / "scans.conf").read_text() == before
+
+
 def test_a_certificate_is_taken_only_with_its_key(suite, admin):
     c, session = admin
     made = c.call("certificate.renew", as_=session)
