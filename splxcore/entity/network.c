@@ -233,18 +233,33 @@ static uint64_t set_hash(void)
 	return hash_text(target);
 }
 
-void network_look(struct core *core)
+/* Are rules or lists others than at the last look? */
+static bool look(struct network *n)
 {
-	struct network *n = core->network;
 	uint64_t rules = n->rules_hash, set = set_hash();
+	bool others;
 
 	if (filemark_changed(&n->rules_mark, paths()->network))
 		rules = rules_hash();
-	if (n->looked && (rules != n->rules_hash || set != n->set_hash))
-		atomic_fetch_add(&core->sb->net_changes, 1);
+	others = n->looked && (rules != n->rules_hash || set != n->set_hash);
 	n->looked = true;
 	n->rules_hash = rules;
 	n->set_hash = set;
+	return others;
+}
+
+void network_look(struct core *core)
+{
+	if (look(core->network))
+		atomic_fetch_add(&core->sb->net_changes, 1);
+}
+
+void network_changed(struct core *core)
+{
+	/* What is new beside it is loaded with it, not once more later. */
+	if (core->network)
+		look(core->network);
+	atomic_fetch_add(&core->sb->net_changes, 1);
 }
 
 /* ---- receiving ---- */

@@ -48,6 +48,8 @@ void network_deinit(struct core *core);
 /* Looks whether rules or lists are others now, and has them loaded (also done
  * by itself, each second). */
 void network_look(struct core *core);
+/* Settings or patterns are others: has all of it loaded, once. */
+void network_changed(struct core *core);
 
 /* The last connections, newest first, at most `limit`, whose texts hold `text`
  * (NULL: any); and who talks to whom, at most `peers`. New references. */

@@ -21,6 +21,7 @@
 #include "lib/proc.h"
 #include "lib/str.h"
 #include "logsink.h"
+#include "network.h"
 
 #define TAKEOVER_MS 5000
 
@@ -205,7 +206,7 @@ static void put_in_force(struct core *core, struct conf *conf,
 	cronfile_write(core, conf);
 	/* After the copy, which the network monitor reads. */
 	atomic_store(&core->sb->net_wanted, conf->network_monitor);
-	atomic_fetch_add(&core->sb->net_changes, 1);
+	network_changed(core);
 }
 
 static void set_broken(struct core *core, const char *why)

@@ -673,7 +673,7 @@ void verb_pattern_reload(struct core *core, struct ipc_call *call, json_t *args)
 	(void)args;
 	atomic_store(&core->sb->unload.pid, 0);
 	/* Lists of networks are patterns, too. */
-	atomic_fetch_add(&core->sb->net_changes, 1);
+	network_changed(core);
 	takeover_new(core, TAKEOVER_PATTERNS, PATTERNS_MS, patterns_done,
 		     change_new(core, call));
 }

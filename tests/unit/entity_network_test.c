@@ -418,11 +418,15 @@ static void other_rules_and_lists_are_loaded_by_themselves(void **state)
 	assert_true(asprintf(&link, "%s/current", paths()->pattern_dir) > 0);
 	assert_int_equal(symlink("sets/1", link), 0);
 	assert_int_equal(changes(), before + 3);
+	/* What comes with new settings is loaded with them, once. */
+	write_text(paths()->network, "[a]\nAction = drop\nPort = 1\n");
+	network_changed(&core);
+	assert_int_equal(changes(), before + 4);
 	unlink(link);
 	assert_int_equal(symlink("sets/2", link), 0);
-	assert_int_equal(changes(), before + 4);
-	unlink(paths()->network);
 	assert_int_equal(changes(), before + 5);
+	unlink(paths()->network);
+	assert_int_equal(changes(), before + 6);
 	free(link);
 }
 
